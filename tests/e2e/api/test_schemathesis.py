@@ -1,5 +1,6 @@
 """The document and the service agree, however they are asked: schemathesis with all its checks."""
 
+import asyncio
 import json
 import os
 import re
@@ -14,7 +15,9 @@ from typing import Any
 import pytest
 
 from boxoffice.app import describe
+from boxoffice.settings import Settings
 from tests.conftest import Servers
+from tests.support.simulators import Simulators
 
 from .client import Person, Sale, expect, sign_up
 from .conftest import (
@@ -31,6 +34,7 @@ from .conftest import (
     running,
     undescribed,
 )
+from .money_to_ask_about import Parties, money_to_ask_about
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
@@ -43,14 +47,24 @@ CASES = re.compile(r"^\s*(\d+) generated", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def shop(
-    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
+    servers: Servers,
+    template: str,
+    simulator_processes: Simulators,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Running]:
     """A shop of its own: what is tried here does not meet what other tests left."""
+    asyncio.run(simulator_processes.reset())
     log = tmp_path_factory.mktemp("schemathesis") / "serve.log"
     with (
         new_database(servers.database_url, template) as database_url,
         # Schemathesis reads every answer to its end, and a stream has none before its life is over.
-        running(database_url, servers.valkey_url, log, stream_lifetime_ms="20") as server,
+        running(
+            database_url,
+            servers.valkey_url,
+            log,
+            stream_lifetime_ms="20",
+            **simulator_processes.values,
+        ) as server,
     ):
         yield server
 
@@ -61,7 +75,7 @@ def write(folder: Path, name: str, *values: str) -> None:
     (folder / f"{name}.dict").write_text("".join(lines))
 
 
-def prepare(folder: Path, shop: Running) -> None:
+def prepare(folder: Path, shop: Running, simulators: Simulators, valkey_url: str) -> None:
     """Put the configuration, some people and the ids of real things into `folder`."""
     buyer, other, organizer = rich(shop.api), rich(shop.api), make_organizer(shop)
     sale = on_sale(organizer, 500, ticket_limit=1000)
@@ -81,7 +95,12 @@ def prepare(folder: Path, shop: Running) -> None:
     write(folder, "closing", on_sale(organizer, 1).schedule_id)
     write(folder, "taken_down", on_sale(organizer, 1).concert_id)
     write(folder, "reservations", *held)
-    write(folder, "payments", paid)
+    parties = Parties(shop, simulators, buyer, organizer, operator)
+    settings = Settings.of(database_url=shop.database_url, valkey_url=valkey_url)
+    money = money_to_ask_about(parties, settings)
+    for name, ids in money.items():
+        write(folder, name, *ids)
+    write(folder, "payments", paid, *money["provider_payments"])
     write(folder, "seats", *sale.seat_ids)
     endpoints = [_endpoint(organizer) for _ in range(2)]
     tested = f"/v1/admin/webhooks/{endpoints[0]}/test"
@@ -138,10 +157,15 @@ def forgiven(folder: Path) -> Counter[str]:
 
 
 @pytest.fixture(scope="module")
-def folder(shop: Running, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(
+    servers: Servers,
+    shop: Running,
+    simulator_processes: Simulators,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """Where schemathesis finds what it needs, and leaves what it writes."""
     made = tmp_path_factory.mktemp("run")
-    prepare(made, shop)
+    prepare(made, shop, simulator_processes, servers.valkey_url)
     return made
 
 
