@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import hashlib
 import html
+from base64 import b64encode
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -18,8 +20,14 @@ from boxoffice.notifications.mail.transports import kept_mails
 
 _SHOWN_MAX = 50
 _BYTES_MAX = 1_048_576
+_STYLE = (
+    "body{max-width:44rem;margin:1rem auto;padding:0 1rem;font:1rem/1.5 system-ui,sans-serif}"
+    "pre{font:inherit;white-space:pre-wrap;overflow-wrap:anywhere}"
+)
+_STYLE_HASH = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; "
+    f"style-src 'sha256-{_STYLE_HASH}'",
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Frame-Options": "DENY",
@@ -132,6 +140,7 @@ def _page(mails: list[KeptMail], language: str) -> str:
     shown = "".join(_article(mail, language) for mail in mails)
     return (
         f'<!DOCTYPE html><html lang="{language}"><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
         f"<title>{texts['title']}</title><h1>{texts['title']}</h1><p>{texts['intro']}</p>"
         f"{shown or '<p>' + texts['none'] + '</p>'}</html>"
     )
