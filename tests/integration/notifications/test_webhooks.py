@@ -10,6 +10,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from boxoffice.activity_log.store import ActivityStore
 from boxoffice.notifications.messenger import ROLE
+from boxoffice.notifications.rules import WEBHOOK_DELAYS_S
 from boxoffice.notifications.webhooks import store
 from boxoffice.notifications.webhooks.client import NotSent, WebhookClient
 from boxoffice.notifications.webhooks.service import ActingOrganizer, Webhooks
@@ -128,8 +129,10 @@ async def test_after_three_days_of_tries_it_is_given_up(
                 await make_due(db)
             await until(lambda: _has_tries(db, 10))
         assert await states(db) == {"FAILED": 1}
-        assert waits_s == sorted(waits_s)
-        assert 3 * 86_400 * 0.8 < sum(waits_s) < 3 * 86_400 * 1.25
+        for wait_s, delay_s in zip(waits_s, WEBHOOK_DELAYS_S, strict=True):
+            assert delay_s * 0.8 <= wait_s <= delay_s * 1.2
+        assert list(WEBHOOK_DELAYS_S) == sorted(WEBHOOK_DELAYS_S)
+        assert sum(WEBHOOK_DELAYS_S) > 3 * 86_400
 
 
 async def test_410_disables_the_endpoint_and_is_written_down(
