@@ -105,6 +105,8 @@ def prepare(folder: Path, shop: Running, simulators: Simulators, valkey_url: str
     endpoints = [_endpoint(organizer) for _ in range(2)]
     tested = f"/v1/admin/webhooks/{endpoints[0]}/test"
     event = expect(organizer.api.keyed(tested, {}), 202).json["event_id"]
+    replay = f"/v1/admin/webhooks/{endpoints[0]}/deliveries/{event}/replay"
+    expect(organizer.api.keyed(replay, {}), 202)
     write(folder, "endpoints", endpoints[0])
     write(folder, "ending_endpoints", endpoints[1])
     write(folder, "events", event)
