@@ -138,7 +138,7 @@ async def test_accounts_keys_concerts_and_waiting_rooms_work(runtime: Settings) 
         "UPDATE logbook SET written_at = now()", "DELETE FROM logbook",
         "UPDATE provider_calls SET begun_at = now()", "DELETE FROM provider_answers",
         "UPDATE provider_transactions SET amount_minor = 1", "DELETE FROM provider_transactions",
-        "DELETE FROM payment_intents", "DELETE FROM provider_notices", "DELETE FROM refunds",
+        "DELETE FROM payment_intents", "DELETE FROM refunds",
         "UPDATE refund_policies SET version = 2", "DELETE FROM refund_policies", "DELETE FROM disputes",
         "DELETE FROM statement_lines", "DELETE FROM statement_findings",
         "DELETE FROM reservations_archive", "UPDATE queue_archive SET record_id = NULL",
