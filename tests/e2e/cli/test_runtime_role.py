@@ -1,6 +1,7 @@
 """The role that serves: the whole shop runs as it, and it alters nothing that keeps a shop honest."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+import boxoffice
 from boxoffice.app import open_application
 from boxoffice.archive.archivist import archive_once
 from boxoffice.archive.store import ArchiveStore
@@ -195,3 +197,22 @@ async def test_an_owner_is_no_runtime_role(settings: Settings) -> None:
     assert owner is not None
     with pytest.raises(SettingsInvalid, match=f"the role {owner} is a superuser"):
         await grant(settings, owner)
+
+
+_DELETED = re.compile(r"\bDELETE\s+FROM\s+([a-z_]+)")
+
+
+def _tables_that_lose_rows() -> list[str]:
+    """Return the tables from which a statement of the product deletes."""
+    statements = (file.read_text() for file in Path(boxoffice.__file__).parent.rglob("*.sql"))
+    return sorted({table for text in statements for table in _DELETED.findall(text)})
+
+
+async def test_every_table_from_which_a_statement_deletes_may_lose_rows(runtime: Settings) -> None:
+    connection = await asyncpg.connect(runtime.database.database_url)
+    may = "SELECT to_regclass($1) IS NULL OR has_table_privilege($1, 'DELETE')"
+    tables = _tables_that_lose_rows()
+    assert "provider_notices" in tables
+    refused = [table for table in tables if not await connection.fetchval(may, table)]
+    await connection.close()
+    assert refused == []
