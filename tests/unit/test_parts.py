@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,3 +76,12 @@ def test_files_of_others_come_with_their_licence() -> None:
     version = re.search(r"Swagger UI (\S+)", (folder / "NOTICE").read_text(encoding="utf-8"))
     assert version is not None
     assert f'"{version[1]}"' in (folder / "swagger-ui-bundle.js").read_text(encoding="utf-8")
+
+
+def test_the_venues_time_zone_needs_no_files_of_the_system() -> None:
+    asked = "import zoneinfo; print(zoneinfo.TZPATH, zoneinfo.ZoneInfo('Asia/Seoul'))"
+    without = {"PYTHONTZPATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", asked], env=without, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "() Asia/Seoul\n", done.stderr
