@@ -109,6 +109,7 @@ TABLES = {
     "activity_log": {"logbook"},
     "archive": {"archive_progress", "queue_archive", "reservations_archive"},
     "audit": {"audit_runs"},
+    "cancellations": {"schedule_changes"},
     "catalog": {"concerts", "schedules"},
     "notifications": {
         "mail_languages", "mails", "webhook_deliveries", "webhook_endpoints",
@@ -123,6 +124,7 @@ TABLES = {
     "reservations": {"closed_reservations", "lapsing_holds", "reservations", "schedule_buyers"},
     "seats": {"seats"},
     "tickets": {"tickets"},
+    "venues": {"venues"},
     "waiting_room": {
         "queue_admissions", "queue_gaps", "queue_joins", "queue_leavers", "queue_rooms",
     },

@@ -1343,3 +1343,143 @@ INSERT INTO statement_findings (provider, transaction_key, kind, finding_id, fou
                                 movement, currency)
 SELECT 'toss', 't-' || n, 'amount', user_id, now(), now(), now(), 'capture', 'KRW'
   FROM (SELECT user_id FROM users LIMIT 1) u CROSS JOIN generate_series(1, 2) n;
+
+-- name: venues_pkey
+-- Two venues with one id.
+INSERT INTO venues (venue_id, organizer_id, name, country, time_zone)
+SELECT '00000000-0000-7000-8000-000000000000'::uuid, '00000000-0000-7000-8000-000000000000', 'V', 'KR', 'Asia/Seoul'
+  FROM generate_series(1, 2);
+
+-- name: venues_of_organizer
+-- A venue without an owner.
+INSERT INTO venues (venue_id, organizer_id, name, country, time_zone)
+VALUES (gen_random_uuid(), gen_random_uuid(), 'V', 'KR', 'Asia/Seoul');
+
+-- name: venues_version_counted
+-- A version below the first.
+INSERT INTO venues (venue_id, organizer_id, name, country, time_zone, version)
+VALUES (gen_random_uuid(), '00000000-0000-7000-8000-000000000000', 'V', 'KR', 'Asia/Seoul', 0);
+
+-- name: venues_country_code
+-- A country that is no code.
+INSERT INTO venues (venue_id, organizer_id, name, country, time_zone)
+VALUES (gen_random_uuid(), '00000000-0000-7000-8000-000000000000', 'V', 'Korea', 'Asia/Seoul');
+
+-- name: venues_time_zone_named
+-- A time zone without a name.
+INSERT INTO venues (venue_id, organizer_id, name, country, time_zone)
+VALUES (gen_random_uuid(), '00000000-0000-7000-8000-000000000000', 'V', 'KR', '');
+
+-- name: venues_place_on_earth
+-- A place beyond the pole.
+INSERT INTO venues (venue_id, organizer_id, name, country, time_zone, latitude, longitude)
+VALUES (gen_random_uuid(), '00000000-0000-7000-8000-000000000000', 'V', 'KR', 'Asia/Seoul', 91, 0);
+
+-- name: venues_place_on_earth__half
+-- A latitude alone.
+INSERT INTO venues (venue_id, organizer_id, name, country, time_zone, latitude)
+VALUES (gen_random_uuid(), '00000000-0000-7000-8000-000000000000', 'V', 'KR', 'Asia/Seoul', 37);
+
+-- name: concerts_version_counted
+-- A version below the first.
+UPDATE concerts SET version = 0;
+
+-- name: concerts_times_positive
+-- A concert that ends before it begins.
+UPDATE concerts SET running_time_min = -1;
+
+-- name: concerts_genre_named
+-- A genre without a name.
+UPDATE concerts SET genre = '';
+
+-- name: concerts_age_rating_known
+-- An unknown age rating.
+UPDATE concerts SET age_rating = '18';
+
+-- name: schedules_at_venue
+-- A performance at no venue.
+UPDATE schedules SET venue_id = gen_random_uuid();
+
+-- name: schedules_version_counted
+-- A version below the first.
+UPDATE schedules SET version = 0;
+
+-- name: schedules_doors_before_start
+-- Doors that open after the start.
+UPDATE schedules SET doors_at = starts_at + interval '1 minute';
+
+-- name: schedules_change_agrees
+-- Returned without a fee because of no change.
+UPDATE schedules SET refundable_until = starts_at;
+
+-- name: schedules_cancelled_agrees
+-- Cancelled at no time.
+UPDATE schedules SET status = 'CANCELLED';
+
+-- name: schedules_cancelled_agrees__open
+-- Cancelled and on sale.
+UPDATE schedules SET cancelled_at = now();
+
+-- name: schedule_changes_pkey
+-- Two changes with one id.
+INSERT INTO schedule_changes (schedule_id, change_id, asked_by, created_at, starts_before, starts_after, kind,
+                              venue_before, venue_after, idempotency_key, fingerprint)
+SELECT s.schedule_id, s.schedule_id, gen_random_uuid(), now(), s.starts_at, s.starts_at, 'CHANGED', 'V', 'V',
+       'k' || n, '\x'
+  FROM schedules s CROSS JOIN generate_series(1, 2) n;
+
+-- name: schedule_changes_key_unique
+-- Two changes for one key.
+INSERT INTO schedule_changes (schedule_id, change_id, asked_by, created_at, starts_before, starts_after, kind,
+                              venue_before, venue_after, idempotency_key, fingerprint)
+SELECT s.schedule_id, gen_random_uuid(), gen_random_uuid(), now(), s.starts_at, s.starts_at, 'CHANGED', 'V', 'V',
+       'k', '\x'
+  FROM schedules s CROSS JOIN generate_series(1, 2) n;
+
+-- name: schedule_changes_kind_known
+-- An unknown kind.
+INSERT INTO schedule_changes (schedule_id, change_id, asked_by, created_at, starts_before, starts_after, kind,
+                              venue_before, venue_after, idempotency_key, fingerprint)
+SELECT s.schedule_id, gen_random_uuid(), gen_random_uuid(), now(), s.starts_at, s.starts_at, 'RENAMED', 'V', 'V',
+       'k', '\x'
+  FROM schedules s;
+
+-- name: schedule_changes_counted
+-- Fewer mails than none.
+INSERT INTO schedule_changes (schedule_id, change_id, asked_by, created_at, starts_before, starts_after, kind,
+                              venue_before, venue_after, idempotency_key, fingerprint, mails)
+SELECT s.schedule_id, gen_random_uuid(), gen_random_uuid(), now(), s.starts_at, s.starts_at, 'CHANGED', 'V', 'V',
+       'k', '\x', -1
+  FROM schedules s;
+
+-- name: schedule_changes_refund_agrees
+-- A cancellation without refunds.
+INSERT INTO schedule_changes (schedule_id, change_id, asked_by, created_at, starts_before, starts_after, kind,
+                              venue_before, venue_after, idempotency_key, fingerprint)
+SELECT s.schedule_id, gen_random_uuid(), gen_random_uuid(), now(), s.starts_at, s.starts_at, 'CANCELLED', 'V', 'V',
+       'k', '\x'
+  FROM schedules s;
+
+-- name: schedule_changes_refund_agrees__changed
+-- Refunds without a cancellation.
+INSERT INTO schedule_changes (schedule_id, change_id, asked_by, created_at, starts_before, starts_after, kind,
+                              venue_before, venue_after, idempotency_key, fingerprint, refund_job_id)
+SELECT s.schedule_id, gen_random_uuid(), gen_random_uuid(), now(), s.starts_at, s.starts_at, 'CHANGED', 'V', 'V',
+       'k', '\x', gen_random_uuid()
+  FROM schedules s;
+
+-- name: schedule_changes_ends_notified
+-- Finished before all mails were queued.
+INSERT INTO schedule_changes (schedule_id, change_id, asked_by, created_at, starts_before, starts_after, kind,
+                              venue_before, venue_after, idempotency_key, fingerprint, finished_at)
+SELECT s.schedule_id, gen_random_uuid(), gen_random_uuid(), now(), s.starts_at, s.starts_at, 'CHANGED', 'V', 'V',
+       'k', '\x', now()
+  FROM schedules s;
+
+-- name: schedule_changes_cancelled_once
+-- Two cancellations of one schedule.
+INSERT INTO schedule_changes (schedule_id, change_id, asked_by, created_at, starts_before, starts_after, kind,
+                              venue_before, venue_after, idempotency_key, fingerprint, refund_job_id)
+SELECT s.schedule_id, gen_random_uuid(), gen_random_uuid(), now(), s.starts_at, s.starts_at, 'CANCELLED', 'V', 'V',
+       'k' || n, '\x', gen_random_uuid()
+  FROM schedules s CROSS JOIN generate_series(1, 2) n;
