@@ -56,6 +56,10 @@ from boxoffice.payments.service import Payments
 from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.postgres.migrations import require_current
 from boxoffice.platform.postgres.standby_monitor import StandbyMonitor
+from boxoffice.posters import routes as poster_routes
+from boxoffice.posters.object_store import ObjectStore
+from boxoffice.posters.service import Posters
+from boxoffice.posters.store import PosterStore
 from boxoffice.reservations import routes as reservation_routes
 from boxoffice.reservations.handlers import HoldHandler, LockSwitch, ReleaseHandler
 from boxoffice.reservations.seat_lock import SeatLock
@@ -84,6 +88,7 @@ class Services:
 
     accounts: Accounts
     catalog: Catalog
+    posters: Posters
     seats: SeatServices
     waiting_room: WaitingRoomServices
     reservations: Reservations
@@ -234,6 +239,7 @@ def _services(
     return Services(
         accounts=accounts,
         catalog=Catalog(settings, CatalogStore(db), seats.applier),
+        posters=_posters(settings, infrastructure),
         seats=seats,
         waiting_room=waiting_room,
         reservations=_reservations(settings, infrastructure, seats, waiting_room.service),
@@ -253,6 +259,13 @@ def _services(
         webhooks=Webhooks(WebhookStore(db), settings.notifications),
         mail_languages=MailLanguages(db, settings.notifications.mail_language),
     )
+
+
+def _posters(settings: Settings, infrastructure: Infrastructure) -> Posters:
+    posters = settings.posters
+    in_s3 = posters.poster_storage == "s3"
+    objects = ObjectStore(posters, infrastructure.clock.now) if in_s3 else None
+    return Posters(posters, PosterStore(infrastructure.db), objects)
 
 
 def _accounts(settings: Settings, infrastructure: Infrastructure) -> Accounts:
@@ -322,7 +335,11 @@ def _http(
     return Http(
         router=_router(
             # The mailbox is a page of the demo, and no part of the API.
-            [*routes, *mail_routes.demo_routes(settings.notifications.mailbox_dir, dependencies)],
+            [
+                *routes,
+                *mail_routes.demo_routes(settings.notifications.mailbox_dir, dependencies),
+                *poster_routes.file_routes(services.posters, dependencies),
+            ],
             dependencies,
             access_log,
             document,
@@ -348,6 +365,7 @@ def _routes(
     return [
         *account_routes.routes(services.accounts, dependencies),
         *catalog_routes.routes(services.catalog, dependencies, settings),
+        *poster_routes.routes(services.posters, dependencies, settings.posters.poster_max_bytes),
         *seat_routes.routes(seats, dependencies, settings.seats, streams),
         *reservation_routes.routes(services.reservations, seats, dependencies),
         *payment_routes.routes(services.payments, seats, dependencies),

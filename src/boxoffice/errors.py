@@ -176,6 +176,11 @@ class RefundNotFound(NotFound):
     title = "There is no such refund."
 
 
+class PosterNotFound(NotFound):
+    code = "poster_not_found"
+    title = "The concert has no poster."
+
+
 class WebhookEndpointNotFound(NotFound):
     code = "webhook_endpoint_not_found"
     title = "There is no such webhook endpoint."
@@ -244,6 +249,11 @@ class RefundPolicyInvalid(Invalid):
 class SeatMapInvalid(Invalid):
     code = "seat_map_invalid"
     title = "The seat map is not acceptable."
+
+
+class PosterInvalid(Invalid):
+    code = "poster_invalid"
+    title = "The poster must be a still picture: JPEG, PNG or WebP, from 320 pixels a side."
 
 
 class WebhookUrlInvalid(Invalid):

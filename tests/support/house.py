@@ -120,6 +120,7 @@ TABLES = {
         "provider_calls", "provider_notices", "provider_transactions", "refund_jobs", "refund_policies",
         "refunds", "statement_findings", "statement_lines", "statement_runs", "transfers", "wallets",
     },
+    "posters": {"poster_files", "posters"},
     "platform": {"leases", "schema_functions", "schema_migrations"},
     "reservations": {"closed_reservations", "lapsing_holds", "reservations", "schedule_buyers"},
     "seats": {"seats"},

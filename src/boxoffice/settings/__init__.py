@@ -31,6 +31,9 @@ from boxoffice.settings.notifications import (
 from boxoffice.settings.payments import (
     PaymentSettings,
 )
+from boxoffice.settings.posters import (
+    PosterSettings,
+)
 from boxoffice.settings.providers import (
     ProviderSettings,
 )
@@ -68,6 +71,7 @@ __all__ = [
     "ObservabilitySettings",
     "OutboxSettings",
     "PaymentSettings",
+    "PosterSettings",
     "ProviderSettings",
     "SalesStatsSettings",
     "SeatSettings",

@@ -41,6 +41,10 @@ def _agreements(one: Settings) -> Iterator[Agreement]:
     yield "queue_grace_default_s", within, f"at most {named('queue_inside_default_s')}"
     has_sender = bool(one.notifications.mail_from) or not one.notifications.smtp_url
     yield "mail_from", has_sender, f"set where {variable('smtp_url')} is"
+    posters = one.posters
+    in_s3 = posters.poster_storage == "s3"
+    for name in ("s3_url", "s3_bucket", "s3_access_key", "s3_secret_key"):
+        yield name, bool(one.get(name)) or not in_s3, f"set where {named('poster_storage')} is s3"
     ordered = one.holds.hold_cooldown_first_s <= one.holds.hold_cooldown_max_s
     yield "hold_cooldown_first_s", ordered, f"at most {named('hold_cooldown_max_s')}"
 

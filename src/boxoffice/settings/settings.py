@@ -19,6 +19,7 @@ from boxoffice.settings.features import (
 )
 from boxoffice.settings.notifications import NotificationSettings
 from boxoffice.settings.payments import PaymentSettings
+from boxoffice.settings.posters import PosterSettings
 from boxoffice.settings.providers import ProviderSettings
 from boxoffice.settings.servers import (
     BatchingSettings,
@@ -41,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     holds: HoldSettings = HoldSettings()
     waiting_room: WaitingRoomSettings = WaitingRoomSettings()
     catalog: CatalogSettings = CatalogSettings()
+    posters: PosterSettings = PosterSettings()
     seats: SeatSettings = SeatSettings()
     sales_stats: SalesStatsSettings = SalesStatsSettings()
     accounts: AccountSettings = AccountSettings()

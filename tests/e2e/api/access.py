@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from boxoffice.http.api.statuses import STATUSES
+from tests.unit.posters.pictures import picture
 
 from .client import PASSWORD, Answer, Api, Person, Sale, expect, sign_up
 from .conftest import hold, on_sale, schedule_body, seat_bodies
@@ -168,6 +169,9 @@ MATRIX = {
     "GET /v1/admin/schedules/{schedule_id}/queue": looked_at("schedule_not_found"),
     "POST /v1/admin/schedules/{schedule_id}/queue": sellers(200, "schedule_not_found"),
     "POST /v1/admin/concerts": sellers(201, 201),
+    "PUT /v1/admin/concerts/{concert_id}/poster": sellers(200, "concert_not_found"),
+    "PATCH /v1/admin/concerts/{concert_id}/poster": sellers(200, "concert_not_found"),
+    "DELETE /v1/admin/concerts/{concert_id}/poster": sellers(204, "concert_not_found"),
     "POST /v1/admin/concerts/{concert_id}/schedules": sellers(201, "concert_not_found"),
     "POST /v1/admin/concerts/{concert_id}/restore": operators(200),
     "POST /v1/admin/concerts/{concert_id}/take-down": operators("invalid"),
@@ -197,6 +201,7 @@ OPERATORS = {
 # These end the caller's token, so the users of other tests do not call them.
 ENDS = {"DELETE /v1/sessions", "DELETE /v1/me/sessions"}
 
+_PICTURE = picture(320, 320, "PNG")
 _SEAT_MAP = b"section,row,number,grade,price\nFLOOR,A,1,VIP,150000\n"
 
 _DELETE_ENDPOINT = "DELETE /v1/admin/webhooks/{endpoint_id}"
@@ -248,6 +253,7 @@ def _bodies(buyer: Person, order: object, paid: str) -> dict[str, object]:
         "PUT /v1/admin/findings/{finding_id}/resolution": {"note": "Because"},
         # A reason without anything to be seen: the concert is needed for other rows.
         "POST /v1/admin/concerts/{concert_id}/take-down": {"reason": " "},
+        "PATCH /v1/admin/concerts/{concert_id}/poster": {"alt": "A choir"},
         "POST /v1/admin/webhooks": {"url": "https://example.org/hook"},
         "PATCH /v1/admin/webhooks/{endpoint_id}": {"is_active": True},
         "POST /v1/admin/concerts": {"title": "T", "artist": "A", "venue": "V"},
@@ -280,6 +286,8 @@ def about(buyer: Person, organizer: Person) -> Ask:
     bodies = _bodies(buyer, order, paid)
     preview = "POST /v1/admin/schedules/{schedule_id}/seats/preview"
     schedules = "POST /v1/admin/concerts/{concert_id}/schedules"
+    poster = "PUT /v1/admin/concerts/{concert_id}/poster"
+    with_poster = {poster.replace("PUT", "PATCH"), poster.replace("PUT", "DELETE")}
     refund_jobs = "POST /v1/admin/schedules/{schedule_id}/refund-jobs"
 
     def ask(operation: str, caller: Api) -> Answer:
@@ -292,6 +300,10 @@ def about(buyer: Person, organizer: Person) -> Ask:
         if operation == refund_jobs:
             # An earlier round over the table has closed the sale.
             caller.keyed(f"/v1/admin/schedules/{sale.schedule_id}/open", {})
+        if operation == poster:
+            return caller.call("PUT", path, body=_PICTURE, headers={"Content-Type": "image/png"})
+        if operation in with_poster:
+            organizer.api.call("PUT", path, body=_PICTURE, headers={"Content-Type": "image/png"})
         if operation == schedules:
             # A concert has one schedule at an instant: each one is at another.
             return caller.keyed(path, schedule_body())

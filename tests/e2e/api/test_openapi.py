@@ -11,6 +11,7 @@ import schemathesis
 from boxoffice.app import describe, open_application
 from boxoffice.catalog import rules
 from boxoffice.http.api.statuses import STATUSES
+from boxoffice.posters.views import PREFIX as POSTERS
 from boxoffice.settings import Settings
 from boxoffice.web.assets import PREFIX
 from boxoffice.web.routes import CHECKOUT_PAGES, PAGES
@@ -69,7 +70,8 @@ def test_every_route_is_described(server: Running, document: dict[str, Any]) -> 
 
     served = asyncio.run(routes())
     described = {path: set(item) for path, item in document["paths"].items()}
-    pages = {*PAGES, *CHECKOUT_PAGES, *(path for path in served if path.startswith(PREFIX))}
+    files = (path for path in served if path.startswith((PREFIX, POSTERS)))
+    pages = {*PAGES, *CHECKOUT_PAGES, *files}
     undescribed = OPERATORS | pages | {"/favicon.ico"}
     assert described == {path: found for path, found in served.items() if path not in undescribed}
     assert set(served) >= undescribed

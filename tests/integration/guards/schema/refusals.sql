@@ -1344,6 +1344,45 @@ INSERT INTO statement_findings (provider, transaction_key, kind, finding_id, fou
 SELECT 'toss', 't-' || n, 'amount', user_id, now(), now(), now(), 'capture', 'KRW'
   FROM (SELECT user_id FROM users LIMIT 1) u CROSS JOIN generate_series(1, 2) n;
 
+-- name: posters_pkey
+-- Two posters of one concert.
+INSERT INTO posters (concert_id, width_px, height_px, widths_px, image_hash, colour)
+SELECT concert_id, 1, 1, '{1}', repeat('0', 32), '#000000' FROM concerts, generate_series(1, 2);
+
+-- name: posters_of_concert
+-- The poster of no concert.
+INSERT INTO posters (concert_id, width_px, height_px, widths_px, image_hash, colour)
+VALUES (gen_random_uuid(), 1, 1, '{1}', repeat('0', 32), '#000000');
+
+-- name: posters_size_positive
+-- A picture without a size.
+INSERT INTO posters (concert_id, width_px, height_px, widths_px, image_hash, colour)
+SELECT concert_id, 1, 0, '{1}', repeat('0', 32), '#000000' FROM concerts;
+
+-- name: posters_has_widths
+-- A picture without files.
+INSERT INTO posters (concert_id, width_px, height_px, widths_px, image_hash, colour)
+SELECT concert_id, 1, 1, '{}', repeat('0', 32), '#000000' FROM concerts;
+
+-- name: posters_hash_whole
+-- A hash that is a path.
+INSERT INTO posters (concert_id, width_px, height_px, widths_px, image_hash, colour)
+SELECT concert_id, 1, 1, '{1}', '../../x', '#000000' FROM concerts;
+
+-- name: posters_colour_code
+-- A colour that is a style.
+INSERT INTO posters (concert_id, width_px, height_px, widths_px, image_hash, colour)
+SELECT concert_id, 1, 1, '{1}', repeat('0', 32), 'url(x)' FROM concerts;
+
+-- name: poster_files_pkey
+-- Two files at one address.
+INSERT INTO poster_files (image_hash, name, content)
+SELECT repeat('0', 32), '320.webp', '\x00' FROM generate_series(1, 2);
+
+-- name: poster_files_not_empty
+-- A file without content.
+INSERT INTO poster_files (image_hash, name, content) VALUES (repeat('0', 32), '320.webp', '');
+
 -- name: venues_pkey
 -- Two venues with one id.
 INSERT INTO venues (venue_id, organizer_id, name, country, time_zone)

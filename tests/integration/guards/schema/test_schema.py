@@ -95,6 +95,8 @@ _MAY_BE_NULL = {
         "reservation_id",
         "schedule_id",
     ),
+    "poster_files": ("content",),
+    "posters": ("alt_en", "alt_ko"),
     "payments": ("provider_reference", "refund_policy_version"),
     "provider_answers": ("body", "status"),
     "provider_calls": ("intent_id", "refund_id"),

@@ -57,6 +57,9 @@ export const en = {
   "status.TAKEN_DOWN": "Taken down",
   "log.concert.taken_down": "Concert taken down: {reason}",
   "log.concert.restored": "Concert restored",
+  "log.poster.uploaded": "Poster set",
+  "log.poster.described": "Poster described",
+  "log.poster.removed": "Poster removed",
 
   "concertForm.title": "New concert",
   "concertForm.name": "Title",

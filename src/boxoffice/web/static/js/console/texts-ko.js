@@ -57,6 +57,9 @@ export const ko = {
   "status.TAKEN_DOWN": "내려짐",
   "log.concert.taken_down": "공연을 내림: {reason}",
   "log.concert.restored": "공연을 되돌림",
+  "log.poster.uploaded": "포스터 등록",
+  "log.poster.described": "포스터 설명 수정",
+  "log.poster.removed": "포스터 삭제",
 
   "concertForm.title": "새 공연",
   "concertForm.name": "제목",

@@ -1,0 +1,1 @@
+"""Tests of posters on real servers."""

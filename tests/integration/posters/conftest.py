@@ -1,0 +1,62 @@
+"""Posters on a real database, and a small application around their routes."""
+
+from collections.abc import Callable
+
+import pytest
+
+from boxoffice.errors import TokenInvalid
+from boxoffice.http.api.operation import RouteDependencies
+from boxoffice.platform.postgres.database import Database
+from boxoffice.posters.object_store import ObjectStore
+from boxoffice.posters.routes import file_routes, routes
+from boxoffice.posters.service import Posters
+from boxoffice.posters.store import PosterStore
+from boxoffice.settings import Settings
+from tests.integration.catalog.support import Caller
+from tests.support.connection import Client
+from tests.support.hall import Hall, open_hall
+
+Make = Callable[..., Client]
+
+
+@pytest.fixture
+async def mine(db: Database) -> Hall:
+    """A hall; its concert and organizer have its id."""
+    return await open_hall(db)
+
+
+@pytest.fixture
+async def other(db: Database) -> Hall:
+    """A hall of another organizer."""
+    return await open_hall(db)
+
+
+@pytest.fixture
+def make_http(db: Database, settings: Settings, mine: Hall, other: Hall) -> Make:
+    """Makes clients; the tokens are `mine` and `other`."""
+    callers = {
+        "mine": Caller(mine.schedule_id, "organizer"),
+        "other": Caller(other.schedule_id, "organizer"),
+    }
+
+    def authenticate(token: str) -> Caller:
+        if token not in callers:
+            raise TokenInvalid
+        return callers[token]
+
+    def make(objects: ObjectStore | None = None) -> Client:
+        service = Posters(settings.posters, PosterStore(db), objects)
+        dependencies = RouteDependencies(authenticate, settings.server.body_max_bytes, 10)
+        max_bytes = settings.posters.poster_max_bytes
+        return Client(
+            [*routes(service, dependencies, max_bytes), *file_routes(service, dependencies)],
+            dependencies,
+        )
+
+    return make
+
+
+@pytest.fixture
+async def http(make_http: Make) -> Client:
+    """A client of a process that keeps its files in PostgreSQL."""
+    return make_http()
