@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS book_notices (
   tries INTEGER NOT NULL,
   status TEXT NOT NULL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS book_notices_due ON book_notices (due_at, number) WHERE status = 'due';
 
 -- name: clear
 -- Forget everything.

@@ -197,7 +197,7 @@ class StripeAccount:
             raise self._wire.error(400, "parameter_invalid_string_empty")
         found = [
             self.intent(one["id"])
-            for one in reversed(self._book.objects("payment_intent"))
+            for one in reversed(self._book.objects("payment_intent", asked[1]))
             if one["metadata"].get("order_id") == asked[1]
         ]
         body = {**listed(found, "/v1/payment_intents/search"), "object": "search_result"}

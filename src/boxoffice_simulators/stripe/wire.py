@@ -5,7 +5,6 @@ import binascii
 import hashlib
 import hmac
 import secrets
-import string
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,7 +14,6 @@ from boxoffice_simulators.calls import SimulatedCall
 from boxoffice_simulators.errors import WireRefusal
 
 API_VERSION = "2024-06-20"
-_LETTERS = string.ascii_letters + string.digits
 # The prefix of an id names its kind.
 _KINDS = {
     "pi": "payment_intent", "ch": "charge", "re": "refund", "dp": "dispute",
@@ -118,7 +116,7 @@ def _type_of(status: int, code: str) -> str:
 
 def new_stripe_id(prefix: str) -> str:
     """Return a new id such as Stripe makes."""
-    return f"{prefix}_" + "".join(secrets.choice(_LETTERS) for _ in range(24))
+    return f"{prefix}_{secrets.token_hex(12)}"
 
 
 def expanded(book: SimulatorBook, one: Any, path: str) -> Any:

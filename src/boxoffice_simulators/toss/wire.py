@@ -3,7 +3,6 @@
 import base64
 import binascii
 import secrets
-import string
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -16,7 +15,6 @@ from boxoffice_simulators.errors import WireRefusal
 
 VERSION = "2022-11-16"
 _SEOUL = timezone(timedelta(hours=9))
-_KEY_LETTERS = string.ascii_letters + string.digits
 # 1 minute to 4,096 minutes: 3 days and 19 hours in all.
 _RETRIES_S = (60.0, 240.0, 960.0, 3_840.0, 15_360.0, 61_440.0, 245_760.0)
 
@@ -105,7 +103,7 @@ class TossWire:
 
 def new_key(prefix: str = "") -> str:
     """Return a new key such as Toss makes."""
-    return prefix + "".join(secrets.choice(_KEY_LETTERS) for _ in range(44))
+    return prefix + secrets.token_hex(22)
 
 
 def shown_time(at: float) -> str:
