@@ -12,7 +12,7 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are being refused now."""
+        """Whether calls are refused, but for a probe now and then."""
         return self._failures >= self._failures_max
 
     def would_admit(self, now: float) -> bool:

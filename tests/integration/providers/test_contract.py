@@ -432,52 +432,6 @@ async def test_a_call_that_waits_for_a_connection_was_not_sent(
         assert len(await party.simulator.calls("look_up")) == 1
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
-async def test_a_failing_provider_is_spared_and_probed(simulators: Simulators, name: str) -> None:
-    bounds = {"provider_breaker_failures_max": 3, "provider_breaker_open_ms": 300}
-    async with counterparty(name, simulators, **bounds) as party:
-        order_id = new_order().order_id
-        await party.simulator.set_faults(
-            {"fault": "error_before", "operation": "look_up", "times": 4}
-        )
-        for _ in range(3):
-            with pytest.raises(ProviderUnknown):
-                await party.provider.look_up(order_id, None)
-        assert not party.provider.is_available
-        with pytest.raises(ProviderUnavailable):
-            await party.provider.look_up(order_id, None)
-        assert len(await party.simulator.calls("look_up")) == 3
-        await asyncio.sleep(0.35)
-        with pytest.raises(ProviderUnknown):
-            await party.provider.look_up(order_id, None)
-        with pytest.raises(ProviderUnavailable):
-            await party.provider.look_up(order_id, None)
-        await asyncio.sleep(0.35)
-        assert await party.provider.look_up(order_id, None) is None
-        assert party.provider.is_available
-
-
-async def test_a_refusal_of_the_card_does_not_open_the_breaker(simulators: Simulators) -> None:
-    async with counterparty("toss", simulators, provider_breaker_failures_max=1) as party:
-        for _ in range(3):
-            await party.simulator.set_faults({"fault": "decline", "operation": "confirm"})
-            with pytest.raises(ProviderDeclined):
-                await party.paid(new_order())
-        assert party.provider.is_available
-
-
-async def test_one_provider_away_leaves_the_other(simulators: Simulators) -> None:
-    bounds = {"toss_api_url": "http://127.0.0.1:9", "provider_breaker_failures_max": 1}
-    async with (
-        counterparty("toss", simulators, **bounds) as toss,
-        counterparty("stripe", simulators, **bounds) as stripe,
-    ):
-        with pytest.raises(ProviderUnavailable):
-            await toss.provider.look_up(new_order().order_id, None)
-        assert not toss.provider.is_available
-        assert (await stripe.paid(new_order())).movements
-
-
 async def test_an_abandoned_payment_can_not_be_confirmed(party: Counterparty) -> None:
     order = new_order()
     key = await party.authorized(order)

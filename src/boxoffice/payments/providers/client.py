@@ -120,8 +120,9 @@ class ProviderHttp:
 
     @property
     def is_available(self) -> bool:
-        """Whether the breaker would let a call through now."""
-        return self._breaker.would_admit(time.monotonic())
+        """Whether the breaker is closed; one that lets a probe through is open until it passes."""
+        # guard: provider_is_offered_after_a_probe => return self._breaker.would_admit(time.monotonic())
+        return not self._breaker.is_open
 
     async def call(self, request: ProviderRequest) -> ProviderAnswer:
         """Return the answer, which is below 500.
