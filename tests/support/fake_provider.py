@@ -43,7 +43,10 @@ class FakeProvider:
         self.name = name
         self.session_s = 2_400.0
         self.is_test = True
+        self.opens_by_call = makes_payments
         self.is_available = True
+        self.open_fails: Exception | None = None
+        self.opened_count = 0
         self.amount_min = 1
         self.faults: list[Fault] = []
         self.confirmed: list[tuple[str, str]] = []
@@ -67,6 +70,9 @@ class FakeProvider:
         return currency == "KRW" and amount_minor >= self.amount_min
 
     async def open(self, order: PaymentOrder, key: str) -> Opened:
+        self.opened_count += 1
+        if self.open_fails is not None:
+            raise self.open_fails
         made = f"made-{order.order_id}" if self._makes_payments else None
         return Opened({"order_id": order.order_id, "key": key}, made)
 

@@ -35,6 +35,7 @@ from boxoffice.payments.intents.store import (
 )
 from boxoffice.payments.providers.port import (
     DeclineReason,
+    Opened,
     PaymentOrder,
     Provider,
     ProviderDeclined,
@@ -89,6 +90,25 @@ class Confirmations:
         if provider is None:
             raise PaymentProviderUnavailable(method=intent.provider)
         return provider
+
+    async def open(self, intent: Intent) -> Opened:
+        """Prepare an intent at its provider; repetitions have the same key.
+
+        Raises what the provider raises. No money moves, whatever the outcome.
+        """
+        provider, order = self.provider(intent), order_of(intent)
+        key, call_id = f"{intent.intent_id}-open", new_id()
+        if not provider.opens_by_call:
+            return await provider.open(order, key)
+        await self._store.note_call(intent, call_id, "open", key)
+        try:
+            opened = await provider.open(order, key)
+        except ProviderError as error:
+            await self._note(intent, call_id, _outcome_of(error), None, str(error))
+            raise
+        # The secret of the browser is not kept.
+        await self._note(intent, call_id, "done", None, opened.payment_key)
+        return opened
 
     async def attempt(self, intent: Intent, payment_key: str) -> Intent:
         """Begin to confirm an open intent, call its provider, and apply the answer.
@@ -152,9 +172,8 @@ class Confirmations:
         return await self.apply(intent, payment, key)
 
     async def _not_sent(self, intent: Intent, call_id: UUID, error: ProviderError) -> str:
-        is_ours = isinstance(error, ProviderMisconfigured)
-        outcome = "misconfigured" if is_ours else "unavailable"
-        if is_ours:
+        outcome = _outcome_of(error)
+        if outcome == "misconfigured":
             log.error("provider_misconfigured", provider=intent.provider, error=str(error))
         metrics.CONFIRMATIONS.labels(intent.provider, outcome).inc()
         await self._note(intent, call_id, outcome, None, str(error))
@@ -262,6 +281,16 @@ class Confirmations:
             await self._store.note_answer(intent.user_id, call_id, outcome, status, body)
         except Problem as error:
             log.warning("provider_answer_not_kept", error=str(error))
+
+
+def _outcome_of(error: ProviderError) -> str:
+    """Return the name of what became of a call, as its answer keeps it."""
+    names = {
+        ProviderDeclined: "declined",
+        ProviderUnavailable: "unavailable",
+        ProviderMisconfigured: "misconfigured",
+    }
+    return next((name for kind, name in names.items() if isinstance(error, kind)), "unknown")
 
 
 def order_of(intent: Intent) -> PaymentOrder:

@@ -183,9 +183,12 @@ class PaymentIntents:
                 raise IntegrityError(f"the database answered {name!r}")
             raise problem
         intent = await self.confirmations.current(user_id, intent_id)
-        if intent.client is not None or intent.status is not IntentStatus.OPEN:
+        if intent.client is not None:
             return intent
-        return await self._prepared(intent)
+        # guard: open_repeats_that_the_provider_was_away => if False:
+        if intent.status is IntentStatus.CANCELLED:
+            raise PaymentProviderUnavailable(method=intent.provider)
+        return await self._prepared(intent) if intent.status is IntentStatus.OPEN else intent
 
     async def _prepared(self, intent: Intent) -> Intent:
         """Prepare a new intent at its provider; after a crash a repetition does, under the same key."""
@@ -194,16 +197,25 @@ class PaymentIntents:
         # guard: open_accepts_amount_of_top_up
         _require_accepted(provider, order.amount_minor, order.currency)
         try:
-            opened = await provider.open(order, f"{intent.intent_id}-open")
+            opened = await self.confirmations.open(intent)
         except ProviderDeclined as error:
+            await self._give_up(intent)
             raise AmountInvalid(reason=error.reason.value) from error
         except ProviderError as error:
             log.warning("provider_open_failed", provider=intent.provider, error=str(error))
+            await self._give_up(intent)
             raise PaymentProviderUnavailable(method=intent.provider) from error
         # A provider that has made its payment already confirms that one only.
         made = {} if opened.payment_key is None else {"payment_key": opened.payment_key}
         await self._store.keep_client(intent, {**opened.client, **made}, opened.payment_key)
         return await self.confirmations.current(intent.user_id, intent.intent_id)
+
+    async def _give_up(self, intent: Intent) -> None:
+        """End an intent without a payment, so that its hold can be paid otherwise or released."""
+        now = await self.confirmations.current(intent.user_id, intent.intent_id)
+        # guard: open_gives_up_only_what_was_not_prepared => if True:
+        if now.client is None:
+            await self.confirmations.change(intent, Change.CANCEL, None)
 
     async def get(self, user_id: UUID, intent_id: UUID) -> Intent:
         """Return an intent of this person; raise `IntentNotFound` otherwise."""

@@ -225,10 +225,12 @@ class Provider(Protocol):
     """The seconds after `open` when an order that the provider does not know was certainly not paid."""
     is_test: bool
     """Whether its keys move no real money."""
+    opens_by_call: bool
+    """Whether `open` calls the provider; else it only returns what the browser needs."""
 
     @property
     def is_available(self) -> bool:
-        """Whether a call would be sent now (the breaker is closed)."""
+        """Whether the breaker is closed: after failures, whether a probe was answered."""
 
     def accepts(self, amount_minor: int, currency: str) -> bool:
         """Say whether the provider takes this amount in this currency."""

@@ -86,6 +86,7 @@ class Stripe:
 
     name = NAME
     session_s = SESSION_S
+    opens_by_call = True
 
     def __init__(
         self,

@@ -174,6 +174,7 @@ class TossPayments:
 
     name = NAME
     session_s = SESSION_S
+    opens_by_call = False
 
     def __init__(self, settings: ProviderSettings, session: aiohttp.ClientSession) -> None:
         authorization = b64encode(f"{settings.toss_secret_key}:".encode()).decode("ascii")

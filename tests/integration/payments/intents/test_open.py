@@ -14,10 +14,19 @@ from boxoffice.errors import (
     NotHeld,
     PaymentInProgress,
     PaymentMethodUnknown,
+    PaymentProviderUnavailable,
     ReservationNotFound,
 )
 from boxoffice.payments.intents.rules import order_id
 from boxoffice.payments.intents.store import IntentStore, OpenCommand
+from boxoffice.payments.providers.port import (
+    DeclineReason,
+    ProviderDeclined,
+    ProviderError,
+    ProviderMisconfigured,
+    ProviderUnavailable,
+    ProviderUnknown,
+)
 from boxoffice.platform.ids import ScopedId
 from tests.support.checkout import BOUNDS, Checkout, reservation_of
 from tests.support.fake_provider import FakeProvider
@@ -254,6 +263,60 @@ async def test_what_the_browser_needs_is_kept_and_made_once(hall: Hall) -> None:
     assert (kept.client, kept.payment_key) == ({"a": "1"}, "p1")
     assert other.client is not None
     assert other.client["payment_key"] == (await checkout.current(other)).payment_key
+    await checkout.close()
+
+
+@pytest.mark.parametrize("error", [ProviderUnavailable, ProviderUnknown, ProviderMisconfigured])
+async def test_an_intent_that_the_provider_could_not_prepare_ends(
+    hall: Hall, error: type[ProviderError]
+) -> None:
+    checkout = Checkout(hall, FakeProvider(makes_payments=True))
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001")
+    checkout.provider.open_fails = error()
+    for _ in range(2):
+        with pytest.raises(PaymentProviderUnavailable):
+            await checkout.open(buyer, reservation, "k")
+    assert checkout.provider.opened_count == 1, "a repetition repeats the answer"
+    calls = """
+        SELECT operation, idempotency_key, outcome
+          FROM provider_calls JOIN provider_answers USING (user_id, call_id) WHERE user_id = $1
+    """
+    [call] = await hall.db.fetch(calls, buyer)
+    outcomes = {ProviderUnavailable: "unavailable", ProviderMisconfigured: "misconfigured"}
+    assert (call["operation"], call["outcome"]) == ("open", outcomes.get(error, "unknown"))
+    assert call["idempotency_key"].endswith("-open")
+    checkout.provider.open_fails = None
+    again = await checkout.open(buyer, reservation, "l")
+    assert again.status == "OPEN"
+    await checkout.intents.cancel(buyer, again.intent_id)
+    await hall.top_up(buyer, 100_000)
+    assert (await hall.pay(buyer, reservation)).name == "paid", "the wallet takes the hold"
+    assert not await broken(hall.db, hall.schedule_id)
+    await checkout.close()
+
+
+async def test_an_intent_that_the_provider_declines_ends(hall: Hall) -> None:
+    checkout = Checkout(hall, FakeProvider(makes_payments=True))
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001")
+    checkout.provider.open_fails = ProviderDeclined(DeclineReason.AMOUNT_REFUSED)
+    with pytest.raises(AmountInvalid):
+        await checkout.open(buyer, reservation)
+    assert (await hall.release(buyer, reservation)).name == "released"
+    await checkout.close()
+
+
+async def test_a_failed_preparation_leaves_what_another_request_prepared(hall: Hall) -> None:
+    checkout = Checkout(hall, FakeProvider(makes_payments=True))
+    buyer = hall.people[0]
+    reservation = await hall.held(buyer, "S001")
+    command = OpenCommand(buyer, "k", b"f", "toss", 60.0, reservation)
+    await checkout.store.open(hall.schedule_id, [command])
+    intent = await checkout.confirmations.current(buyer, command.intent_id)
+    await checkout.store.keep_client(intent, {"a": "1"}, "p1")
+    await checkout.intents._give_up(intent)
+    assert (await checkout.current(intent)).status == "OPEN"
     await checkout.close()
 
 
