@@ -369,7 +369,7 @@ def _routes(
         *seat_routes.routes(seats, dependencies, settings.seats, streams),
         *reservation_routes.routes(services.reservations, seats, dependencies),
         *payment_routes.routes(services.payments, seats, dependencies),
-        *money_routes(services.money, dependencies),
+        *money_routes(services.money, seats, dependencies),
         *intent_routes.routes(services.intents, dependencies),
         *notice_routes.routes(services.notices, dependencies, settings.cashier.notice_max_bytes),
         *ticket_routes.routes(services.payments, dependencies),

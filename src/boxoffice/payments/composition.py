@@ -9,6 +9,9 @@ from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.payments.disputes import routes as dispute_routes
 from boxoffice.payments.disputes.service import Disputes
 from boxoffice.payments.disputes.store import DisputeStore
+from boxoffice.payments.listing import routes as listing_routes
+from boxoffice.payments.listing.service import PaymentLists
+from boxoffice.payments.listing.store import PaymentListStore
 from boxoffice.payments.providers.port import Provider
 from boxoffice.payments.reconciliation import routes as statement_routes
 from boxoffice.payments.reconciliation.service import Reconciliation
@@ -21,13 +24,15 @@ from boxoffice.payments.refunds.service import Refunds
 from boxoffice.payments.refunds.store import RefundStore
 from boxoffice.platform.postgres.database import Database
 from boxoffice.seats.changes.publisher import SeatChangePublisher
+from boxoffice.seats.read_model import SeatReadModel
 from boxoffice.settings import PaymentSettings
 
 
 @dataclass(frozen=True)
 class MoneyServices:
-    """What gives money back, and what compares the books."""
+    """What lists payments, gives money back, and compares the books."""
 
+    payments: PaymentLists
     refunds: RefundServices
     disputes: Disputes
     reconciliation: Reconciliation
@@ -43,6 +48,7 @@ def compose_money(
     store = RefundStore(db)
     refunds = Refunds(store, ZoneInfo(settings.venue_time_zone), publisher)
     return MoneyServices(
+        payments=PaymentLists(PaymentListStore(db), store),
         disputes=Disputes(DisputeStore(db)),
         reconciliation=Reconciliation(
             StatementStore(db),
@@ -61,10 +67,11 @@ def compose_money(
 
 
 def money_routes(
-    services: MoneyServices, dependencies: RouteDependencies
+    services: MoneyServices, seats: SeatReadModel, dependencies: RouteDependencies
 ) -> list[tuple[str, object]]:
     """Return the resources by URI template."""
     return [
+        *listing_routes.routes(services.payments, seats, dependencies),
         *routes.routes(services.refunds, dependencies),
         *organizer_routes.routes(services.refunds, dependencies),
         *dispute_routes.routes(services.disputes, dependencies),

@@ -108,6 +108,10 @@ MATRIX = {
     "POST /v1/payments/{payment_id}/refunds": owned("refund_quote_changed", "payment_not_found"),
     "GET /v1/refunds/{refund_id}": owned(200, "refund_not_found"),
     "GET /v1/me/refunds": anybody(200),
+    "GET /v1/me/payments": anybody(200),
+    "GET /v1/admin/payments": looked_at(),
+    "GET /v1/admin/payments/{payment_id}": looked_at("payment_not_found"),
+    "GET /v1/admin/payments/{payment_id}/refund-quote": sellers(200, "payment_not_found"),
     "GET /v1/admin/schedules/{schedule_id}/refund-policy": sellers(200, "schedule_not_found"),
     "PUT /v1/admin/schedules/{schedule_id}/refund-policy": sellers(
         "refund_policy_locked", "schedule_not_found"
@@ -116,6 +120,7 @@ MATRIX = {
     "POST /v1/admin/schedules/{schedule_id}/refund-jobs": sellers(
         "sale_open", "schedule_not_found"
     ),
+    "GET /v1/admin/schedules/{schedule_id}/refund-jobs": looked_at(),
     "GET /v1/admin/schedules/{schedule_id}/refund-jobs/{job_id}": sellers(
         "schedule_not_found", "schedule_not_found", "schedule_not_found"
     ),
@@ -147,6 +152,7 @@ MATRIX = {
     "GET /v1/admin/reservations/{reservation_id}": looked_at("reservation_not_found"),
     "GET /v1/admin/webhooks": looked_at(),
     "POST /v1/admin/webhooks": sellers(201, 201),
+    "GET /v1/admin/webhooks/{endpoint_id}": looked_at("webhook_endpoint_not_found"),
     "PATCH /v1/admin/webhooks/{endpoint_id}": sellers(200, "webhook_endpoint_not_found"),
     "POST /v1/admin/webhooks/{endpoint_id}/rotate-secret": sellers(
         200, "webhook_endpoint_not_found"

@@ -1,9 +1,10 @@
 """What schemathesis has to know of the shop beyond its description.
 
 Every check runs for every operation. One finding is what the contract wants, and schemathesis cannot
-be told: to give a hold back is a DELETE, and the reservation says from then on what became of it:
-CANCELLED. What is here knows that one by the answer, and lets everything else of the same check
-through. Each that is forgiven is a line in the file that `BOXOFFICE_TEST_FORGIVEN` names.
+be told: to give a hold back or to abandon a payment is a DELETE, and the reservation or the payment
+intent says from then on what became of it: CANCELLED. What is here knows those by the answer, and lets
+everything else of the same check through. Each that is forgiven is a line in the file that
+`BOXOFFICE_TEST_FORGIVEN` names.
 """
 
 import os
@@ -15,8 +16,11 @@ from schemathesis.core.failures import Failure
 from schemathesis.core.transport import Response
 from schemathesis.openapi.checks import UseAfterFree
 
-_LOOK = "GET /v1/reservations/{reservation_id}"
-_RELEASE = "DELETE /v1/reservations/{reservation_id}"
+# What is looked at after it was ended, by the look and the DELETE.
+_ENDED = {
+    ("GET /v1/reservations/{reservation_id}", "DELETE /v1/reservations/{reservation_id}"),
+    ("GET /v1/payment-intents/{intent_id}", "DELETE /v1/payment-intents/{intent_id}"),
+}
 
 
 @schemathesis.hook
@@ -29,7 +33,7 @@ def filter_failure(
     """Return whether a finding is a mistake of the shop."""
     if not (
         isinstance(failure, UseAfterFree)
-        and (case.operation.label, failure.operation) == (_LOOK, _RELEASE)
+        and (case.operation.label, failure.operation) in _ENDED
         and _says(response, "status", "CANCELLED")
     ):
         return True

@@ -9,13 +9,18 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from boxoffice.errors import FindingNotFound, FindingResolved, StatementNotFound
+from boxoffice.errors import (
+    FindingNotFound,
+    FindingResolved,
+    StatementNotFound,
+)
 from boxoffice.payments.providers.port import (
     Movement,
     ProviderUnavailable,
     StatementLine,
     StatementPage,
 )
+from boxoffice.payments.reconciliation.errors import StatementQueued
 from boxoffice.payments.reconciliation.rules import DueRun, StatementWindow, day_window
 from boxoffice.payments.reconciliation.service import Reconciliation, zone_of
 from boxoffice.payments.reconciliation.store import (
@@ -154,7 +159,7 @@ async def test_equal_books_have_no_findings(office: Office) -> None:
     await office.book("t1")
     office.line("t1", str(intent), fee_minor=30)
     assert await office.compare() == []
-    [run] = await office.service.runs(office.name, None, 10)
+    [run] = await office.service.runs(office.name, None, None, 10)
     assert (run.lines, run.finished_at is not None) == (1, True)
     [total] = run.totals
     assert (total.there_minor, total.here_minor) == (1_000, 1_000)
@@ -245,11 +250,11 @@ async def test_a_run_goes_on_from_its_last_page(office: Office) -> None:
     office.provider.fails_at = "4"
     with pytest.raises(ProviderUnavailable):
         await office.compare()
-    [run] = await office.service.runs(office.name, None, 10)
+    [run] = await office.service.runs(office.name, None, None, 10)
     assert (run.finished_at, run.lines) == (None, 4)
     assert await Office.compare(office) == []
     assert office.provider.asked == [None, "2", "4", "4"]
-    [run] = await office.service.runs(office.name, None, 10)
+    [run] = await office.service.runs(office.name, None, None, 10)
     assert (run.finished_at is not None, run.lines) == (True, 5)
 
 
@@ -317,8 +322,9 @@ async def test_a_day_is_shown_with_its_findings(office: Office) -> None:
         await office.service.day(office.name, DAY)
     asked = await office.service.ask(office.name, DAY)
     assert asked.finished_at is None
-    with pytest.raises(StatementNotFound):
-        await office.service.day(office.name, DAY)
+    assert await office.service.day(office.name, DAY) == (asked, [])
+    with pytest.raises(StatementQueued):
+        await office.service.day_as_csv(office.name, DAY)
     intent = await office.intent()
     office.line("u1", "=1+1", fee_minor=7)
     office.line("u2", "elsewhere", happened_at=NOON + timedelta(days=1))
@@ -380,8 +386,29 @@ async def test_pages_of_runs_and_findings(office: Office) -> None:
     for back in (1, 2):
         window = StatementWindow(WINDOW.since - back * HOUR, WINDOW.until - back * HOUR)
         await office.service.compare(office.name, "hour", window)
-    runs = await office.service.runs(office.name, None, 2)
+    runs = await office.service.runs(office.name, None, None, 2)
     assert [one.since for one in runs] == [WINDOW.since, WINDOW.since - HOUR]
     last = runs[-1]
-    rest = await office.service.runs(office.name, (last.since, last.provider, last.kind), 2)
+    rest = await office.service.runs(office.name, None, (last.since, last.provider, last.kind), 2)
     assert [one.since for one in rest] == [WINDOW.since - 2 * HOUR]
+
+
+async def test_runs_count_their_findings(office: Office) -> None:
+    office.line("u1", "elsewhere")
+    office.line("u2", "elsewhere")
+    [first, _] = await office.compare()
+    office.line("later", "elsewhere", happened_at=WINDOW.until + HOUR)
+    following = StatementWindow(WINDOW.since + 2 * HOUR, WINDOW.until + 2 * HOUR)
+    await office.service.compare(office.name, "hour", following)
+    await office.service.compare(office.name, "day", day_window(DAY, zone_of(office.name)))
+    await office.service.resolve(office.hall.people[0], first.finding_id, "Another shop's")
+    hours = await office.service.runs(office.name, "hour", None, 10)
+    assert [(one.findings, one.open_findings) for one in hours] == [(1, 1), (2, 1)]
+    [day] = await office.service.runs(office.name, "day", None, 10)
+    assert (day.kind, day.findings, day.open_findings) == ("day", 3, 2)
+    shown, _ = await office.service.day(office.name, DAY)
+    assert (shown.findings, shown.open_findings) == (3, 2)
+    office.line("tomorrow", "elsewhere", happened_at=NOON + timedelta(days=1))
+    tomorrow = day_window(DAY + timedelta(days=1), zone_of(office.name))
+    await office.service.compare(office.name, "day", tomorrow)
+    assert (await office.service.day(office.name, DAY))[0] == shown

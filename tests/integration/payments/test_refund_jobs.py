@@ -1,7 +1,7 @@
 """What organizers do: policies before the sale, refunds without a fee, and whole schedules."""
 
 import asyncio
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -20,7 +20,7 @@ from boxoffice.payments.refunds.administration import RefundAdministration
 from boxoffice.payments.refunds.jobs import RefundJobs
 from boxoffice.payments.refunds.policy import DEFAULT, PRESETS, RefundPolicy, RefundStep
 from boxoffice.payments.refunds.store import RefundJob, RefundStore
-from boxoffice.platform.ids import new_id
+from boxoffice.platform.ids import ScopedId, new_id
 from boxoffice.platform.postgres.database import Database
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
@@ -307,3 +307,48 @@ async def test_jobs_and_refunds_are_shown_to_their_organizer(hall: Hall, db: Dat
     for organizer, job_id in ((stranger, job.job_id), (None, new_id())):
         with pytest.raises(ScheduleNotFound):
             await jobs(hall).get(organizer, hall.schedule_id, job_id)
+
+
+async def test_the_organizers_quote_is_what_the_refund_brings(hall: Hall, db: Database) -> None:
+    await set_policy(hall, HALF)
+    organizer = hall.schedule_id
+    payment = await sold(hall, hall.people[0], "S001", "S002")
+    place, [one, _] = ScopedId(hall.schedule_id, payment.payment_id), payment.ticket_ids
+
+    async def quoted(*ticket_ids: UUID, waive_fee: bool) -> tuple[int, int] | None:
+        ask = refunds(hall).quote_as_organizer
+        found = (await ask(organizer, place, ticket_ids, waive_fee=waive_fee)).quote
+        return None if found is None else (found.refund_minor, found.fee_minor)
+
+    assert await quoted(waive_fee=True) == (2_000, 0)
+    assert await quoted(waive_fee=False) == (1_000, 1_000)
+    assert await quoted(one, waive_fee=True) == (1_000, 0)
+    # After the start nothing is refundable by the policy; a waived fee is still for the named tickets.
+    await hall.change_schedule("starts_at = clock_timestamp() - interval '1 hour'")
+    assert await quoted(one, waive_fee=False) is None
+    assert await quoted(one, waive_fee=True) == (1_000, 0)
+    request = asked(hall, payment, 1_000, one)
+    refund = await refunds(hall).refund_as_organizer(organizer, request, waive_fee=True)
+    assert refund.ticket_ids == (one,)
+    elsewhere = await open_hall(db, balance_minor=5_000)
+    with pytest.raises(PaymentNotFound):
+        await refunds(hall).quote_as_organizer(elsewhere.schedule_id, place, (), waive_fee=True)
+
+
+async def test_the_jobs_of_a_schedule_are_listed(hall: Hall, db: Database) -> None:
+    elsewhere = await open_hall(db, balance_minor=5_000)
+    for one in (hall, elsewhere):
+        await closed(one)
+    first = await start(hall, "a")
+    await jobs(hall).work(first.job_id)
+    second = await start(hall, "b")
+    await start(elsewhere)
+
+    async def listed(organizer: UUID | None, before: UUID | None, count: int) -> list[UUID]:
+        found = await jobs(hall).list(organizer, hall.schedule_id, before, count)
+        return [one.job_id for one in found]
+
+    assert await listed(hall.schedule_id, None, 10) == [second.job_id, first.job_id]
+    assert await listed(None, None, 1) == [second.job_id]
+    assert await listed(None, second.job_id, 10) == [first.job_id]
+    assert await listed(elsewhere.schedule_id, None, 10) == []

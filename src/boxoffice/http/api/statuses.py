@@ -59,6 +59,7 @@ STATUSES: dict[str, int] = {
     "refund_job_running": 409,
     "sale_open": 409,
     "dispute_closed": 409,
+    "statement_queued": 409,
     "finding_resolved": 409,
     "already_published": 409,
     "not_publishable": 409,

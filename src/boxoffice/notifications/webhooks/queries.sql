@@ -55,8 +55,8 @@ SELECT endpoint_id, organizer_id, url, topics, state, disabled_reason, secret, c
    FOR NO KEY UPDATE;
 
 -- name: own_endpoint
--- Whether organizer $2, or any for null, has an endpoint.
-SELECT endpoint_id
+-- An endpoint of organizer $2, or of any for null.
+SELECT endpoint_id, organizer_id, url, topics, state, disabled_reason, created_at, previous_until
   FROM webhook_endpoints
  -- guard: webhook_look_by_id: endpoint_id = $1 AND => $1::uuid IS NOT NULL AND
  -- guard: webhook_look_at_deleted: state <> 'DELETED' => true

@@ -168,6 +168,12 @@ class AdminWebhooks(_WebhookResource):
 class AdminWebhook(_WebhookResource):
     """`/v1/admin/webhooks/{endpoint_id}`."""
 
+    @operation("Get a webhook endpoint", path=ENDPOINT, role=SELLERS, returns=EndpointOut)
+    async def on_get(self, call: Call[None, None]) -> Reply:
+        """One of the caller's own; an operator sees all. The secret is not shown."""
+        found = await self._service.endpoint(readable_by(call.caller), call.ids["endpoint_id"])
+        return Reply(_endpoint(found))
+
     @operation(
         "Change a webhook endpoint",
         path=ENDPOINT,

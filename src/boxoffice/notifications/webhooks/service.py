@@ -66,6 +66,13 @@ class Webhooks:
         """Return up to `limit` endpoints, newest first; None as the organizer means all."""
         return await self._store.endpoints(organizer_id, before, limit)
 
+    async def endpoint(self, organizer_id: UUID | None, endpoint_id: UUID) -> WebhookEndpoint:
+        """Return an endpoint; raise `WebhookEndpointNotFound`. None as the organizer means any."""
+        found = await self._store.endpoint(organizer_id, endpoint_id)
+        if found is None:
+            raise WebhookEndpointNotFound
+        return found
+
     async def create(
         self, caller: ActingOrganizer, url: str, topics: Collection[str] | None, key: str
     ) -> WithSecret:
@@ -148,8 +155,7 @@ class Webhooks:
         limit: int,
     ) -> list[WebhookDelivery]:
         """Return up to `limit` deliveries, newest first; raise `WebhookEndpointNotFound`."""
-        if not await self._store.has_endpoint(organizer_id, endpoint_id):
-            raise WebhookEndpointNotFound
+        await self.endpoint(organizer_id, endpoint_id)
         return await self._store.deliveries(endpoint_id, before, state, limit)
 
     async def replay(

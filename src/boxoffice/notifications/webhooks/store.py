@@ -93,9 +93,12 @@ class WebhookStore:
         rows = await self._db.read(_SQL["endpoints"], organizer_id, before, limit)
         return [WebhookEndpoint(**row) for row in rows]
 
-    async def has_endpoint(self, organizer_id: UUID | None, endpoint_id: UUID) -> bool:
-        """Say whether the organizer, or any for None, has this endpoint."""
-        return await self._db.read_one(_SQL["own_endpoint"], endpoint_id, organizer_id) is not None
+    async def endpoint(
+        self, organizer_id: UUID | None, endpoint_id: UUID
+    ) -> WebhookEndpoint | None:
+        """Return an endpoint of the organizer, or of any for None."""
+        row = await self._db.read_one(_SQL["own_endpoint"], endpoint_id, organizer_id)
+        return WebhookEndpoint(**row) if row else None
 
     async def deliveries(
         self,

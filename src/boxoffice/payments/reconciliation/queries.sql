@@ -26,8 +26,7 @@ VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp())
     -- no guard: The run of a window exists once; without it the second one fails.
     ON CONFLICT ON CONSTRAINT statement_runs_pkey DO UPDATE
    SET started_at = excluded.started_at, changed_at = excluded.changed_at, page_cursor = NULL, lines = 0,
-       finished_at = NULL, totals = NULL
-RETURNING r.provider, r.kind, r.since, r.until, r.started_at, r.finished_at, r.lines, r.totals::text AS totals;
+       finished_at = NULL, totals = NULL;
 
 -- name: unfinished
 -- Runs of a provider that are not finished.
@@ -161,23 +160,43 @@ SELECT DISTINCT i.user_id, i.intent_id
  WHERE x.provider = $1 AND x.transaction_key = ANY ($2::text[]);
 
 -- name: runs
--- Runs, the newest first, from a cursor on; optionally of one provider.
-SELECT r.provider, r.kind, r.since, r.until, r.started_at, r.finished_at, r.lines, r.totals::text AS totals
+-- Runs with the number of their findings, the newest first, from a cursor on; optionally of one provider or kind.
+SELECT r.provider, r.kind, r.since, r.until, r.started_at, r.finished_at, r.lines, r.totals::text AS totals,
+       f.findings, f.open_findings
   FROM statement_runs r
+ CROSS JOIN LATERAL (
+      SELECT count(*)::integer AS findings,
+             -- guard: runs_count_open_findings: FILTER (WHERE f.resolved_at IS NULL) =>
+             (count(*) FILTER (WHERE f.resolved_at IS NULL))::integer AS open_findings
+        FROM statement_findings f
+       -- guard: runs_count_findings_of_their_window: f.happened_at < r.until => true
+       WHERE f.provider = r.provider AND f.happened_at >= r.since AND f.happened_at < r.until
+ ) f
  -- guard: runs_of_this_provider: r.provider = $1 => true
  WHERE ($1::text IS NULL OR r.provider = $1)
    -- guard: runs_page_cursor: < ($2, $3, $4) => IS DISTINCT FROM (NULL, $3::text, $4::text)
    AND ($2::timestamptz IS NULL OR (r.since, r.provider, r.kind) < ($2, $3, $4))
+   -- guard: runs_of_this_kind: r.kind = $6 => true
+   AND ($6::text IS NULL OR r.kind = $6)
  ORDER BY r.since DESC, r.provider DESC, r.kind DESC
  -- guard: runs_page_limit: $5 => $5 + 9
  LIMIT $5;
 
 -- name: run
--- A finished run.
-SELECT r.provider, r.kind, r.since, r.until, r.started_at, r.finished_at, r.lines, r.totals::text AS totals
+-- A run with the number of its findings; without `finished_at` it waits for the cashier or is under way.
+SELECT r.provider, r.kind, r.since, r.until, r.started_at, r.finished_at, r.lines, r.totals::text AS totals,
+       f.findings, f.open_findings
   FROM statement_runs r
+ CROSS JOIN LATERAL (
+      SELECT count(*)::integer AS findings,
+             -- guard: run_counts_open_findings: FILTER (WHERE f.resolved_at IS NULL) =>
+             (count(*) FILTER (WHERE f.resolved_at IS NULL))::integer AS open_findings
+        FROM statement_findings f
+       -- guard: run_counts_findings_of_its_window: f.happened_at < r.until => true
+       WHERE f.provider = r.provider AND f.happened_at >= r.since AND f.happened_at < r.until
+ ) f
  -- guard: run_of_this_day: AND r.since = $3 => AND $3::timestamptz IS NOT NULL
- WHERE r.provider = $1 AND r.kind = $2 AND r.since = $3 AND r.finished_at IS NOT NULL;
+ WHERE r.provider = $1 AND r.kind = $2 AND r.since = $3;
 
 -- name: findings
 -- Findings, the oldest first, after a cursor; of a provider, of a time, or open ones, where that is given.

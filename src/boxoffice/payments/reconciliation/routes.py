@@ -17,6 +17,7 @@ from boxoffice.errors import (
 )
 from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
+from boxoffice.payments.reconciliation.errors import StatementQueued
 from boxoffice.payments.reconciliation.rules import HEALING, StatementTotal
 from boxoffice.payments.reconciliation.service import Reconciliation
 from boxoffice.payments.reconciliation.store import FindingFilter, KeptFinding, StatementRun
@@ -59,14 +60,16 @@ class RunPlace(NamedTuple):
 
 
 class StatementQuery(PageQuery, frozen=True, kw_only=True):
-    """A page of runs, optionally of one provider."""
+    """A page of runs, optionally of one provider, or of days or hours only."""
 
     provider: Annotated[str, Meta(pattern=_NAME)] | None = None
+    kind: Literal["hour", "day"] | None = None
 
 
-class FindingQuery(StatementQuery, frozen=True, kw_only=True):
+class FindingQuery(PageQuery, frozen=True, kw_only=True):
     """A page of findings, of one provider or all; those that are over only if wanted."""
 
+    provider: Annotated[str, Meta(pattern=_NAME)] | None = None
     only_open: bool = True
 
 
@@ -80,16 +83,22 @@ class StatementTotalOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatementRunOut(msgspec.Struct, frozen=True, kw_only=True):
-    """A comparison of a window; null `finished_at`: it is under way, or goes on after a crash."""
+    """A comparison of a window: QUEUED until the cashier has compared it, then FINISHED.
+
+    `findings` counts those of the window, `open_findings` those of them that are not over.
+    """
 
     provider: str
     kind: Literal["hour", "day"]
+    state: Literal["QUEUED", "FINISHED"]
     since: datetime
     until: datetime
     started_at: datetime
     finished_at: datetime | None
     lines: int
     totals: list[StatementTotalOut]
+    findings: int
+    open_findings: int
 
 
 class FindingOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,14 +154,14 @@ class _StatementRuns(_StatementResource):
         """Newest window first."""
         query = call.query
         before = decode_cursor(query.cursor, RunPlace)
-        found = await self._service.runs(query.provider, before, query.limit + 1)
+        found = await self._service.runs(query.provider, query.kind, before, query.limit + 1)
         return Reply(page(found, query.limit, _present_run, _place_of_run))
 
 
 class _StatementDay(_StatementResource):
     @operation("Get a day's statement", role=OPERATOR, path=_PLACE, returns=StatementDayOut)
     async def on_get(self, call: Call[Any, Any]) -> Reply:
-        """Totals and findings of a day that was compared."""
+        """Totals and findings of a day; QUEUED until the cashier has compared it."""
         run, findings = await self._service.day(call.ids["provider"], call.ids["day"])
         return Reply(StatementDayOut(run=_present_run(run), findings=_present_all(findings)))
 
@@ -166,7 +175,13 @@ class _StatementDay(_StatementResource):
 
 
 class _StatementCsv(_StatementResource):
-    @operation("Get a day's statement as CSV", role=OPERATOR, path=_PLACE, text_type=_CSV_TYPE)
+    @operation(
+        "Get a day's statement as CSV",
+        role=OPERATOR,
+        path=_PLACE,
+        text_type=_CSV_TYPE,
+        problems=(StatementQueued,),
+    )
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """Each line of the statement beside our booking, with its finding."""
         provider, day = call.ids["provider"], call.ids["day"]
@@ -221,7 +236,8 @@ def _place_of_run(one: StatementRun) -> RunPlace:
 def _present_run(one: StatementRun) -> StatementRunOut:
     return msgspec.convert(
         {
-            **{name: getattr(one, name) for name in StatementRunOut.__struct_fields__},
+            **msgspec.structs.asdict(one),
+            "state": "QUEUED" if one.finished_at is None else "FINISHED",
             "totals": [_present_total(total) for total in one.totals],
         },
         StatementRunOut,

@@ -7,10 +7,16 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from boxoffice.activity_log import Action, record
-from boxoffice.errors import FindingNotFound, FindingResolved, StatementNotFound
+from boxoffice.errors import (
+    FindingNotFound,
+    FindingResolved,
+    IntegrityError,
+    StatementNotFound,
+)
 from boxoffice.observability.logs import log
 from boxoffice.payments.providers.port import Provider, ProviderError
 from boxoffice.payments.reconciliation import report, rules, store
+from boxoffice.payments.reconciliation.errors import StatementQueued
 from boxoffice.payments.reconciliation.rules import (
     HEALING,
     Books,
@@ -85,7 +91,12 @@ class Reconciliation:
         # guard: statement_of_a_day_that_has_begun => if False:
         if window.since.timestamp() > await self._store.now_s():
             raise StatementNotFound
-        return await self._store.ask(RunKey(provider, "day", window.since), window.until)
+        key = RunKey(provider, "day", window.since)
+        await self._store.ask(key, window.until)
+        run = await self._store.run(key)
+        if run is None:
+            raise IntegrityError(f"the run of {day} is gone")
+        return run
 
     async def compare(
         self,
@@ -121,13 +132,17 @@ class Reconciliation:
                 return
 
     async def runs(
-        self, provider: str | None, before: tuple[datetime, str, str] | None, count: int
+        self,
+        provider: str | None,
+        kind: str | None,
+        before: tuple[datetime, str, str] | None,
+        count: int,
     ) -> list[StatementRun]:
-        """Return at most `count` runs, the newest first."""
-        return await self._store.runs(provider, before, count)
+        """Return at most `count` runs, the newest first; None means every provider or kind."""
+        return await self._store.runs(provider, kind, before, count)
 
     async def day(self, provider: str, day: date) -> tuple[StatementRun, list[KeptFinding]]:
-        """Return the run of a day and its findings; raise `StatementNotFound`."""
+        """Return the run of a day, finished or not, and its findings; raise `StatementNotFound`."""
         window = day_window(day, zone_of(provider))
         run = await self._store.run(RunKey(provider, "day", window.since))
         if run is None:
@@ -136,8 +151,14 @@ class Reconciliation:
         return run, await self._store.findings(None, wanted, _REPORT_FINDINGS_MAX)
 
     async def day_as_csv(self, provider: str, day: date) -> str:
-        """Return the lines of a day beside our bookings, with the findings; `StatementNotFound`."""
-        _, findings = await self.day(provider, day)
+        """Return the lines of a day beside our bookings, with the findings.
+
+        Raises `StatementNotFound`, and `StatementQueued` before the day has been compared.
+        """
+        run, findings = await self.day(provider, day)
+        # guard: report_of_what_was_compared => if False:
+        if run.finished_at is None:
+            raise StatementQueued
         window = day_window(day, zone_of(provider))
         booked = await self._store.movements(provider, window.widened(self._overlap))
         return report.as_csv(await self._store.lines(provider, window), booked, findings)

@@ -43,7 +43,7 @@ class StartedRun(NamedTuple):
 
 
 class StatementRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run; it has no totals before it is finished."""
+    """A run and the findings of its window; it has no totals before it is finished."""
 
     provider: str
     kind: str
@@ -53,6 +53,8 @@ class StatementRun(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None
     lines: int
     totals: list[StatementTotal]
+    findings: int
+    open_findings: int
 
 
 class KeptFinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,11 +113,10 @@ class StatementStore:
             row = await connection.fetchrow(_QUERIES["start"], *key, until)
         return None if row is None else StartedRun(*row)
 
-    async def ask(self, key: RunKey, until: datetime) -> StatementRun:
+    async def ask(self, key: RunKey, until: datetime) -> None:
         """Let a run begin, or begin anew."""
         async with self.transaction() as connection:
-            [row] = await connection.fetch(_QUERIES["ask"], *key, until)
-        return _run(row)
+            await connection.execute(_QUERIES["ask"], *key, until)
 
     async def unfinished(self, provider: str) -> list[DueRun]:
         """Return the runs that are not finished, the oldest first."""
@@ -200,15 +201,19 @@ class StatementStore:
         await connection.execute(_QUERIES["look_up"], *_columns(wanted))
 
     async def runs(
-        self, provider: str | None, before: tuple[datetime, str, str] | None, count: int
+        self,
+        provider: str | None,
+        kind: str | None,
+        before: tuple[datetime, str, str] | None,
+        count: int,
     ) -> list[StatementRun]:
-        """Return at most `count` runs, the newest first."""
+        """Return at most `count` runs, the newest first; None means every provider or kind."""
         place = before or (None, None, None)
-        rows = await self._db.read(_QUERIES["runs"], provider, *place, count)
+        rows = await self._db.read(_QUERIES["runs"], provider, *place, count, kind)
         return [_run(row) for row in rows]
 
     async def run(self, key: RunKey) -> StatementRun | None:
-        """Return a finished run."""
+        """Return a run, also one that is not finished."""
         row = await self._db.read_one(_QUERIES["run"], *key)
         return None if row is None else _run(row)
 

@@ -74,6 +74,15 @@ class RefundJobs:
             raise ScheduleNotFound
         return found
 
+    async def list(
+        self, organizer_id: UUID | None, schedule_id: UUID, before: UUID | None, count: int
+    ) -> "list[RefundJob]":
+        """Return at most `count` jobs of a schedule, the newest first.
+
+        Empty for a schedule of another organizer; None means any.
+        """
+        return await self._store.jobs(schedule_id, organizer_id, before, count)
+
     async def work(self, job_id: UUID, stop: asyncio.Event | None = None) -> bool:
         """Refund payments until the pass ends or `stop` is set; return whether the job is finished.
 

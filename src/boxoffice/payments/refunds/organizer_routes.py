@@ -8,6 +8,7 @@ from boxoffice.errors import (
     AlreadyRefunded,
     CursorInvalid,
     IdempotencyKeyReused,
+    Invalid,
     NotRefundable,
     RefundJobRunning,
     RefundNotManual,
@@ -24,8 +25,10 @@ from boxoffice.payments.refunds.routes import (
     PAYMENT,
     REFUND,
     SCHEDULE,
+    QuoteQuery,
     RefundResource,
     RefundServices,
+    ticket_ids,
 )
 from boxoffice.payments.refunds.service import RefundRequest
 from boxoffice.payments.refunds.views import (
@@ -34,16 +37,24 @@ from boxoffice.payments.refunds.views import (
     OrganizerRefundBody,
     PolicyBody,
     PolicyOut,
+    QuoteOut,
     RefundOut,
     ResolutionBody,
     policy_of,
     present_job,
     present_policy,
+    present_quote,
     present_refund,
 )
-from boxoffice.platform.ids import parse_uuid
+from boxoffice.platform.ids import ScopedId, parse_uuid
 
 _JOB = {**SCHEDULE, "job_id": PathId(parse_uuid, ScheduleNotFound, "The `job_id` of a job.")}
+
+
+class OrganizerQuoteQuery(QuoteQuery, frozen=True, kw_only=True):
+    """The tickets to return (none: all that are left), and whether the fee is waived."""
+
+    waive_fee: bool = True
 
 
 class _AdminRefundPolicy(RefundResource):
@@ -119,7 +130,44 @@ class _AdminPaymentRefunds(RefundResource):
         return Reply(present_refund(refund))
 
 
+class _AdminRefundQuote(RefundResource):
+    @operation(
+        "Get the refund quote of a buyer's payment",
+        role=ORGANIZER,
+        path=PAYMENT,
+        query=OrganizerQuoteQuery,
+        returns=QuoteOut,
+        problems=(TicketNotFound, AlreadyRefunded, Invalid),
+    )
+    async def on_get(self, call: Call[Any, OrganizerQuoteQuery]) -> Reply:
+        """What a refund by the organizer would bring now, with or without the fee of the policy."""
+        payment: ScopedId = call.ids["payment_id"]
+        quoted = await self._services.refunds.quote_as_organizer(
+            call.caller.user_id,
+            payment,
+            ticket_ids(call.query.ticket_ids),
+            waive_fee=call.query.waive_fee,
+        )
+        return Reply(present_quote(payment, quoted, self._services.time_zone))
+
+
 class _AdminRefundJobs(RefundResource):
+    @operation(
+        "List the refund jobs of a schedule",
+        role=SELLERS,
+        path=SCHEDULE,
+        query=PageQuery,
+        returns=Page[JobOut],
+        problems=(CursorInvalid,),
+    )
+    async def on_get(self, call: Call[Any, PageQuery]) -> Reply:
+        """Newest first; empty for a schedule of another organizer."""
+        before, limit = decode_cursor(call.query.cursor, UUID), call.query.limit
+        found = await self._services.jobs.list(
+            readable_by(call.caller), call.ids["schedule_id"], before, limit + 1
+        )
+        return Reply(page(found, limit, present_job, lambda one: one.job_id))
+
     @operation(
         "Refund a whole schedule",
         202,
@@ -199,6 +247,10 @@ def routes(services: RefundServices, dependencies: RouteDependencies) -> list[tu
         (f"{schedule}/refund-jobs", _AdminRefundJobs(services, dependencies)),
         (f"{schedule}/refund-jobs/{{job_id}}", _AdminRefundJob(services, dependencies)),
         ("/v1/admin/payments/{payment_id}/refunds", _AdminPaymentRefunds(services, dependencies)),
+        (
+            "/v1/admin/payments/{payment_id}/refund-quote",
+            _AdminRefundQuote(services, dependencies),
+        ),
         ("/v1/admin/refunds", _ManualRefunds(services, dependencies)),
         ("/v1/admin/refunds/{refund_id}/resolution", _RefundResolution(services, dependencies)),
     ]

@@ -86,6 +86,14 @@ SELECT f.*
  -- guard: schedules_refunds_page_limit: $4 => $4 + 9
  LIMIT $4;
 
+-- name: of_payments
+-- The refunds of these payments, each of its person, the oldest first.
+SELECT f.*
+  FROM unnest($1::uuid[], $2::uuid[]) n (user_id, payment_id)
+  -- guard: refunds_of_these_payments: AND f.payment_id = n.payment_id =>
+  JOIN refunds f ON f.user_id = n.user_id AND f.payment_id = n.payment_id
+ ORDER BY f.refund_id;
+
 -- name: manual
 -- Refunds that wait for an operator, the oldest first, after a cursor.
 SELECT f.*
@@ -198,6 +206,24 @@ SELECT j.*
  WHERE j.schedule_id = $1 AND j.job_id = $2
    -- guard: job_only_of_its_organizer: c.organizer_id = $3 => true
    AND ($3::uuid IS NULL OR c.organizer_id = $3);
+
+-- name: jobs
+-- The jobs of a schedule of organizer $2 (null: of any), the newest first, from a cursor on.
+SELECT j.*
+  FROM refund_jobs j
+  -- no guard: { The schedule of the job and its concert, by their primary keys.
+  JOIN schedules s ON s.schedule_id = j.schedule_id
+  JOIN concerts c ON c.concert_id = s.concert_id
+  -- guard: }
+ -- guard: jobs_of_this_schedule: j.schedule_id = $1 => $1::uuid IS NOT NULL
+ WHERE j.schedule_id = $1
+   -- guard: jobs_only_of_its_organizer: c.organizer_id = $2 => true
+   AND ($2::uuid IS NULL OR c.organizer_id = $2)
+   -- guard: jobs_page_cursor: j.job_id < $3 => true
+   AND ($3::uuid IS NULL OR j.job_id < $3)
+ ORDER BY j.job_id DESC
+ -- guard: jobs_page_limit: $4 => $4 + 9
+ LIMIT $4;
 
 -- name: job_to_do
 -- An unfinished job, by its id.

@@ -89,8 +89,9 @@ class _Quote(RefundResource):
     async def on_get(self, call: Call[Any, QuoteQuery]) -> Reply:
         """What the return of tickets would bring now, and until when that holds."""
         payment: ScopedId = call.ids["payment_id"]
-        ticket_ids = _ticket_ids(call.query.ticket_ids)
-        quoted = await self._services.refunds.quote(call.caller.user_id, payment, ticket_ids)
+        quoted = await self._services.refunds.quote(
+            call.caller.user_id, payment, ticket_ids(call.query.ticket_ids)
+        )
         return Reply(present_quote(payment, quoted, self._services.time_zone))
 
 
@@ -147,7 +148,8 @@ class _MyRefunds(RefundResource):
         return Reply(page(found, limit, present_refund, lambda one: one.refund_id))
 
 
-def _ticket_ids(text: str) -> list[UUID]:
+def ticket_ids(text: str) -> list[UUID]:
+    """Return the ids of tickets in a query, none for all; raise `Invalid`."""
     found = [parse_uuid(one) for one in text.split(",")] if text else []
     if None in found or len(found) > _TICKETS_MAX:
         raise Invalid("ticket_ids is a list of ids of tickets, separated by commas.")

@@ -127,6 +127,25 @@ class Refunds:
         command = _command(quoted.sale, quoted.quote, request, fingerprint, user_id, "buyer")
         return await self._decide(command, None)
 
+    async def quote_as_organizer(
+        self,
+        organizer_id: UUID,
+        payment: ScopedId,
+        ticket_ids: Sequence[UUID],
+        *,
+        waive_fee: bool,
+    ) -> QuotedRefund:
+        """Return what a refund by the organizer (no tickets: all live ones) would bring now.
+
+        Raises `PaymentNotFound`, `TicketNotFound` and `AlreadyRefunded`.
+        """
+        sale = await self._store.sale(
+            payment.schedule_id, payment.own_id, organizer_id=organizer_id
+        )
+        if sale is None:
+            raise PaymentNotFound
+        return self._quoted_by_organizer(sale, ticket_ids, waive_fee=waive_fee)
+
     async def refund_as_organizer(
         self, actor_id: UUID, request: RefundRequest, *, waive_fee: bool, request_id: str = ""
     ) -> Refund:
@@ -142,8 +161,7 @@ class Refunds:
         earlier = await self._store.find(sale.user_id, key, fingerprint)
         if earlier is not None:
             return earlier
-        quoted = self._quoted(sale, request.ticket_ids)
-        found = self._waived(quoted) if waive_fee else quoted.quote
+        found = self._quoted_by_organizer(sale, request.ticket_ids, waive_fee=waive_fee).quote
         if found is None:
             raise NotRefundable
         _require_expected(found, request.expected_minor)
@@ -204,12 +222,13 @@ class Refunds:
         found = rules.quote(policy, tickets, sale.created_at, sale.starts_at, sale.now, self._zone)
         return QuotedRefund(sale, policy, found if tickets else None)
 
-    def _waived(self, quoted: QuotedRefund) -> Quote:
-        sale = quoted.sale
-        wanted = quoted.quote
-        ids = None if wanted is None else {line.ticket_id for line in wanted.lines}
-        tickets = [one for one in _tickets(sale, ()) if ids is None or one.ticket_id in ids]
-        return rules.without_fee(tickets, sale.now + _WAIVER_TTL)
+    def _quoted_by_organizer(
+        self, sale: RefundableSale, ticket_ids: Sequence[UUID], *, waive_fee: bool
+    ) -> QuotedRefund:
+        if not waive_fee:
+            return self._quoted(sale, ticket_ids)
+        found = rules.without_fee(_tickets(sale, ticket_ids), sale.now + _WAIVER_TTL)
+        return QuotedRefund(sale, sale.policy or rules.DEFAULT, found)
 
     async def _decide(self, command: RefundCommand, action: Action | None) -> Refund:
         async with self._store.transaction() as connection:

@@ -1,6 +1,6 @@
 """Named SQL in, frozen types out; the outcomes of the functions are passed on unchanged."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -201,6 +201,11 @@ class RefundStore:
         )
         return [_refund(row) for row in rows]
 
+    async def of_payments(self, payments: Sequence[tuple[UUID, UUID]]) -> list[Refund]:
+        """Return the refunds of payments, each with its person, the oldest first."""
+        people, ids = [one[0] for one in payments], [one[1] for one in payments]
+        return [_refund(row) for row in await self._db.read(_QUERIES["of_payments"], people, ids)]
+
     async def manual(self, after: UUID | None, count: int) -> list[Refund]:
         """Return at most `count` refunds that wait for an operator, the oldest first."""
         return [_refund(row) for row in await self._db.read(_QUERIES["manual"], after, count)]
@@ -221,6 +226,13 @@ class RefundStore:
         """Return a job of a schedule; None means any organizer."""
         row = await self._db.read_one(_QUERIES["job"], schedule_id, job_id, organizer_id)
         return None if row is None else _job(row)
+
+    async def jobs(
+        self, schedule_id: UUID, organizer_id: UUID | None, before: UUID | None, count: int
+    ) -> list[RefundJob]:
+        """Return at most `count` jobs of a schedule, the newest first; None means any organizer."""
+        rows = await self._db.read(_QUERIES["jobs"], schedule_id, organizer_id, before, count)
+        return [_job(row) for row in rows]
 
     async def job_to_do(self, job_id: UUID) -> RefundJob | None:
         """Return an unfinished job."""

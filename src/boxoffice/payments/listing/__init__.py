@@ -1,0 +1,1 @@
+"""Lists of payments, as their buyers and their sellers see them; it only reads."""

@@ -1,0 +1,88 @@
+"""Named SQL in, frozen types out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from boxoffice.payments.store import Payment
+from boxoffice.platform.ids import ScopedId
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database, Record
+
+_QUERIES = sql_files.load("boxoffice.payments.listing")
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPayment:
+    """A payment with its payer and its performance; `intent_id` is read for sellers only."""
+
+    payment: Payment
+    schedule_id: UUID
+    user_id: UUID
+    email: str
+    name: str
+    title: str
+    starts_at: datetime
+    intent_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFilter:
+    """Which payments a seller wants; None for no condition, in `organizer_id` for all organizers."""
+
+    organizer_id: UUID | None
+    schedule_id: UUID | None = None
+    payment_id: UUID | None = None
+    reservation_id: UUID | None = None
+    method: str | None = None
+    status: str | None = None
+
+
+class PaymentListStore:
+    """Payments in lists."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def of_user(self, user_id: UUID, before: UUID | None, count: int) -> list[ListedPayment]:
+        """Return at most `count` payments of this person, the newest first."""
+        rows = await self._db.read(_QUERIES["of_user"], user_id, before, count)
+        return [_listed(row) for row in rows]
+
+    async def of_seller(
+        self, wanted: PaymentFilter, before: UUID | None, count: int
+    ) -> list[ListedPayment]:
+        """Return at most `count` payments of an organizer's concerts, the newest first."""
+        rows = await self._db.read(
+            _QUERIES["of_seller"],
+            wanted.organizer_id,
+            before,
+            wanted.schedule_id,
+            wanted.payment_id,
+            wanted.reservation_id,
+            wanted.method,
+            wanted.status,
+            count,
+        )
+        return [_listed(row) for row in rows]
+
+    async def reservation_of_order(self, order: ScopedId) -> ScopedId | None:
+        """Return the reservation that an intent pays, None for a top-up or an unknown intent."""
+        row = await self._db.read_one(_QUERIES["reservation_of_order"], *order)
+        return None if row is None else ScopedId(*row)
+
+
+def _listed(row: Record) -> ListedPayment:
+    payment = Payment(
+        row["payment_id"],
+        row["reservation_id"],
+        row["amount_minor"],
+        row["currency"],
+        row["method"],
+        row["created_at"],
+        tuple(row["ticket_ids"]),
+        tuple(row["seat_ids"]),
+        frozenset(row["void_ticket_ids"] or ()),
+    )
+    more = ("schedule_id", "user_id", "email", "name", "title", "starts_at", "intent_id")
+    return ListedPayment(payment, **{name: row[name] for name in more})
