@@ -36,6 +36,9 @@ from boxoffice.http.api import health, openapi
 from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.api.router import Router
 from boxoffice.http.streams import Streams, limits_of
+from boxoffice.inventory import routes as inventory_routes
+from boxoffice.inventory.service import Inventory, InventoryLimits
+from boxoffice.inventory.store import InventoryStore
 from boxoffice.notifications.mail import routes as mail_routes
 from boxoffice.notifications.mail.store import MailLanguages
 from boxoffice.notifications.webhooks import routes as webhook_routes
@@ -89,6 +92,7 @@ class Services:
     accounts: Accounts
     catalog: Catalog
     posters: Posters
+    inventory: Inventory
     seats: SeatServices
     waiting_room: WaitingRoomServices
     reservations: Reservations
@@ -236,10 +240,12 @@ def _services(
         PaymentParts(db, infrastructure.group_commit, infrastructure.background, seats, on_paid),
         providers,
     )
+    catalog = Catalog(settings, CatalogStore(db), seats.applier)
     return Services(
         accounts=accounts,
-        catalog=Catalog(settings, CatalogStore(db), seats.applier),
         posters=_posters(settings, infrastructure),
+        catalog=catalog,
+        inventory=_inventory(settings, infrastructure, seats, catalog),
         seats=seats,
         waiting_room=waiting_room,
         reservations=_reservations(settings, infrastructure, seats, waiting_room.service),
@@ -304,6 +310,16 @@ def _reservations(
     )
 
 
+def _inventory(
+    settings: Settings, infrastructure: Infrastructure, seats: SeatServices, catalog: Catalog
+) -> Inventory:
+    limits = InventoryLimits(
+        settings.catalog.inventory_seats_max, settings.catalog.seats_per_schedule_max
+    )
+    store = InventoryStore(infrastructure.db)
+    return Inventory(store, seats.publisher, catalog.lookups.invalidate, limits)
+
+
 def _sales_stats(
     settings: Settings, infrastructure: Infrastructure, traffic_counter: TrafficCounter
 ) -> SalesStats:
@@ -366,6 +382,7 @@ def _routes(
         *account_routes.routes(services.accounts, dependencies),
         *catalog_routes.routes(services.catalog, dependencies, settings),
         *poster_routes.routes(services.posters, dependencies, settings.posters.poster_max_bytes),
+        *inventory_routes.routes(services.inventory, dependencies),
         *seat_routes.routes(seats, dependencies, settings.seats, streams),
         *reservation_routes.routes(services.reservations, seats, dependencies),
         *payment_routes.routes(services.payments, seats, dependencies),

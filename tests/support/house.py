@@ -111,6 +111,7 @@ TABLES = {
     "audit": {"audit_runs"},
     "cancellations": {"schedule_changes"},
     "catalog": {"concerts", "schedules"},
+    "inventory": {"seat_blocks", "seat_price_changes"},
     "notifications": {
         "mail_languages", "mails", "webhook_deliveries", "webhook_endpoints",
     },
@@ -139,6 +140,8 @@ WRITES_BESIDE = {
     ("archive", "reservations"): "ended rows move into the archive in one transaction",
     ("archive", "schedule_buyers"): "ended rows move into the archive in one transaction",
     ("catalog", "seats"): "a new schedule and its seats are created in one transaction",
+    ("inventory", "schedules"): "the layout version grows in the transaction of the change",
+    ("inventory", "seats"): "a command changes seats and keeps its record in one transaction",
     ("payments", "outbox"): "an event is written in the transaction of what it reports",
     ("payments", "reservations"): "one function decides and books a batch of payments",
     ("payments", "schedule_buyers"): "one function decides and books a batch of payments",

@@ -195,19 +195,39 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: reservation_amount_is_the_price
--- A reservation's amount is the sum of its seats' prices, in the currency of its schedule.
+-- A reservation's amount is the sum of its seats' prices at its hold, in the currency of its schedule. Where
+-- a price changed within a minute after the hold's time, either price is right: the hold may have waited.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT r.schedule_id, r.reservation_id, r.amount_minor, r.currency,
-               coalesce(sum(s.price_minor), 0) AS seats_minor, c.currency AS schedule_currency
+               coalesce(sum(coalesce(h.low_minor, s.price_minor)), 0) AS low_minor,
+               coalesce(sum(coalesce(h.high_minor, s.price_minor)), 0) AS high_minor,
+               c.currency AS schedule_currency
           FROM reservations r
          CROSS JOIN LATERAL unnest(r.seat_ids) l (seat_id)
           LEFT JOIN seats s
             ON s.schedule_id = r.schedule_id
            AND s.seat_id = l.seat_id
+          LEFT JOIN (SELECT DISTINCT h.schedule_id, h.seat_id FROM seat_price_changes h) d
+            ON d.schedule_id = s.schedule_id
+           AND d.seat_id = s.seat_id
+          LEFT JOIN LATERAL (
+               SELECT min(v.minor) AS low_minor, max(v.minor) AS high_minor
+                 FROM (SELECT h.price_minor AS minor
+                         FROM seat_price_changes h
+                        WHERE h.schedule_id = d.schedule_id AND h.seat_id = d.seat_id
+                          AND h.changed_at BETWEEN r.created_at AND r.created_at + interval '1 minute'
+                        UNION ALL
+                       SELECT coalesce(
+                              (SELECT h.price_minor
+                                 FROM seat_price_changes h
+                                WHERE h.schedule_id = d.schedule_id AND h.seat_id = d.seat_id
+                                  AND h.changed_at > r.created_at + interval '1 minute'
+                                ORDER BY h.version LIMIT 1), s.price_minor)) v
+                WHERE d.seat_id IS NOT NULL) h ON true
           LEFT JOIN schedules c
             ON c.schedule_id = r.schedule_id
          GROUP BY r.schedule_id, r.reservation_id, r.amount_minor, r.currency, c.currency) x
- WHERE x.amount_minor <> x.seats_minor OR x.currency IS DISTINCT FROM x.schedule_currency
+ WHERE x.amount_minor NOT BETWEEN x.low_minor AND x.high_minor OR x.currency IS DISTINCT FROM x.schedule_currency
  LIMIT 20;
 
 -- name: confirmed_reservation_is_paid_once
@@ -984,10 +1004,12 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: refund_is_the_price
--- What is refunded and kept of a payment is the price of its void tickets, in its currency.
+-- What is refunded and kept of a payment is the price of its void tickets at the sale, in its currency. Where
+-- a price changed within a minute after the hold's time, either price is right.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT p.schedule_id, p.payment_id, p.amount_minor, coalesce(f.back_minor, 0) AS back_minor,
-               coalesce(v.void_minor, 0) AS void_minor, p.currency, f.currency AS refund_currency
+               coalesce(v.low_minor, 0) AS low_minor, coalesce(v.high_minor, 0) AS high_minor, p.currency,
+               f.currency AS refund_currency
           FROM payments p
           LEFT JOIN (SELECT f.schedule_id, f.payment_id, sum(f.amount_minor + f.fee_minor) AS back_minor,
                             min(f.currency) AS currency
@@ -995,16 +1017,39 @@ SELECT count(*) OVER () AS violations, x.*
                       GROUP BY f.schedule_id, f.payment_id) f
             ON f.schedule_id = p.schedule_id
            AND f.payment_id = p.payment_id
-          LEFT JOIN (SELECT t.schedule_id, t.payment_id, sum(s.price_minor) AS void_minor
+          LEFT JOIN (SELECT t.schedule_id, t.payment_id,
+                            sum(coalesce(h.low_minor, s.price_minor)) AS low_minor,
+                            sum(coalesce(h.high_minor, s.price_minor)) AS high_minor
                        FROM tickets t
                        JOIN seats s
                          ON s.schedule_id = t.schedule_id
                         AND s.seat_id = t.seat_id
+                       LEFT JOIN reservations r
+                         ON r.schedule_id = t.schedule_id
+                        AND r.reservation_id = t.reservation_id
+                       LEFT JOIN (SELECT DISTINCT h.schedule_id, h.seat_id FROM seat_price_changes h) d
+                         ON d.schedule_id = s.schedule_id
+                        AND d.seat_id = s.seat_id
+                       LEFT JOIN LATERAL (
+                            SELECT min(v.minor) AS low_minor, max(v.minor) AS high_minor
+                              FROM (SELECT h.price_minor AS minor
+                                      FROM seat_price_changes h
+                                     WHERE h.schedule_id = d.schedule_id AND h.seat_id = d.seat_id
+                                       AND h.changed_at BETWEEN r.created_at
+                                           AND r.created_at + interval '1 minute'
+                                     UNION ALL
+                                    SELECT coalesce(
+                                           (SELECT h.price_minor
+                                              FROM seat_price_changes h
+                                             WHERE h.schedule_id = d.schedule_id AND h.seat_id = d.seat_id
+                                               AND h.changed_at > r.created_at + interval '1 minute'
+                                             ORDER BY h.version LIMIT 1), s.price_minor)) v
+                             WHERE d.seat_id IS NOT NULL) h ON true
                       WHERE t.status = 'VOID'
                       GROUP BY t.schedule_id, t.payment_id) v
             ON v.schedule_id = p.schedule_id
            AND v.payment_id = p.payment_id) x
- WHERE x.back_minor <> x.void_minor OR x.back_minor > x.amount_minor OR x.refund_currency <> x.currency
+ WHERE x.back_minor NOT BETWEEN x.low_minor AND x.high_minor OR x.back_minor > x.amount_minor OR x.refund_currency <> x.currency
  LIMIT 20;
 
 -- name: refund_has_its_entries

@@ -254,7 +254,7 @@ class AdminOpen:
         problems=[ScheduleNotOpenable, ConcertTakenDown, OutcomeUnknown],
     )
     async def on_post(self, call: Call[None, None]) -> Reply:
-        """Seats are sold from `sale_opens_at` on; the seat map is final. Repeating is no error."""
+        """Seats are sold from `sale_opens_at` on. Repeating is no error."""
         state = await self._service.open(
             call.caller.user_id, call.ids["schedule_id"], request_id=call.request_id
         )

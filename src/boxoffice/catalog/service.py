@@ -286,7 +286,7 @@ class Catalog:
     async def open(
         self, organizer_id: UUID, schedule_id: UUID, *, request_id: str = ""
     ) -> ScheduleState:
-        """Put a schedule on sale; its seats are final from now on. Repeating it is no error.
+        """Put a schedule on sale. Repeating it is no error.
 
         Raises `ScheduleNotFound`, `ConcertTakenDown`, and `ScheduleNotOpenable` without seats or in a
         draft concert.

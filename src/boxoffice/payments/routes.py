@@ -136,7 +136,7 @@ class _PaymentCollection(_Resource):
             raise ReservationNotFound
         user_id, method = call.caller.user_id, call.body.method
         paid = await self._service.pay(user_id, reservation, call.key, method)
-        layout = await self._seats.layout(reservation.schedule_id)
+        layout = await self._seats.layout_with(reservation.schedule_id, paid.seat_ids)
         shown = present_payment(reservation.schedule_id, paid, layout)
         return Reply(shown, location=f"/v1/payments/{shown.payment_id}")
 
@@ -147,7 +147,7 @@ class _Payment(_Resource):
         """A payment of another person is answered as not found."""
         payment: ScopedId = call.ids["payment_id"]
         found = await self._service.get(call.caller.user_id, payment)
-        layout = await self._seats.layout(payment.schedule_id)
+        layout = await self._seats.layout_with(payment.schedule_id, found.seat_ids)
         return Reply(present_payment(payment.schedule_id, found, layout))
 
 

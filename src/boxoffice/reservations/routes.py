@@ -121,6 +121,12 @@ class _ReservationResource:
         self._seats = seats
         self.dependencies = dependencies
 
+    async def _layout_of(self, one: Reservation) -> Layout:
+        # The price of a seat stays while it is held; after an end it may be another one.
+        is_held = one.status == rules.Status.HELD
+        amount_minor = one.amount_minor if is_held else None
+        return await self._seats.layout_with(one.schedule_id, one.seat_ids, amount_minor)
+
 
 class _HoldCollection(_ReservationResource):
     @operation(
@@ -147,7 +153,7 @@ class _HoldCollection(_ReservationResource):
         """Hold named seats or the best adjacent ones, all or none."""
         schedule_id: UUID = call.ids["schedule_id"]
         held = await self._hold(call, schedule_id)
-        layout = await self._seats.layout(schedule_id)
+        layout = await self._seats.layout_with(schedule_id, held.seat_ids, held.amount_minor)
         shown = present_held(schedule_id, held, layout)
         return Reply(shown, location=f"/v1/reservations/{shown.reservation_id}")
 
@@ -177,7 +183,7 @@ class _Item(_ReservationResource):
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """A reservation of another person is answered as not found."""
         found = await self._service.get(call.caller.user_id, call.ids["reservation_id"])
-        layout = await self._seats.layout(found.schedule_id)
+        layout = await self._layout_of(found)
         return Reply(present_reservation(found, layout, call.caller.user_id))
 
     @operation(
@@ -206,12 +212,12 @@ class _Mine(_ReservationResource):
         limit = call.query.limit
         user_id = call.caller.user_id
         found = await self._find(user_id, call.query, limit + 1)
-        layouts = {one.schedule_id: await self._seats.layout(one.schedule_id) for one in found}
+        layouts = {one.reservation_id: await self._layout_of(one) for one in found}
         return Reply(
             page(
                 found,
                 limit,
-                lambda one: present_reservation(one, layouts[one.schedule_id], user_id),
+                lambda one: present_reservation(one, layouts[one.reservation_id], user_id),
                 lambda one: one.reservation_id,
             )
         )

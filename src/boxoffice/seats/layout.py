@@ -77,13 +77,19 @@ class PackedSeats(Sequence[LayoutSeat]):
 class Layout:
     """The seats of a schedule in order, and the position of each id.
 
-    A layout is final: a schedule has none before it is opened.
+    `version` grows when seats are added, which come last, or when prices or grades change.
     """
 
     schedule_id: UUID
     currency: str
     seats: Sequence[LayoutSeat]
     index: Mapping[str, int]
+    version: int = 1
+
+    def price_minor(self, seat_ids: Iterable[str]) -> int | None:
+        """Return the price of some seats together; None where one is not known."""
+        found = [self.index.get(one, -1) for one in seat_ids]
+        return None if -1 in found else sum(self.seats[at].price_minor for at in found)
 
 
 async def packed(rows: AsyncIterable[Sequence[Record]]) -> PackedSeats:

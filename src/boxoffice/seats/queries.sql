@@ -2,10 +2,10 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: public_schedule
--- The currency of a schedule; no row while it or its concert is a draft. Holders of tickets need it also
+-- The currency and the layout version of a schedule; no row while it or its concert is a draft. Holders of tickets need it also
 -- after the concert was taken down.
 -- guard: seat_map_that_it_was_taken_down: c.taken_down_at IS NULL => true
-SELECT s.currency, c.taken_down_at IS NULL AS is_public
+SELECT s.currency, c.taken_down_at IS NULL AS is_public, s.layout_version
   FROM schedules s
   -- guard: seat_map_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
@@ -13,6 +13,11 @@ SELECT s.currency, c.taken_down_at IS NULL AS is_public
  -- guard: seat_map_not_draft: AND c.status = 'PUBLISHED' =>
  -- guard: seat_map_none_while_it_is_draft_itself: s.status <> 'DRAFT' AND =>
  WHERE s.schedule_id = $1 AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED';
+
+-- name: layout_version
+-- The version of a schedule's layout.
+-- guard: layout_version_of_this_schedule: s.schedule_id = $1 => $1::uuid IS NOT NULL
+SELECT s.layout_version FROM schedules s WHERE s.schedule_id = $1;
 
 -- name: seats_of_schedule
 -- The seats without their states, in order.
@@ -25,8 +30,8 @@ SELECT s.seat_id, s.section, s.row_label, s.number, s.grade, s.price_minor
 -- name: seat_states
 -- All that a process keeps about the seats of a schedule, in one snapshot: per seat, in order, a byte for
 -- the state, the end of the hold (seconds since 1970 as a double, 0 for none) and the version; the last
--- eight bytes of the id of each person who ever had a reservation; the sale window. A lapsed hold is
--- returned as held, with its end. No row for a concert that is taken down: so every process learns of it.
+-- eight bytes of the id of each person who ever had a reservation; the sale window; the version of the
+-- layout. A lapsed hold is returned as held, with its end. No row for a concert that is taken down: so every process learns of it.
 -- A person with a reservation owns a seat (eight bytes per seat, zeros without an owner), or has a row since
 -- the reservation ended, or is on the list of lapsed holds that the sweeper has not closed.
 -- The inner query is sorted once for all aggregates; OFFSET 0 keeps it separate, so that narrow rows are
@@ -37,7 +42,8 @@ SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions,
        -- guard: seat_states_open_is_open => true AS is_open,
        s.status = 'OPEN' AS is_open,
        date_part('epoch', s.sale_opens_at) AS opens_at,
-       date_part('epoch', least(s.sale_closes_at, s.starts_at)) AS closes_at
+       date_part('epoch', least(s.sale_closes_at, s.starts_at)) AS closes_at,
+       s.layout_version
   FROM schedules s
   -- guard: seat_states_not_taken_down: AND c.taken_down_at IS NULL =>
   -- guard: seat_states_of_its_concert: concert_id = s.concert_id AND c. =>

@@ -3,7 +3,7 @@
 Good for showing and for choosing, never for accepting a hold.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -26,6 +26,7 @@ class SeatSnapshot(NamedTuple):
     on_sale: bool
     due_in_s: float
     loading_s: float
+    layout_version: int
 
 
 class SeatReadModel:
@@ -41,6 +42,19 @@ class SeatReadModel:
         """Return where the seats are, also of a concert that was taken down."""
         entry = self._cache.get_cached(schedule_id)
         return (entry or await self._cache.get(schedule_id)).layout
+
+    async def layout_with(
+        self, schedule_id: UUID, seat_ids: Sequence[str], amount_minor: int | None = None
+    ) -> Layout:
+        """Return a layout that has these seats, and their prices where these make up an amount.
+
+        A layout in memory may be older than the database's decision about the seats.
+        """
+        layout = await self.layout(schedule_id)
+        price_minor = layout.price_minor(seat_ids)
+        if price_minor is None or amount_minor not in (None, price_minor):
+            layout = (await self._entries.current(schedule_id)).layout
+        return layout
 
     async def layout_on_offer(self, schedule_id: UUID) -> Layout:
         """Return where the seats are, for a hold; not of a concert that is known to be taken down."""
@@ -87,12 +101,13 @@ class SeatReadModel:
         began = self._clock()
         await self._cache.get(schedule_id)
         loading_s = self._clock() - began
-        _, live = await self._entries.fresh(schedule_id, None)
+        entry, live = await self._entries.fresh(schedule_id, None)
         now = self._now()
         status = live.shown(now)
         due_at = min(live.next_lapse_at, live.sale.next_turn_at(now))
         on_sale = live.sale.surely_on(now, 0)
-        return SeatSnapshot(live.version, status, on_sale, due_at - now, loading_s)
+        layout_version = entry.layout.version
+        return SeatSnapshot(live.version, status, on_sale, due_at - now, loading_s, layout_version)
 
     def show_newest(self, schedule_id: UUID) -> None:
         """Have the next reader see the newest states; never raises."""

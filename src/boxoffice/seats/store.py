@@ -11,10 +11,14 @@ _SQL = sql_files.load("boxoffice.seats")
 
 
 class PublicSchedule(NamedTuple):
-    """The fields of a schedule that a seat map needs; not public where the concert was taken down."""
+    """The fields of a schedule that a seat map needs; not public where the concert was taken down.
+
+    `layout_version` grows when seats are added, or their prices or grades change.
+    """
 
     currency: str
     is_public: bool
+    layout_version: int
 
 
 class StatesRow(NamedTuple):
@@ -29,6 +33,7 @@ class StatesRow(NamedTuple):
     is_open: bool
     opens_at: float
     closes_at: float
+    layout_version: int
 
 
 class SeatStore:
@@ -45,6 +50,11 @@ class SeatStore:
     def seats(self, schedule_id: UUID) -> AsyncIterator[list[Record]]:
         """Yield id, section, row, number, grade and price of each seat, in the order of the seats."""
         return self._db.stream(_SQL["seats_of_schedule"], schedule_id)
+
+    async def layout_version(self, schedule_id: UUID) -> int:
+        """Return the version of a schedule's layout, 0 without a schedule."""
+        row = await self._db.read_one(_SQL["layout_version"], schedule_id)
+        return row["layout_version"] if row else 0
 
     async def seat_states(self, schedule_id: UUID) -> StatesRow | None:
         """Return the state of every seat in the order of `seats`; None without a schedule."""

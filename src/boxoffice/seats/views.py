@@ -24,9 +24,13 @@ class Seat(msgspec.Struct, frozen=True):
 
 
 class SeatMap(msgspec.Struct, frozen=True, kw_only=True):
-    """The seats of a schedule; `version` grows with every change of a seat."""
+    """The seats of a schedule; `version` grows with every change of a seat.
+
+    `layout_version` grows when seats are added, at the end, or when prices or grades change.
+    """
 
     schedule_id: UUID
+    layout_version: int
     version: int
     currency: str
     seats: list[Seat]
@@ -42,9 +46,11 @@ class _SeatsEvent(msgspec.Struct, frozen=True, kw_only=True):
 class SeatsSnapshot(_SeatsEvent, frozen=True, kw_only=True):
     """The status of every seat: in `states`, the first letter of each, in the order of the seat map.
 
-    The first event of a stream sets `seq`; each later event increases it by one.
+    The first event of a stream sets `seq`; each later event increases it by one. With another
+    `layout_version` than that of the seat map, get the map again.
     """
 
+    layout_version: int
     states: Annotated[str, Meta(pattern="^[AHSB]*$")]
 
 

@@ -56,6 +56,8 @@ class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True):
     catalog_cache_ms: Milliseconds = 1_000
     catalog_cache_entries_max: Count = 256
     schedules_per_concert_max: Count = 100
+    # Seats that one command blocks, releases or reprices.
+    inventory_seats_max: Annotated[int, Meta(ge=1, le=10_000)] = 10_000
 
 
 class SeatSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -187,6 +187,14 @@ MATRIX = {
     "POST /v1/admin/schedules/{schedule_id}/seats": sellers(
         "seat_map_locked", "schedule_not_found"
     ),
+    "GET /v1/admin/schedules/{schedule_id}/seats/block": looked_at(),
+    "POST /v1/admin/schedules/{schedule_id}/seats/block": sellers(200, "schedule_not_found"),
+    "POST /v1/admin/schedules/{schedule_id}/seats/release": sellers(200, "schedule_not_found"),
+    "POST /v1/admin/schedules/{schedule_id}/seats/reprice": sellers(200, "schedule_not_found"),
+    # The owner finds that the seat exists.
+    "POST /v1/admin/schedules/{schedule_id}/seats/add": sellers(
+        "seat_exists", "schedule_not_found"
+    ),
     "POST /v1/admin/schedules/{schedule_id}/open": sellers(200, "schedule_not_found"),
     "POST /v1/admin/schedules/{schedule_id}/close": sellers(200, "schedule_not_found"),
 }
@@ -209,6 +217,9 @@ ENDS = {"DELETE /v1/sessions", "DELETE /v1/me/sessions"}
 
 _PICTURE = picture(320, 320, "PNG")
 _SEAT_MAP = b"section,row,number,grade,price\nFLOOR,A,1,VIP,150000\n"
+
+# A seat that is sold stays as it is.
+_SOLD = {"seat_ids": ["A-1-1"]}
 
 _DELETE_ENDPOINT = "DELETE /v1/admin/webhooks/{endpoint_id}"
 _NO_ENDPOINT = "00000000-0000-7000-8000-000000000000"
@@ -264,6 +275,10 @@ def _bodies(buyer: Person, order: object, paid: str) -> dict[str, object]:
         "PATCH /v1/admin/webhooks/{endpoint_id}": {"is_active": True},
         "POST /v1/admin/concerts": {"title": "T", "artist": "A", "venue": "V"},
         "POST /v1/admin/schedules/{schedule_id}/seats": {"seats": seat_bodies(1)},
+        "POST /v1/admin/schedules/{schedule_id}/seats/block": {"seats": _SOLD, "reason": "house"},
+        "POST /v1/admin/schedules/{schedule_id}/seats/release": {"seats": _SOLD},
+        "POST /v1/admin/schedules/{schedule_id}/seats/reprice": {"seats": _SOLD, "price": 1},
+        "POST /v1/admin/schedules/{schedule_id}/seats/add": {"seats": seat_bodies(1)},
     }
 
 

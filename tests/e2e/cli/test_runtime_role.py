@@ -142,6 +142,7 @@ async def test_accounts_keys_concerts_and_waiting_rooms_work(runtime: Settings) 
         "UPDATE provider_transactions SET amount_minor = 1", "DELETE FROM provider_transactions",
         "DELETE FROM payment_intents", "DELETE FROM refunds",
         "UPDATE refund_policies SET version = 2", "DELETE FROM refund_policies", "DELETE FROM disputes",
+        "UPDATE seat_price_changes SET version = 2", "DELETE FROM seat_price_changes",
         "DELETE FROM statement_lines", "DELETE FROM statement_findings",
         "DELETE FROM reservations_archive", "UPDATE queue_archive SET record_id = NULL",
         "DELETE FROM users", "DELETE FROM wallets", "DELETE FROM tickets", "DELETE FROM payments",

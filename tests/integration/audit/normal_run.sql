@@ -5,7 +5,8 @@
 --   7 held (S08)                           8 free of charge, paid (S09)  9 paid through toss (S10)
 --   a paid through toss (S15, S16), S15 returned for a fee   b paid from the wallet (S17), all returned
 --   c paid through toss (S18), all returned, and toss refuses the refund
--- S11 is blocked, S12 to S14 were never wanted.
+-- S11 is blocked, S12 to S14 were never wanted. S06, S07 and S17, which are free again, cost less in the end;
+-- S13 was blocked and is free.
 
 INSERT INTO users (user_id, email, name, password_hash, role)
 SELECT ('00000000-0000-7000-8000-00000000000' || i)::uuid, 'u' || i || '@example.org', 'U' || i, '-',
@@ -186,3 +187,12 @@ SELECT payments_settle_v1(
     ARRAY['00000000-0000-7000-8000-00000000002d']::uuid[], ARRAY['00000000-0000-7000-8000-0000000000fd']::uuid[],
     ARRAY['00000000-0000-7000-8000-0000000000ed']::uuid[], ARRAY['00000000-0000-7000-8000-00000000003d']::uuid[],
     ARRAY['00000000-0000-7000-8000-00000000004d']::uuid[]);
+
+-- The organizer blocks seats, puts one back on sale, and changes prices of free seats.
+UPDATE seats SET state = 'AVAILABLE' WHERE seat_id = 'S11';
+SELECT inventory_change_v1('00000000-0000-7000-8000-0000000000aa', ARRAY['S11', 'S13'], 'block', NULL, NULL, 'camera',
+                           'crane', '00000000-0000-7000-8000-000000000000');
+SELECT inventory_change_v1('00000000-0000-7000-8000-0000000000aa', ARRAY['S13'], 'release', NULL, NULL, NULL, NULL,
+                           '00000000-0000-7000-8000-000000000000');
+SELECT inventory_change_v1('00000000-0000-7000-8000-0000000000aa', ARRAY['S06', 'S07', 'S17'], 'reprice', 10, 'Z', NULL,
+                           NULL, '00000000-0000-7000-8000-000000000000');

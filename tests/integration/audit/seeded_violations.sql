@@ -927,3 +927,11 @@ UPDATE ledger_entries SET account = 'fees' WHERE transfer_id = '00000000-0000-70
 -- name: event_has_its_cause__late
 -- Late money is told of, and is not owed.
 UPDATE refunds SET amount_minor = amount_minor - 1 WHERE reason = 'late';
+
+-- name: reservation_amount_is_the_price__later_price
+-- A hold of two days ago at the price that its seat has had since today.
+UPDATE reservations SET amount_minor = 10 WHERE idempotency_key = 'k4';
+
+-- name: refund_is_the_price__neither_price
+-- A refund of a seat whose price changed, with neither price.
+UPDATE refunds SET amount_minor = 5 WHERE seat_ids = '{S17}';

@@ -22,6 +22,7 @@ from boxoffice.settings import Settings
 
 MODULES_WITH_FUNCTIONS = (
     "boxoffice.reservations",
+    "boxoffice.inventory",
     "boxoffice.payments",
     "boxoffice.payments.refunds",
     "boxoffice.payments.intents",

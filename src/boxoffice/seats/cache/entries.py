@@ -262,7 +262,7 @@ class ScheduleEntry:
 
 
 class _LayoutOutdated(Exception):
-    """The schedule has other seats than its layout: they were changed by hand."""
+    """The schedule has another layout: seats were added, or prices or grades changed."""
 
 
 class ScheduleEntries:
@@ -324,13 +324,22 @@ class ScheduleEntries:
             try:
                 live = await entry.refresher.fresh(max_age_s)
             except _LayoutOutdated:
-                if self.cache.peek(schedule_id) is entry:
-                    self.cache.invalidate(schedule_id)
                 continue
             if max_age_s is not None:
                 entry.shown_map.is_due = True
             return entry, live
         raise IntegrityError(f"the layout of schedule {schedule_id} keeps changing")
+
+    async def current(self, schedule_id: UUID) -> ScheduleEntry:
+        """Return the entry with the layout of this moment; raise `ScheduleNotFound`.
+
+        Costs a look-up of one row while the layout is the same.
+        """
+        entry = await self.cache.get(schedule_id)
+        if await self._store.layout_version(schedule_id) != entry.layout.version:
+            self._drop(entry)
+            entry = await self.cache.get(schedule_id)
+        return entry
 
     def follow(self, schedule_id: UUID, wake: Callable[[], None]) -> None:
         """Call `wake`, one per schedule, when the shown states may have changed."""
@@ -347,7 +356,7 @@ class ScheduleEntries:
             wake()
 
     async def _load(self, schedule_id: UUID) -> ScheduleEntry:
-        # The schedule is read first: seats that are read after it was opened are final.
+        # The schedule is read first: seats that change later have a newer layout version.
         schedule = await self._store.public_schedule(schedule_id)
         if schedule is None:
             raise ScheduleNotFound
@@ -366,7 +375,14 @@ class ScheduleEntries:
     async def _load_layout(self, schedule_id: UUID, schedule: PublicSchedule) -> Layout:
         seats = await packed(self._store.seats(schedule_id))
         index = await offload(len(seats), lambda: positions(seats.ids))
-        return Layout(schedule_id, schedule.currency, seats, index)
+        return Layout(schedule_id, schedule.currency, seats, index, schedule.layout_version)
+
+    def _drop(self, entry: ScheduleEntry) -> None:
+        """Have the next caller load the schedule anew, and its followers be that caller."""
+        schedule_id = entry.layout.schedule_id
+        if self.cache.peek(schedule_id) is entry:
+            self.cache.invalidate(schedule_id)
+            self.wake(schedule_id)
 
     async def _read(self, entry: ScheduleEntry) -> StoredStates:
         began = time.monotonic()
@@ -374,7 +390,10 @@ class ScheduleEntries:
         entry.is_public = row is not None
         if row is None:
             raise ScheduleNotFound
-        if row.seats != len(entry.layout.seats):
+        layout = entry.layout
+        # guard: layout_of_its_version: row.layout_version => layout.version
+        if (row.seats, row.layout_version) != (len(layout.seats), layout.version):
+            self._drop(entry)
             raise _LayoutOutdated
         live = entry.refresher.live
         people_before = live.people_read if live else b""

@@ -25,6 +25,13 @@ _STEPS = {
     (HELD, HELD): (1, 2),
     (HELD, SOLD): (2, 4),
     (HELD, AVAILABLE): (1, 3),
+    # An organizer blocks seats and puts them back on sale, which are no reservations.
+    (AVAILABLE, BLOCKED): (1,),
+    (HELD, BLOCKED): (2,),
+    (BLOCKED, BLOCKED): (2,),
+    (BLOCKED, AVAILABLE): (1, 3),
+    (BLOCKED, HELD): (2,),
+    (BLOCKED, SOLD): (3, 4),
 }
 # The random part at the end of a UUIDv7 (RFC 9562, section 5.7).
 _TAIL = (1 << 62) - 1

@@ -61,6 +61,11 @@ class SeatChangePublisher:
         self._applier.invalidate(schedule_id)
         self._change_bus.post(schedule_id, ())
 
+    def replace_layout(self, schedule_id: UUID) -> None:
+        """Have every pod read the seats anew: some were added, or prices or grades changed."""
+        self._applier.evict(schedule_id)
+        self._change_bus.post(schedule_id, ())
+
     def _apply(
         self, schedule_id: UUID, changes: Iterable[SeatChange]
     ) -> list[PositionChange] | None:

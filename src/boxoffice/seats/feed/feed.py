@@ -80,7 +80,9 @@ class SeatFeed(Generic[B]):
         """Read a snapshot and send its changes; raise what reading raises."""
         seen = await self._seats.snapshot(self._schedule_id)
         self._due_in_s, self._loading_s = seen.due_in_s, seen.loading_s
-        events = self.history.update(seen.version, seen.status, on_sale=seen.on_sale)
+        events = self.history.update(
+            seen.version, seen.status, on_sale=seen.on_sale, layout_version=seen.layout_version
+        )
         if events:
             self.broadcast.send(events)
         else:

@@ -64,6 +64,7 @@ class SeatHistory:
         self._version = 0
         self._free = 0
         self._on_sale = False
+        self._layout_version = 0
         self._state = ""
         self._snapshot: FeedEvent | None = None
         self.seq = 0
@@ -73,10 +74,17 @@ class SeatHistory:
         """Whether there is a state."""
         return bool(self._state)
 
-    def update(self, version: int, states: bytes, *, on_sale: bool) -> list[FeedEvent]:
-        """Set a newer state (a byte per seat); return the events that lead to it."""
+    def update(
+        self, version: int, states: bytes, *, on_sale: bool, layout_version: int = 1
+    ) -> list[FeedEvent]:
+        """Set a newer state (a byte per seat); return the events that lead to it.
+
+        Another layout is shown by a snapshot, whose version of the layout differs.
+        """
         is_first = not self._state
-        is_other = is_first or len(states) != len(self._states)
+        is_same_layout = layout_version == self._layout_version
+        is_other = is_first or not is_same_layout or len(states) != len(self._states)
+        self._layout_version = layout_version
         changed = [] if is_other else differences(self._states, states)
         had = self._free > 0, self._on_sale
         if not is_other and not changed and version == self._version and on_sale == had[1]:
@@ -108,6 +116,7 @@ class SeatHistory:
                 version=self._version,
                 seats_available=self._free,
                 on_sale=self._on_sale,
+                layout_version=self._layout_version,
                 states=self._states.translate(_LETTERS).decode("ascii"),
             )
             self._snapshot = FeedEvent(SNAPSHOT, data, self._state)

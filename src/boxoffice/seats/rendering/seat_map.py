@@ -95,7 +95,13 @@ class GzipPartCache:
 def template_of(layout: Layout) -> MapTemplate:
     """Encode the parts of a map that do not change."""
     encode = msgspec.json.Encoder().encode
-    head = encode({"schedule_id": layout.schedule_id, "currency": layout.currency})[:-1]
+    head = encode(
+        {
+            "schedule_id": layout.schedule_id,
+            "currency": layout.currency,
+            "layout_version": layout.version,
+        }
+    )[:-1]
     parts = tuple(
         _SEPARATOR.join(_befores(layout, start, encode))
         for start in range(0, len(layout.seats), _PART)

@@ -41,7 +41,7 @@ async def test_a_concert_that_was_taken_down_is_not_shown(
             here in [one.concert_id for one in await store.published_concerts(None, 9)],
             await store.published_concert(here) is not None,
             await store.published_schedule(here) is not None,
-            await SeatStore(db).public_schedule(here) == ("KRW", True),
+            await SeatStore(db).public_schedule(here) == ("KRW", True, 1),
             await SeatStore(db).seat_states(here) is not None,
         ]
 
@@ -50,7 +50,9 @@ async def test_a_concert_that_was_taken_down_is_not_shown(
     assert await _taken_down(mine, here) == ((here, "Title"), [here])
     assert await _taken_down(mine, here, "Again") == (None, [])
     assert await shown() == [False] * 5
-    assert await SeatStore(db).public_schedule(here) == ("KRW", False), "for those who have tickets"
+    assert await SeatStore(db).public_schedule(here) == ("KRW", False, 1), (
+        "for those who have tickets"
+    )
     own = await store.own_concert(here, here)
     assert own is not None
     assert (own.taken_down_reason, own.taken_down_at is None) == ("Fraud", False)

@@ -929,6 +929,38 @@ DELETE FROM refund_policies;
 -- All of them, forgotten.
 TRUNCATE refund_policies;
 
+-- name: seat_price_changes_pkey
+-- Two changes with one version.
+INSERT INTO seat_price_changes (schedule_id, seat_id, version, changed_at, changed_by, price_minor, grade)
+SELECT schedule_id, 'S12', 2, now(), schedule_id, 1, 'R' FROM schedules CROSS JOIN generate_series(1, 2);
+
+-- name: seat_price_changes_append_only__update
+-- A price that was another one.
+UPDATE seat_price_changes SET price_minor = 1;
+
+-- name: seat_price_changes_append_only__delete
+-- A price that is forgotten.
+DELETE FROM seat_price_changes;
+
+-- name: seat_price_changes_append_only__truncate
+-- All of them, forgotten.
+TRUNCATE seat_price_changes;
+
+-- name: seat_blocks_pkey
+-- Two reasons for one seat.
+INSERT INTO seat_blocks (schedule_id, seat_id, blocked_at, blocked_by, reason, note)
+SELECT schedule_id, 'S11', now(), schedule_id, 'house', '' FROM schedules CROSS JOIN generate_series(1, 2);
+
+-- name: seat_blocks_reason_known
+-- An unknown reason.
+INSERT INTO seat_blocks (schedule_id, seat_id, blocked_at, blocked_by, reason, note)
+SELECT schedule_id, 'S11', now(), schedule_id, 'because', '' FROM schedules;
+
+-- name: seat_blocks_note_bounded
+-- A note without end.
+INSERT INTO seat_blocks (schedule_id, seat_id, blocked_at, blocked_by, reason, note)
+SELECT schedule_id, 'S11', now(), schedule_id, 'house', repeat('x', 201) FROM schedules;
+
 -- name: refunds_pkey
 -- Two refunds with one id.
 INSERT INTO refunds (user_id, refund_id, schedule_id, payment_id, amount_minor, created_at, changed_at, reason,

@@ -33,6 +33,7 @@ _TOLD_BY = {
     "provider_answers_append_only": "ledger_append_only",
     "provider_transactions_append_only": "ledger_append_only",
     "refund_policies_append_only": "ledger_append_only",
+    "seat_price_changes_append_only": "ledger_append_only",
 }
 # Columns that may be null; a null elsewhere would break the program that reads it.
 _MAY_BE_NULL = {

@@ -116,12 +116,17 @@ class Follower {
     this.connect();
   }
 
-  #snapshot({ states }) {
-    if (states.length !== this.seats.count) {
+  #snapshot({ states, layout_version: layoutVersion }) {
+    if (this.#isReplaced(states.length, layoutVersion)) {
       this.calls.replaced();
       return;
     }
     this.#show(this.seats.replace(Uint8Array.from(states, (letter) => LETTERS[letter])));
+  }
+
+  // Seats were added, or prices or grades changed.
+  #isReplaced(count, layoutVersion) {
+    return count !== this.seats.count || layoutVersion !== this.seats.layoutVersion;
   }
 
   #changes({ seats }) {
@@ -151,7 +156,7 @@ class Follower {
       try {
         const map = await get(this.path, { signal: this.calls.signal, anonymous: true, tries: 1 });
         if (!this.#asking) return;
-        if (map.seats.length !== this.seats.count) this.calls.replaced();
+        if (this.#isReplaced(map.seats.length, map.layout_version)) this.calls.replaced();
         else this.#show(this.seats.replace(statusOf(map)));
         this.calls.state("asking");
       } catch (error) {

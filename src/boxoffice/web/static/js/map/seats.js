@@ -14,6 +14,7 @@ export class Seats {
     this.count = seats.length;
     this.currency = map.currency;
     this.version = map.version;
+    this.layoutVersion = map.layout_version;
     this.ids = new Array(this.count);
     this.numbers = new Int32Array(this.count);
     this.prices = new Float64Array(this.count);
