@@ -63,6 +63,10 @@ from boxoffice.posters import routes as poster_routes
 from boxoffice.posters.object_store import ObjectStore
 from boxoffice.posters.service import Posters
 from boxoffice.posters.store import PosterStore
+from boxoffice.ranking import routes as ranking_routes
+from boxoffice.ranking.board import RankingBoard
+from boxoffice.ranking.service import Ranking
+from boxoffice.ranking.store import RankingStore
 from boxoffice.reservations import routes as reservation_routes
 from boxoffice.reservations.handlers import HoldHandler, LockSwitch, ReleaseHandler
 from boxoffice.reservations.seat_lock import SeatLock
@@ -100,6 +104,7 @@ class Services:
     money: MoneyServices
     intents: PaymentIntents
     notices: Notices
+    ranking: Ranking
     sales_stats: SalesStats
     backoffice: Backoffice
     audit_runs: AuditRuns
@@ -258,6 +263,7 @@ def _services(
             providers,
             settings.cashier.notices_waiting_max,
         ),
+        ranking=_ranking(settings, infrastructure),
         sales_stats=_sales_stats(settings, infrastructure, traffic_counter),
         backoffice=Backoffice(BackofficeStore(db)),
         audit_runs=AuditRuns(db, settings.audit.audit_request_min_interval_s),
@@ -318,6 +324,12 @@ def _inventory(
     )
     store = InventoryStore(infrastructure.db)
     return Inventory(store, seats.publisher, catalog.lookups.invalidate, limits)
+
+
+def _ranking(settings: Settings, infrastructure: Infrastructure) -> Ranking:
+    board = RankingBoard(infrastructure.valkey, settings.outbox.relay_stream)
+    store = RankingStore(infrastructure.db)
+    return Ranking(settings.ranking, store, board, infrastructure.clock.now)
 
 
 def _sales_stats(
@@ -391,6 +403,7 @@ def _routes(
         *notice_routes.routes(services.notices, dependencies, settings.cashier.notice_max_bytes),
         *ticket_routes.routes(services.payments, dependencies),
         *web_routes.routes(dependencies, now),
+        *ranking_routes.routes(services.ranking, dependencies, settings.ranking),
         *sales_stats_routes.routes(services.sales_stats, dependencies),
         *backoffice_routes.routes(services.backoffice, dependencies),
         *audit_routes.routes(services.audit_runs, dependencies),

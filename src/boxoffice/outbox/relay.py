@@ -9,8 +9,10 @@ from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
 from boxoffice.outbox.service import Relay
 from boxoffice.outbox.stream import RelayFenced
+from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
+from boxoffice.ranking.refresher import refresher_of
 from boxoffice.settings import Settings
 
 _WAIT_AFTER_FAILURE_MAX_S = 5.0
@@ -38,9 +40,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     database = Database(settings)
     valkey = Valkey(settings.valkey)
     await database.open()
-    relay = Relay(database, valkey, settings.outbox)
+    ranking = refresher_of(database, valkey, settings)
+    relay = Relay(database, valkey, settings.outbox, on_sold=ranking.note)
     try:
-        await _run_rounds(relay, settings, stop)
+        async with supervised({"ranking": lambda: ranking.run(lambda: relay.leads)}):
+            await _run_rounds(relay, settings, stop)
     finally:
         await _release(relay)
         await valkey.close()

@@ -4,7 +4,7 @@ The stream is not durable, so webhooks and mails are queued in the transaction t
 between publish and delete delivers twice; consumers deduplicate by `event_id`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
 from boxoffice.outbox import metrics
@@ -20,6 +20,8 @@ from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
 from boxoffice.settings import OutboxSettings
 
 ROLE = "relay"
+# The topics after which the number of sold seats is another one.
+_SALES = frozenset({"reservation.confirmed", "payment.refunded"})
 
 
 class Relay:
@@ -31,7 +33,10 @@ class Relay:
         valkey: Valkey,
         settings: OutboxSettings,
         holder: UUID | None = None,
+        on_sold: Callable[[set[UUID]], None] = lambda _schedule_ids: None,
     ) -> None:
+        """`on_sold` is called with schedules whose sold seats have changed, once that is relayed."""
+        self._on_sold = on_sold
         self._outbox = OutboxStore(database)
         self._stream = EventStream(valkey, settings)
         self._lease = Lease(LeaseStore(database, ROLE, holder or new_id()), settings.relay_lease_ms)
@@ -74,6 +79,7 @@ class Relay:
         metrics.EVENTS_RELAYED.inc(len(events))
         metrics.NOTIFICATIONS_QUEUED.labels("mail").inc(queued.mails)
         metrics.NOTIFICATIONS_QUEUED.labels("webhook").inc(queued.deliveries)
+        self._on_sold({event.scope_id for event in events if event.topic in _SALES})
         return len(events)
 
     async def _wanted(self, events: Sequence[Event]) -> list[tuple[UUID, Message]]:

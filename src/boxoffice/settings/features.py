@@ -74,6 +74,14 @@ class SeatSettings(msgspec.Struct, frozen=True, kw_only=True):
     seats_cached_max: Count = 200_000
 
 
+class RankingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The ranking of concerts by sales."""
+
+    ranking_interval_ms: Milliseconds = 5_000
+    ranking_cache_ms: Milliseconds = 2_000
+    ranking_concerts_max: Annotated[int, Meta(ge=1, le=100)] = 20
+
+
 class SalesStatsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Live statistics of a sale."""
 

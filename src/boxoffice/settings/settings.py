@@ -13,6 +13,7 @@ from boxoffice.settings.features import (
     CatalogSettings,
     HoldSettings,
     OutboxSettings,
+    RankingSettings,
     SalesStatsSettings,
     SeatSettings,
     WaitingRoomSettings,
@@ -44,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     catalog: CatalogSettings = CatalogSettings()
     posters: PosterSettings = PosterSettings()
     seats: SeatSettings = SeatSettings()
+    ranking: RankingSettings = RankingSettings()
     sales_stats: SalesStatsSettings = SalesStatsSettings()
     accounts: AccountSettings = AccountSettings()
     payments: PaymentSettings = PaymentSettings()

@@ -82,6 +82,7 @@ MATRIX = {
     "POST /v1/webhooks/{provider}": everybody("not_found"),
     "GET /v1/concerts": everybody(200),
     "GET /v1/concerts/{concert_id}": everybody(200),
+    "GET /v1/concerts/ranking": everybody(200),
     "GET /v1/concerts/{concert_id}/schedules": everybody(200),
     "GET /v1/schedules/{schedule_id}": everybody(200),
     "GET /v1/schedules/{schedule_id}/seats": everybody(200),

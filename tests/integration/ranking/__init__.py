@@ -1,0 +1,1 @@
+"""Tests of the ranking on real servers."""
