@@ -6,9 +6,11 @@ from uuid import UUID, uuid4
 from boxoffice.batching import GroupCommit, GroupCommitLimits
 from boxoffice.payments.intents.confirmations import Confirmations, IntentHandlers
 from boxoffice.payments.intents.handlers import (
+    AnswerHandler,
     BeginHandler,
     ChangeHandler,
     OpenHandler,
+    ReadHandler,
     RenewHandler,
     SettleHandler,
 )
@@ -51,18 +53,21 @@ class Checkout:
         self.group_commit = GroupCommit(GroupCommitLimits())
         self.background = Background()
         self.store = IntentStore(self.hall.db, self.bounds)
+        providers = {self.provider.name: self.provider}
         self.handlers = IntentHandlers(
-            OpenHandler(self.store),
+            OpenHandler(self.store, providers),
             BeginHandler(self.store),
             RenewHandler(self.store),
             ChangeHandler(self.store),
             SettleHandler(self.store),
+            ReadHandler(self.store),
+            AnswerHandler(self.store),
         )
         self.intents = PaymentIntents(
             self.store,
             self.group_commit,
             self.handlers,
-            {self.provider.name: self.provider},
+            providers,
             IntentLimits(self.confirm_wait_s, 1_000_000),
             SeatReadModel(ScheduleEntries(Settings().seats, SeatStore(self.hall.db))),
             self.background,

@@ -128,4 +128,4 @@ class IntentWork:
         key, call_id = f"{intent.intent_id}-abandon", new_id()
         await self._store.note_call(intent, call_id, "abandon", key)
         await provider.abandon(order_of(intent), intent.payment_key, key)
-        await self._store.note_answer(intent.user_id, call_id, "done", None, None)
+        await self._confirmations.note(intent, call_id, "done", None, None)

@@ -9,9 +9,11 @@ from boxoffice.batching import GroupCommit
 from boxoffice.payments.handlers import PayHandler, TopUpHandler
 from boxoffice.payments.intents.confirmations import IntentHandlers
 from boxoffice.payments.intents.handlers import (
+    AnswerHandler,
     BeginHandler,
     ChangeHandler,
     OpenHandler,
+    ReadHandler,
     RenewHandler,
     SettleHandler,
 )
@@ -87,11 +89,13 @@ def _intents(
         store,
         parts.group_commit,
         IntentHandlers(
-            OpenHandler(store, publisher),
+            OpenHandler(store, providers, publisher),
             BeginHandler(store, publisher),
             RenewHandler(store, publisher),
             ChangeHandler(store, publisher),
             SettleHandler(store, publisher, parts.on_paid),
+            ReadHandler(store),
+            AnswerHandler(store),
         ),
         providers,
         IntentLimits(

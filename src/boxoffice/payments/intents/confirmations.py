@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+import msgspec
+
 from boxoffice.batching import GroupCommit
 from boxoffice.errors import (
     HoldExpired,
@@ -18,18 +20,23 @@ from boxoffice.errors import (
 from boxoffice.observability.logs import log
 from boxoffice.payments.intents import metrics, rules
 from boxoffice.payments.intents.handlers import (
+    AnswerHandler,
     BeginHandler,
     ChangeHandler,
     OpenHandler,
+    ReadHandler,
     RenewHandler,
     SettleHandler,
 )
 from boxoffice.payments.intents.rules import Change, IntentStatus
 from boxoffice.payments.intents.store import (
+    AnswerCommand,
     BeginCommand,
     ChangeCommand,
     Intent,
+    IntentOutcome,
     IntentStore,
+    ReadCommand,
     RenewCommand,
     SettleCommand,
 )
@@ -56,6 +63,8 @@ class IntentHandlers:
     renewals: RenewHandler
     changes: ChangeHandler
     settlements: SettleHandler
+    reads: ReadHandler
+    answers: AnswerHandler
 
 
 class Confirmations:
@@ -84,6 +93,18 @@ class Confirmations:
             raise IntentNotFound
         return found
 
+    async def read(self, user_id: UUID, intent_id: UUID) -> Intent:
+        """Return what `current` returns, read together with those of other requests."""
+        command = ReadCommand(user_id, intent_id)
+        found = await self._group_commit.submit(self._handlers.reads, None, command)
+        if found is None:
+            raise IntentNotFound
+        return found
+
+    async def _after(self, outcome: IntentOutcome, intent: Intent) -> Intent:
+        """Return the intent after a decision; it is read again where the answer was lost."""
+        return outcome.intent or await self.current(intent.user_id, intent.intent_id)
+
     def provider(self, intent: Intent) -> Provider:
         """Return the provider of an intent; raise `PaymentProviderUnavailable` without its key."""
         provider = self._providers.get(intent.provider)
@@ -104,10 +125,10 @@ class Confirmations:
         try:
             opened = await provider.open(order, key)
         except ProviderError as error:
-            await self._note(intent, call_id, _outcome_of(error), None, str(error))
+            await self.note(intent, call_id, _outcome_of(error), None, str(error))
             raise
         # The secret of the browser is not kept.
-        await self._note(intent, call_id, "done", None, opened.payment_key)
+        await self.note(intent, call_id, "done", None, opened.payment_key)
         return opened
 
     async def attempt(self, intent: Intent, payment_key: str) -> Intent:
@@ -124,7 +145,7 @@ class Confirmations:
             raise HoldExpired
         # guard: confirm_only_what_has_begun => if False:
         if begun.name != "begun":
-            return await self.current(intent.user_id, intent.intent_id)
+            return await self._after(begun, intent)
         key, call_id = begun.confirm_key, command.call_id
         return await self._call(provider, intent, payment_key, key, call_id, is_first=True)
 
@@ -154,7 +175,7 @@ class Confirmations:
         try:
             payment = await provider.confirm(order_of(intent), payment_key, key)
         except ProviderDeclined as declined:
-            await self._note(intent, call_id, "declined", declined.reason, declined.code)
+            await self.note(intent, call_id, "declined", declined.reason, declined.code)
             return await self._declined(intent, key, declined.reason)
         except (ProviderUnavailable, ProviderMisconfigured) as error:
             outcome = await self._not_sent(intent, call_id, error)
@@ -163,12 +184,12 @@ class Confirmations:
             await self.change(intent, change, key, outcome)
             raise PaymentProviderUnavailable(method=intent.provider) from error
         except Exception as error:  # whatever it was, the money may have moved
-            await self._note(intent, call_id, "unknown", None, str(error))
+            await self.note(intent, call_id, "unknown", None, str(error))
             if not isinstance(error, ProviderError):
                 log.exception("confirm_failed", intent_id=str(intent.intent_id))
             metrics.CONFIRMATIONS.labels(intent.provider, "unknown").inc()
             return await self.mark_unknown(intent, key)
-        await self._note(intent, call_id, "done", payment.status, payment)
+        await self.note(intent, call_id, "done", payment.status, payment)
         return await self.apply(intent, payment, key)
 
     async def _not_sent(self, intent: Intent, call_id: UUID, error: ProviderError) -> str:
@@ -176,7 +197,7 @@ class Confirmations:
         if outcome == "misconfigured":
             log.error("provider_misconfigured", provider=intent.provider, error=str(error))
         metrics.CONFIRMATIONS.labels(intent.provider, outcome).inc()
-        await self._note(intent, call_id, outcome, None, str(error))
+        await self.note(intent, call_id, outcome, None, str(error))
         return outcome
 
     async def apply(
@@ -207,6 +228,7 @@ class Confirmations:
         Returns the intent as it is afterwards: SUCCEEDED, RETURNING, or CAPTURED_LATE while its seats
         are locked by another batch.
         """
+        after = None
         for movement in rules.captures(payment):
             command = SettleCommand(
                 intent.user_id,
@@ -215,10 +237,11 @@ class Confirmations:
                 movement,
                 rules.is_sellable(payment),
             )
-            await self._settle(intent, command)
-        return await self.current(intent.user_id, intent.intent_id)
+            after = await self._settle(intent, command)
+        return after or await self.current(intent.user_id, intent.intent_id)
 
-    async def _settle(self, intent: Intent, command: SettleCommand) -> None:
+    async def _settle(self, intent: Intent, command: SettleCommand) -> Intent | None:
+        """Settle one capture; return the intent afterwards, None while its seats are locked."""
         try:
             outcome = await self._group_commit.submit(
                 self._handlers.settlements, intent.schedule_id, command
@@ -226,10 +249,11 @@ class Confirmations:
         except (PaymentInProgress, IdempotencyInFlight):
             # Booked, and not sold yet: the cashier settles it again.
             metrics.SETTLEMENTS.labels(intent.provider, "late").inc()
-            return
+            return None
         metrics.SETTLEMENTS.labels(intent.provider, outcome.name).inc()
         if outcome.name == "returning":
             log.warning("payment_late", intent_id=str(intent.intent_id), provider=intent.provider)
+        return outcome.intent
 
     async def mark_unknown(self, intent: Intent, key: str | None = None) -> Intent:
         """Note that the outcome of an attempt is unknown; the cashier looks it up."""
@@ -270,15 +294,19 @@ class Confirmations:
         command = ChangeCommand(
             intent.user_id, intent.intent_id, change, key, reason, deposit_secret
         )
-        await self._group_commit.submit(self._handlers.changes, intent.schedule_id, command)
-        return await self.current(intent.user_id, intent.intent_id)
+        outcome = await self._group_commit.submit(
+            self._handlers.changes, intent.schedule_id, command
+        )
+        return await self._after(outcome, intent)
 
-    async def _note(
+    async def note(
         self, intent: Intent, call_id: UUID, outcome: str, status: str | None, body: object
     ) -> None:
         """Keep an answer; it is a record for people, so a failure loses nothing but that."""
         try:
-            await self._store.note_answer(intent.user_id, call_id, outcome, status, body)
+            encoded = None if body is None else msgspec.json.encode(body).decode()
+            command = AnswerCommand(intent.user_id, call_id, outcome, status, encoded)
+            await self._group_commit.submit(self._handlers.answers, None, command)
         except Problem as error:
             log.warning("provider_answer_not_kept", error=str(error))
 

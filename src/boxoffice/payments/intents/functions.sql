@@ -229,6 +229,71 @@ BEGIN
 END;
 $$;
 
+-- The amounts due for reservations of one schedule, archived ones included; none where one is not this person's.
+CREATE OR REPLACE FUNCTION payments_payable_v1(
+    p_schedule_id uuid, p_user_ids uuid[], p_reservation_ids uuid[])
+RETURNS TABLE (ord integer, amount_minor bigint, currency text)
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT c.at::integer, l.amount_minor, l.currency
+      FROM unnest(p_reservation_ids, p_user_ids) WITH ORDINALITY c (reservation_id, user_id, at)
+     CROSS JOIN LATERAL (
+           SELECT r.amount_minor, r.currency FROM reservations r
+            -- guard: payable_only_own: AND r.user_id = c.user_id =>
+            WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.reservation_id AND r.user_id = c.user_id
+            UNION ALL
+           SELECT a.amount_minor, a.currency FROM reservations_archive a
+            -- guard: payable_own_archived: AND a.user_id = c.user_id =>
+            WHERE a.schedule_id = p_schedule_id AND a.reservation_id = c.reservation_id AND a.user_id = c.user_id
+           OFFSET 0) l;
+END;
+$$;
+
+-- Intents as they are shown, after what this transaction has done: an open one whose hold or session is over is
+-- shown as expired; none where one is not this person's.
+CREATE OR REPLACE FUNCTION payments_show_intents_v1(p_user_ids uuid[], p_intent_ids uuid[])
+RETURNS TABLE (
+    place integer, user_id uuid, intent_id uuid, schedule_id uuid, reservation_id uuid, payment_id uuid,
+    purpose text, provider text, amount_minor bigint, currency text, status text, attempts integer,
+    payment_key text, confirm_key text, deposit_secret text, reason text, client jsonb,
+    created_at timestamptz, begun_at timestamptz, hold_ends_at timestamptz, session_ends_at timestamptz,
+    session_is_over boolean
+)
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    shown_at CONSTANT timestamptz := clock_timestamp();
+BEGIN
+    RETURN QUERY
+    SELECT c.at::integer, i.user_id, i.intent_id, i.schedule_id, i.reservation_id, i.payment_id, i.purpose,
+           i.provider, i.amount_minor, i.currency,
+           -- guard: intent_over_is_shown_as_expired: AND i.ends_at <= shown_at => AND false
+           CASE WHEN i.status = 'OPEN' AND i.ends_at <= shown_at THEN 'EXPIRED' ELSE i.status END,
+           i.attempts, i.payment_key, i.confirm_key, i.deposit_secret, i.reason, i.client, i.created_at,
+           i.begun_at, greatest(i.hold_ends_at, i.fenced_until), i.session_ends_at,
+           i.session_ends_at <= shown_at
+      FROM unnest(p_user_ids, p_intent_ids) WITH ORDINALITY c (user_id, intent_id, at)
+     CROSS JOIN LATERAL (
+           SELECT i.*, coalesce(i.hold_ends_at, i.session_ends_at) AS ends_at
+             FROM payment_intents i
+            -- guard: intent_get_only_own: i.user_id = c.user_id AND =>
+            WHERE i.user_id = c.user_id AND i.intent_id = c.intent_id
+           OFFSET 0) i;
+END;
+$$;
+
 -- Make intents to pay reservations of one schedule through providers. p_sessions_s: how long a buyer may take
 -- at the provider. The first intent of a reservation extends its hold to p_extension_s seconds from now.
 -- outcome: opened, replayed, key_reused, reservation_not_found, already_paid, not_held, hold_expired,

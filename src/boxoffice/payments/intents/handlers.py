@@ -1,20 +1,25 @@
 """Decides batches of one kind of command about intents, and publishes the seats that change."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from boxoffice.batching import Outcome, Pending, Retry
 from boxoffice.errors import PaymentInProgress
 from boxoffice.payments.intents.store import (
+    AnswerCommand,
     BeginCommand,
     ChangeCommand,
+    Intent,
     IntentOutcome,
     IntentStore,
     OpenCommand,
+    Payable,
+    ReadCommand,
     RenewCommand,
     SettleCommand,
 )
+from boxoffice.payments.providers.port import Provider
 from boxoffice.seats.cache.states import HELD, SOLD
 from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
 
@@ -62,12 +67,38 @@ class _IntentHandler(Generic[C]):
 
 
 class OpenHandler(_IntentHandler[OpenCommand]):
-    """Decides new intents."""
+    """Decides new intents; a provider must take the amount before one is made."""
 
     kind = "intent_open"
 
-    async def _decide(self, lane_key: UUID | None, commands: Sequence[OpenCommand]) -> Any:
-        return await self._store.open(lane_key, commands)
+    def __init__(
+        self,
+        store: IntentStore,
+        providers: Mapping[str, Provider],
+        publisher: SeatChangePublisher | None = None,
+    ) -> None:
+        super().__init__(store, publisher)
+        self._providers = providers
+
+    async def _decide(
+        self, lane_key: UUID | None, commands: Sequence[OpenCommand]
+    ) -> list[IntentOutcome]:
+        if lane_key is None:
+            return await self._store.open(lane_key, commands)
+        owed = await self._store.payable(lane_key, commands)
+        refusals = list(map(self._refusal, commands, owed))
+        wanted = [one for one, refusal in zip(commands, refusals, strict=True) if refusal is None]
+        opened = iter(await self._store.open(lane_key, wanted) if wanted else ())
+        return [next(opened) if refusal is None else refusal for refusal in refusals]
+
+    def _refusal(self, command: OpenCommand, owed: Payable | None) -> IntentOutcome | None:
+        # guard: open_only_own_reservation => if False:
+        if owed is None:
+            return IntentOutcome("reservation_not_found")
+        # guard: open_only_what_the_provider_takes => if True:
+        if self._providers[command.provider].accepts(owed.amount_minor, owed.currency):
+            return None
+        return IntentOutcome("amount_refused", owed=owed)
 
     async def _find(self, commands: Sequence[OpenCommand]) -> Sequence[IntentOutcome | None]:
         return await self._store.find_opened(commands)
@@ -135,6 +166,49 @@ class SettleHandler(_IntentHandler[SettleCommand]):
             Retry("seat_busy", PaymentInProgress) if outcome.name == "late" else outcome
             for outcome in outcomes
         ]
+
+
+class ReadHandler:
+    """Reads the intents that requests ask for at the same time."""
+
+    kind = "intent_read"
+
+    def __init__(self, store: IntentStore) -> None:
+        self._store = store
+
+    async def handle(
+        self, _lane_key: None, batch: Sequence[Pending[ReadCommand, Intent | None]]
+    ) -> Sequence[Intent | None]:
+        """Return an intent per command, None where there is none."""
+        return await self._store.get_all([pending.command for pending in batch])
+
+    async def look_up(
+        self, _lane_key: None, commands: Sequence[ReadCommand]
+    ) -> Sequence[Intent | None]:
+        """Read them again on the next try."""
+        return [None] * len(commands)
+
+
+class AnswerHandler:
+    """Keeps the answers of providers."""
+
+    kind = "provider_answer"
+
+    def __init__(self, store: IntentStore) -> None:
+        self._store = store
+
+    async def handle(
+        self, _lane_key: None, batch: Sequence[Pending[AnswerCommand, bool]]
+    ) -> Sequence[bool]:
+        """Say that each answer is kept."""
+        await self._store.note_answers([pending.command for pending in batch])
+        return [True] * len(batch)
+
+    async def look_up(
+        self, _lane_key: None, commands: Sequence[AnswerCommand]
+    ) -> Sequence[bool | None]:
+        """Keep them again: the first answer to a call stays."""
+        return [None] * len(commands)
 
 
 def _seat_changes(

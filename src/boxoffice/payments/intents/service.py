@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Never
 from uuid import UUID
 
+import msgspec
+
 from boxoffice.batching import GroupCommit
 from boxoffice.errors import (
     AlreadyPaid,
@@ -28,7 +30,7 @@ from boxoffice.payments import ledger
 from boxoffice.payments.intents import rules
 from boxoffice.payments.intents.confirmations import Confirmations, IntentHandlers, order_of
 from boxoffice.payments.intents.rules import Change, IntentStatus
-from boxoffice.payments.intents.store import Intent, IntentStore, OpenCommand
+from boxoffice.payments.intents.store import Intent, IntentOutcome, IntentStore, OpenCommand
 from boxoffice.payments.providers.port import (
     Provider,
     ProviderDeclined,
@@ -122,12 +124,6 @@ class PaymentIntents:
             await self._seats.layout(reservation.schedule_id)
         except ScheduleNotFound:
             raise ReservationNotFound from None
-        owed = await self._store.payable(reservation.schedule_id, reservation.own_id, user_id)
-        # guard: open_only_own_reservation => if False:
-        if owed is None:
-            raise ReservationNotFound
-        # guard: open_only_what_the_provider_takes
-        _require_accepted(provider, owed.amount_minor, owed.currency)
         command = OpenCommand(
             user_id,
             key,
@@ -142,7 +138,7 @@ class PaymentIntents:
         )
         if outcome.name == "payment_in_progress":
             await self._refuse_second(user_id, reservation)
-        return await self._opened(user_id, outcome.name, outcome.intent_id)
+        return await self._opened(user_id, outcome)
 
     async def open_top_up(self, user_id: UUID, amount_minor: int, key: str, method: str) -> Intent:
         """Make an intent to top up a wallet; the same key and body return the same intent."""
@@ -159,7 +155,7 @@ class PaymentIntents:
             amount_minor=amount_minor,
         )
         outcome = await self._group_commit.submit(self._handlers.opens, None, command)
-        return await self._opened(user_id, outcome.name, outcome.intent_id)
+        return await self._opened(user_id, outcome)
 
     def _provider(self, method: str) -> Provider:
         provider = self._providers.get(method)
@@ -176,26 +172,32 @@ class PaymentIntents:
             raise PaymentInProgress
         raise PaymentInProgress(intent_id=rules.order_id(user_id, first))
 
-    async def _opened(self, user_id: UUID, name: str, intent_id: UUID | None) -> Intent:
-        if name not in _OPENED or intent_id is None:
-            problem = _REFUSALS.get(name)
+    async def _opened(self, user_id: UUID, outcome: IntentOutcome) -> Intent:
+        if outcome.owed is not None:
+            raise _amount_refused(outcome.owed.amount_minor, outcome.owed.currency)
+        intent_id = outcome.intent_id
+        if outcome.name not in _OPENED or intent_id is None:
+            problem = _REFUSALS.get(outcome.name)
             if problem is None:
-                raise IntegrityError(f"the database answered {name!r}")
+                raise IntegrityError(f"the database answered {outcome.name!r}")
             raise problem
-        intent = await self.confirmations.current(user_id, intent_id)
+        intent = outcome.intent or await self.confirmations.current(user_id, intent_id)
         if intent.client is not None:
             return intent
+        by_call = self.confirmations.provider(intent).opens_by_call
         # guard: open_repeats_that_the_provider_was_away => if False:
-        if intent.status is IntentStatus.CANCELLED:
+        if by_call and intent.status is IntentStatus.CANCELLED:
             raise PaymentProviderUnavailable(method=intent.provider)
-        return await self._prepared(intent) if intent.status is IntentStatus.OPEN else intent
+        is_open = intent.status is IntentStatus.OPEN
+        return await (self._prepared(intent) if is_open else self._shown(intent))
 
     async def _prepared(self, intent: Intent) -> Intent:
         """Prepare a new intent at its provider; after a crash a repetition does, under the same key."""
         provider = self.confirmations.provider(intent)
         order = order_of(intent)
-        # guard: open_accepts_amount_of_top_up
-        _require_accepted(provider, order.amount_minor, order.currency)
+        # guard: open_accepts_amount_of_top_up => if False:
+        if not provider.accepts(order.amount_minor, order.currency):
+            raise _amount_refused(order.amount_minor, order.currency)
         try:
             opened = await self.confirmations.open(intent)
         except ProviderDeclined as error:
@@ -205,6 +207,8 @@ class PaymentIntents:
             log.warning("provider_open_failed", provider=intent.provider, error=str(error))
             await self._give_up(intent)
             raise PaymentProviderUnavailable(method=intent.provider) from error
+        if not provider.opens_by_call:
+            return msgspec.structs.replace(intent, client=opened.client)
         # A provider that has made its payment already confirms that one only.
         made = {} if opened.payment_key is None else {"payment_key": opened.payment_key}
         await self._store.keep_client(intent, {**opened.client, **made}, opened.payment_key)
@@ -217,9 +221,17 @@ class PaymentIntents:
         if now.client is None:
             await self.confirmations.change(intent, Change.CANCEL, None)
 
+    async def _shown(self, intent: Intent) -> Intent:
+        """Return an intent with what the browser needs, where that is not kept."""
+        provider = self._providers.get(intent.provider)
+        if provider is None or provider.opens_by_call:
+            return intent
+        opened = await self.confirmations.open(intent)
+        return msgspec.structs.replace(intent, client=opened.client)
+
     async def get(self, user_id: UUID, intent_id: UUID) -> Intent:
         """Return an intent of this person; raise `IntentNotFound` otherwise."""
-        return await self.confirmations.current(user_id, intent_id)
+        return await self._shown(await self.confirmations.current(user_id, intent_id))
 
     async def confirm(self, user_id: UUID, intent_id: UUID, request: ConfirmRequest) -> Intent:
         """Move the money of an intent, and sell its seats.
@@ -228,7 +240,10 @@ class PaymentIntents:
         call goes on. Raises `AmountMismatch` (nothing was sent), `HoldExpired`, `PaymentDeclined`,
         `PaymentProviderUnavailable`, and `IntentFinal` for one that ended unpaid.
         """
-        intent = await self.confirmations.current(user_id, intent_id)
+        return await self._shown(await self._confirmed(user_id, intent_id, request))
+
+    async def _confirmed(self, user_id: UUID, intent_id: UUID, request: ConfirmRequest) -> Intent:
+        intent = await self.confirmations.read(user_id, intent_id)
         # guard: confirm_compares_what_came_back
         _require_same(intent, request)
         running = self._attempts.get(intent_id)
@@ -319,8 +334,7 @@ def _require_same(intent: Intent, request: ConfirmRequest) -> None:
         raise AmountMismatch(amount=intent.amount_minor, currency=intent.currency)
 
 
-def _require_accepted(provider: Provider, amount_minor: int, currency: str) -> None:
-    if not provider.accepts(amount_minor, currency):
-        raise AmountInvalid(
-            "This method does not take that amount.", amount=amount_minor, currency=currency
-        )
+def _amount_refused(amount_minor: int, currency: str) -> AmountInvalid:
+    return AmountInvalid(
+        "This method does not take that amount.", amount=amount_minor, currency=currency
+    )

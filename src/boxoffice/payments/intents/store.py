@@ -113,12 +113,42 @@ class SettleCommand:
         return self.movement.key.encode()
 
 
+@dataclass(frozen=True, slots=True)
+class ReadCommand:
+    """Read an intent."""
+
+    user_id: UUID
+    intent_id: UUID
+    fingerprint: bytes = b""
+    # A read shares no outcome: the one that is under way may have been too early.
+    identity: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCommand:
+    """Keep the answer to a call; `body` is JSON."""
+
+    user_id: UUID
+    call_id: UUID
+    outcome: str
+    status: str | None
+    body: str | None
+    fingerprint: bytes = b""
+    identity: None = None
+
+
 class IntentOutcome(msgspec.Struct, frozen=True, gc=False):
-    """What the database decided; seats are those of a hold that moved, or of what was sold."""
+    """What the database decided; seats are those of a hold that moved, or of what was sold.
+
+    `intent` is the intent afterwards; None where there is none, and where an answer was lost. `owed` is
+    an amount that the provider does not take.
+    """
 
     name: str
+    intent: "Intent | None" = None
     intent_id: UUID | None = None
     confirm_key: str = ""
+    owed: "Payable | None" = None
     seat_ids: tuple[str, ...] = ()
     seat_versions: tuple[int, ...] = ()
     seats_until: datetime | None = None
@@ -271,8 +301,14 @@ class IntentStore:
 
     async def get(self, user_id: UUID, intent_id: UUID) -> Intent | None:
         """Return an intent of this person, None where there is none."""
-        row = await self._db.read_one(_QUERIES["get"], user_id, intent_id)
+        row = await self._db.read_one(_QUERIES["get"], [user_id], [intent_id])
         return None if row is None else _intent(row)
+
+    async def get_all(self, commands: Sequence[ReadCommand]) -> list[Intent | None]:
+        """Return the intent of each command, None where there is none."""
+        rows = await self._db.fetch(_QUERIES["get"], *_intents(commands))
+        found = {row["place"]: _intent(row) for row in rows}
+        return [found.get(at) for at in range(1, len(commands) + 1)]
 
     async def of_reservation(
         self, schedule_id: UUID, reservation_id: UUID, user_id: UUID
@@ -284,11 +320,17 @@ class IntentStore:
         return None if row is None else row["intent_id"]
 
     async def payable(
-        self, schedule_id: UUID, reservation_id: UUID, user_id: UUID
-    ) -> Payable | None:
-        """Return the amount due for a reservation of this person, None where there is none."""
-        row = await self._db.read_one(_QUERIES["payable"], schedule_id, reservation_id, user_id)
-        return None if row is None else Payable(**dict(row))
+        self, schedule_id: UUID, commands: Sequence[OpenCommand]
+    ) -> list[Payable | None]:
+        """Return the amounts due for reservations, None where one is not this person's."""
+        rows = await self._db.fetch(
+            _QUERIES["payable"],
+            schedule_id,
+            [one.user_id for one in commands],
+            [one.reservation_id for one in commands],
+        )
+        found = {row["ord"]: Payable(row["amount_minor"], row["currency"]) for row in rows}
+        return [found.get(at) for at in range(1, len(commands) + 1)]
 
     async def keep_client(
         self, intent: Intent, client: Mapping[str, str], payment_key: str | None
@@ -308,15 +350,16 @@ class IntentStore:
                 intent.user_id, call_id, intent.intent_id, intent.provider, operation, key,
             )  # fmt: skip
 
-    async def note_answer(
-        self, user_id: UUID, call_id: UUID, outcome: str, status: str | None, body: object
-    ) -> None:
-        """Write the answer to a call."""
-        encoded = None if body is None else msgspec.json.encode(body).decode()
-        async with self._db.writing(forces_write=False) as connection:
-            await connection.execute(
-                _QUERIES["note_answer"], user_id, call_id, outcome, status, encoded
-            )
+    async def note_answers(self, commands: Sequence[AnswerCommand]) -> None:
+        """Write the answers to calls."""
+        await self._db.fetch(
+            _QUERIES["note_answers"],
+            [one.user_id for one in commands],
+            [one.call_id for one in commands],
+            [one.outcome for one in commands],
+            [one.status for one in commands],
+            [one.body for one in commands],
+        )
 
 
 def _intents(commands: Sequence[Any]) -> tuple[list[UUID], list[UUID]]:
@@ -347,18 +390,18 @@ def _by_place(rows: Sequence[Record], count: int) -> list[IntentOutcome | None]:
 def _outcome(row: Record) -> IntentOutcome:
     return IntentOutcome(
         row["outcome"],
-        row.get("intent_id"),
+        None if row.get("place") is None else _intent(row),
+        row.get("decided_id"),
         row.get("confirm_key") or "",
-        tuple(row["seat_ids"] or ()),
-        tuple(row.get("seat_versions") or ()),
-        row.get("seats_until"),
+        seat_ids=tuple(row.get("seat_ids") or ()),
+        seat_versions=tuple(row.get("seat_versions") or ()),
+        seats_until=row.get("seats_until"),
     )
 
 
 def _intent(row: Record) -> Intent:
-    values = dict(row)
-    client = values.pop("client")
-    status = IntentStatus(values.pop("status"))
-    return Intent(
-        **values, status=status, client=None if client is None else msgspec.json.decode(client)
-    )
+    values = {name: row[name] for name in Intent.__struct_fields__}
+    values["status"] = IntentStatus(values["status"])
+    if values["client"] is not None:
+        values["client"] = msgspec.json.decode(values["client"])
+    return Intent(**values)

@@ -226,7 +226,7 @@ class Provider(Protocol):
     is_test: bool
     """Whether its keys move no real money."""
     opens_by_call: bool
-    """Whether `open` calls the provider; else it only returns what the browser needs."""
+    """Whether `open` calls the provider; else its result is not kept: it is the same every time."""
 
     @property
     def is_available(self) -> bool:

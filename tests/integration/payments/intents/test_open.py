@@ -339,6 +339,9 @@ async def test_of_reservation_is_ones_own(checkout: Checkout, hall: Hall) -> Non
     held = hall.schedule_id, reservation_of(intent)
     assert await store.of_reservation(*held, buyer) == intent.intent_id
     assert await store.of_reservation(*held, other) is None
-    assert await store.payable(*held, other) is None
+    asked = [OpenCommand(who, "k", b"f", "toss", 60.0, held[1]) for who in (buyer, other)]
+    mine, others = await store.payable(hall.schedule_id, asked)
+    assert mine is not None
+    assert others is None
     await hall.lapse(reservation_of(intent))
     assert BOUNDS.attempts_max == 5
