@@ -80,6 +80,9 @@ from boxoffice.sales_stats.traffic_store import TrafficStore
 from boxoffice.seats import routes as seat_routes
 from boxoffice.settings import Settings
 from boxoffice.tickets import routes as ticket_routes
+from boxoffice.venues import routes as venue_routes
+from boxoffice.venues.service import Venues
+from boxoffice.venues.store import VenueStore
 from boxoffice.waiting_room import routes as waiting_room_routes
 from boxoffice.waiting_room.position_streams import PositionStreams
 from boxoffice.waiting_room.service import WaitingRoom
@@ -97,6 +100,7 @@ class Services:
     catalog: Catalog
     posters: Posters
     inventory: Inventory
+    venues: Venues
     seats: SeatServices
     waiting_room: WaitingRoomServices
     reservations: Reservations
@@ -245,12 +249,14 @@ def _services(
         PaymentParts(db, infrastructure.group_commit, infrastructure.background, seats, on_paid),
         providers,
     )
-    catalog = Catalog(settings, CatalogStore(db), seats.applier)
+    zone = settings.payments.venue_time_zone
+    catalog = Catalog(settings, CatalogStore(db, zone), seats.applier)
     return Services(
         accounts=accounts,
         posters=_posters(settings, infrastructure),
         catalog=catalog,
         inventory=_inventory(settings, infrastructure, seats, catalog),
+        venues=Venues(VenueStore(db)),
         seats=seats,
         waiting_room=waiting_room,
         reservations=_reservations(settings, infrastructure, seats, waiting_room.service),
@@ -267,7 +273,7 @@ def _services(
         sales_stats=_sales_stats(settings, infrastructure, traffic_counter),
         backoffice=Backoffice(BackofficeStore(db)),
         audit_runs=AuditRuns(db, settings.audit.audit_request_min_interval_s),
-        activity_log=ActivityLog(ActivityStore(db)),
+        activity_log=ActivityLog(ActivityStore(db, settings.payments.venue_time_zone)),
         webhooks=Webhooks(WebhookStore(db), settings.notifications),
         mail_languages=MailLanguages(db, settings.notifications.mail_language),
     )
@@ -395,6 +401,7 @@ def _routes(
         *catalog_routes.routes(services.catalog, dependencies, settings),
         *poster_routes.routes(services.posters, dependencies, settings.posters.poster_max_bytes),
         *inventory_routes.routes(services.inventory, dependencies),
+        *venue_routes.routes(services.venues, dependencies),
         *seat_routes.routes(seats, dependencies, settings.seats, streams),
         *reservation_routes.routes(services.reservations, seats, dependencies),
         *payment_routes.routes(services.payments, seats, dependencies),

@@ -10,7 +10,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb);
 -- name: entries
 -- Actions on an organizer's concerts, newest first, before a cursor; optionally of one concert or schedule.
 SELECT l.entry_id, l.written_at, l.actor_id, u.name AS actor_name, l.action, l.concert_id,
-       c.title AS concert_title, l.schedule_id, s.starts_at, l.request_id, l.details::text AS details
+       c.title AS concert_title, l.schedule_id, s.starts_at,
+       v.time_zone, l.request_id, l.details::text AS details
   FROM logbook l
   -- no guard: Adds the actor's name; the condition below decides which entries are shown.
   LEFT JOIN users u ON u.user_id = l.actor_id
@@ -18,6 +19,8 @@ SELECT l.entry_id, l.written_at, l.actor_id, u.name AS actor_name, l.action, l.c
   LEFT JOIN concerts c ON c.concert_id = l.concert_id
   -- guard: activity_schedule_of_entry => LEFT JOIN schedules s ON true
   LEFT JOIN schedules s ON s.schedule_id = l.schedule_id
+  -- no guard: The venue of the schedule, by its primary key.
+  LEFT JOIN venues v ON v.venue_id = s.venue_id
  -- guard: activity_own_organizer_only => WHERE $1::uuid IS NOT NULL
  WHERE l.organizer_id = $1
    -- guard: activity_page_cursor: l.entry_id < $2 => true
@@ -33,7 +36,8 @@ SELECT l.entry_id, l.written_at, l.actor_id, u.name AS actor_name, l.action, l.c
 -- name: entries_of_shop
 -- Actions on all concerts, newest first, before a cursor; optionally of one concert or schedule.
 SELECT l.entry_id, l.written_at, l.actor_id, u.name AS actor_name, l.action, l.concert_id,
-       c.title AS concert_title, l.schedule_id, s.starts_at, l.request_id, l.details::text AS details
+       c.title AS concert_title, l.schedule_id, s.starts_at,
+       v.time_zone, l.request_id, l.details::text AS details
   FROM logbook l
   -- guard: all_activity_actor => LEFT JOIN users u ON true
   LEFT JOIN users u ON u.user_id = l.actor_id
@@ -41,6 +45,8 @@ SELECT l.entry_id, l.written_at, l.actor_id, u.name AS actor_name, l.action, l.c
   LEFT JOIN concerts c ON c.concert_id = l.concert_id
   -- guard: all_activity_schedule_of_entry => LEFT JOIN schedules s ON true
   LEFT JOIN schedules s ON s.schedule_id = l.schedule_id
+  -- no guard: The venue of the schedule, by its primary key.
+  LEFT JOIN venues v ON v.venue_id = s.venue_id
  -- guard: all_activity_page_cursor: l.entry_id < $1 => true
  WHERE ($1::bigint IS NULL OR l.entry_id < $1)
    -- guard: all_activity_of_concert: l.concert_id = $2 => true

@@ -39,6 +39,7 @@ class ActivityEntry(msgspec.Struct, frozen=True, kw_only=True):
     concert_title: str | None
     schedule_id: UUID | None
     starts_at: datetime | None
+    time_zone: str | None
     request_id: str
     details: dict[str, Any]
 
@@ -83,6 +84,7 @@ def _present(entry: RecordedAction) -> ActivityEntry:
         concert_title=entry.concert_title,
         schedule_id=entry.schedule_id,
         starts_at=entry.starts_at,
+        time_zone=entry.time_zone,
         request_id=entry.request_id,
         details=entry.details,
     )

@@ -24,15 +24,17 @@ class RecordedAction(msgspec.Struct, frozen=True, kw_only=True):
     concert_title: str | None
     schedule_id: UUID | None
     starts_at: datetime | None
+    time_zone: str | None
     request_id: str
     details: dict[str, Any]
 
 
 class ActivityStore:
-    """Reads the activity log."""
+    """Reads the activity log; `time_zone` is that of performances without a venue."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, time_zone: str = "Asia/Seoul") -> None:
         self._db = db
+        self._time_zone = time_zone
 
     async def entries(
         self,
@@ -52,6 +54,12 @@ class ActivityStore:
         else:
             rows = await self._db.read(_SQL["entries"], organizer_id, *asked)
         return [
-            RecordedAction(**{**dict(row), "details": msgspec.json.decode(row["details"])})
+            RecordedAction(
+                **{
+                    **dict(row),
+                    "time_zone": row["time_zone"] or self._time_zone,
+                    "details": msgspec.json.decode(row["details"]),
+                }
+            )
             for row in rows
         ]

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -40,8 +41,10 @@ from boxoffice.errors import (
 from boxoffice.http.api import body as bodies
 from boxoffice.http.api.operation import Call, RawBody, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, page
-from boxoffice.platform.values import Label, Line, Moment, Paragraph, ShortLine
+from boxoffice.platform.values import Label, Line, Paragraph, ShortLine
 from boxoffice.settings import CatalogSettings, Settings
+from boxoffice.venues.errors import LocalTimeAmbiguous, LocalTimeSkipped, VenueNotFound
+from boxoffice.venues.rules import VenueTime
 
 _CSV_TYPE = "text/csv"
 _CSV_EXAMPLE = "section,row,number,grade,price\nA,1,1,VIP,110000\nA,1,2,VIP,110000\n"
@@ -72,11 +75,13 @@ class ConcertBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class ScheduleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A new performance; times have an offset from UTC (RFC 3339)."""
+    """A new performance; a time has an offset from UTC (RFC 3339), or is a local one of its venue."""
 
-    starts_at: Moment
-    sale_opens_at: Moment
-    sale_closes_at: Moment | None = None
+    starts_at: VenueTime
+    sale_opens_at: VenueTime
+    sale_closes_at: VenueTime | None = None
+    doors_at: VenueTime | None = None
+    venue_id: UUID | None = None
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3)] | None = None
     hold_ttl_s: HoldTtl | None = None
     ticket_limit: TicketLimit | None = None
@@ -193,7 +198,13 @@ class AdminSchedules:
         role="organizer",
         body=ScheduleBody,
         returns=Schedule,
-        problems=[ScheduleLimit, OutcomeUnknown],
+        problems=[
+            ScheduleLimit,
+            VenueNotFound,
+            LocalTimeSkipped,
+            LocalTimeAmbiguous,
+            OutcomeUnknown,
+        ],
     )
     async def on_post(self, call: Call[ScheduleBody, None]) -> Reply:
         """It has no seats, and is not on sale until it is opened."""
@@ -214,6 +225,8 @@ class AdminSchedules:
             hold_ttl_s=given.hold_ttl_s or settings.holds.hold_ttl_default_s,
             ticket_limit=given.ticket_limit or settings.holds.ticket_limit_default,
             seats_return_delay_max_s=given.seats_return_delay_max_s,
+            venue_id=given.venue_id,
+            doors_at=given.doors_at,
         )
 
 

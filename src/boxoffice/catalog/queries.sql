@@ -3,17 +3,23 @@
 
 -- name: published_concerts
 -- A page of public concerts, newest first, after the place ($1, $2); null for the first page. A concert is
--- listed while it has an upcoming performance. The times are those of upcoming performances that are no
--- drafts.
-SELECT c.concert_id, c.title, c.artist, c.venue, c.published_at, s.first_starts_at, s.last_starts_at
+-- listed while it has an upcoming performance. The times are those of upcoming performances that are neither
+-- drafts nor cancelled, and the zone is that of the first one's venue.
+SELECT c.concert_id, c.title, c.artist, c.venue, c.published_at, s.first_starts_at, s.last_starts_at,
+       c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.genre, c.age_rating, s.time_zone
   FROM concerts c
   LEFT JOIN LATERAL (
-      SELECT min(s.starts_at) AS first_starts_at, max(s.starts_at) AS last_starts_at
+      SELECT min(s.starts_at) AS first_starts_at, max(s.starts_at) AS last_starts_at,
+             (array_agg(v.time_zone ORDER BY s.starts_at))[1] AS time_zone
         FROM schedules s
+        -- guard: concerts_zone_of_its_venue => LEFT JOIN venues v ON true
+        LEFT JOIN venues v ON v.venue_id = s.venue_id
        -- guard: concerts_their_dates => WHERE true
        WHERE s.concert_id = c.concert_id
          -- guard: concerts_no_dates_of_drafts
          AND s.status <> 'DRAFT'
+         -- guard: concerts_no_dates_that_are_cancelled
+         AND s.status <> 'CANCELLED'
          -- guard: concerts_no_dates_that_are_over
          AND s.starts_at > clock_timestamp()
   -- no guard: Joins each concert with its dates; the condition is inside.
@@ -37,7 +43,10 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.published_at, s.first_starts_
 
 -- name: published_concert
 -- A public concert; none that an operator has taken down.
-SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at
+SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at,
+       c.version, c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.description_en, c.description_ko, c.genre,
+       c.running_time_min, c.intermission_min, c.age_rating, c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en,
+       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact
   FROM concerts c
  -- guard: concert_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
  -- guard: concert_no_draft: status = 'PUBLISHED' AND c. =>
@@ -50,6 +59,8 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
 WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
 SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_at, s.status,
        s.currency, s.hold_ttl_s, s.ticket_limit, s.seats_return_delay_max_s,
+       s.doors_at, s.version, s.changed_at, s.refundable_until, s.cancelled_at, s.postponed_from,
+       to_json(v)::text AS venue,
        -- guard: schedules_on_sale_while_it_is_open: s.status = 'OPEN' AND =>
        -- guard: schedules_on_sale_from_its_opening => s.status = 'OPEN'
        s.status = 'OPEN' AND m.at >= s.sale_opens_at
@@ -59,6 +70,8 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
            AND m.at < least(s.sale_closes_at, s.starts_at) AS on_sale,
        n.seats_total, n.seats_available, n.price_min_minor, n.price_max_minor
   FROM schedules s
+  -- guard: schedules_at_their_venue => LEFT JOIN venues v ON true
+  LEFT JOIN venues v ON v.venue_id = s.venue_id
  CROSS JOIN moment m
  CROSS JOIN LATERAL (
       SELECT count(*) AS seats_total,
@@ -90,6 +103,8 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
 -- also one whose performance has begun.
 SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_at, s.status,
        s.currency, s.hold_ttl_s, s.ticket_limit, s.seats_return_delay_max_s,
+       s.doors_at, s.version, s.changed_at, s.refundable_until, s.cancelled_at, s.postponed_from,
+       to_json(v)::text AS venue,
        -- guard: schedule_on_sale_while_it_is_open: s.status = 'OPEN' AND =>
        -- guard: schedule_on_sale_from_its_opening => s.status = 'OPEN'
        s.status = 'OPEN' AND m.at >= s.sale_opens_at
@@ -97,8 +112,11 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
            -- guard: schedule_on_sale_where_it_never_closes => AND coalesce(m.at < s.sale_closes_at, false) AS on_sale,
            -- guard: schedule_on_sale_until_performance_begins => AND m.at < coalesce(s.sale_closes_at, 'infinity') AS on_sale,
            AND m.at < least(s.sale_closes_at, s.starts_at) AS on_sale,
-       coalesce(q.mode, 'off') AS waiting_room, c.title, c.artist, c.venue
+       coalesce(q.mode, 'off') AS waiting_room, c.title, c.artist, c.venue AS concert_venue, c.title_en,
+       c.title_ko, c.artist_en, c.artist_ko
   FROM schedules s
+  -- guard: schedule_at_its_venue => LEFT JOIN venues v ON true
+  LEFT JOIN venues v ON v.venue_id = s.venue_id
   -- guard: schedule_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
   -- no guard: For the page; the waiting room itself decides about admission.
@@ -114,6 +132,9 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
 -- name: concerts_of_organizer
 -- A page of an organizer's concerts, newest first, from a place ($2, $3) on; null for the first page.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
+       c.version, c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.description_en, c.description_ko, c.genre,
+       c.running_time_min, c.intermission_min, c.age_rating, c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en,
+       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact,
        u.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
        s.schedules_open, s.schedules_on_sale
   FROM concerts c
@@ -143,6 +164,9 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
 -- name: concerts_of_shop
 -- A page of all concerts, newest first, from a place ($1, $2) on; null for the first page.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
+       c.version, c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.description_en, c.description_ko, c.genre,
+       c.running_time_min, c.intermission_min, c.age_rating, c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en,
+       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact,
        u.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
        s.schedules_open, s.schedules_on_sale
   FROM concerts c
@@ -170,6 +194,9 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
 -- name: own_concert
 -- A concert of an organizer, draft or not; of any organizer where $1 is null.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
+       c.version, c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.description_en, c.description_ko, c.genre,
+       c.running_time_min, c.intermission_min, c.age_rating, c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en,
+       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact,
        u.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
        s.schedules_open, s.schedules_on_sale
   FROM concerts c
@@ -210,11 +237,20 @@ SELECT s.concert_id, s.status
  -- guard: schedule_status_operator_too: $2::uuid IS NULL OR =>
  WHERE s.schedule_id = $1 AND ($2::uuid IS NULL OR c.organizer_id = $2);
 
+-- name: venue_time_zone
+-- The time zone of a venue of this organizer.
+-- guard: venue_zone_by_id: v.venue_id = $1 => $1::uuid IS NOT NULL
+-- guard: venue_zone_own_organizer_only: v.organizer_id = $2 => $2::uuid IS NOT NULL
+SELECT v.time_zone FROM venues v WHERE v.venue_id = $1 AND v.organizer_id = $2;
+
 -- name: insert_concert
 -- A draft.
 INSERT INTO concerts (concert_id, organizer_id, title, artist, venue, description)
 VALUES ($1, $2, $3, $4, $5, $6)
-RETURNING concert_id, title, artist, venue, description, status, published_at;
+RETURNING concert_id, title, artist, venue, description, status, published_at,
+       version, title_en, title_ko, artist_en, artist_ko, description_en, description_ko, genre,
+       running_time_min, intermission_min, age_rating, faq, faq_en, faq_ko, notices, notices_en,
+       notices_ko, refund_notes, refund_notes_en, refund_notes_ko, organizer_contact;
 
 -- name: lock_concert_of_organizer
 -- Serialize changes of a concert's list of schedules; no row where it is not this organizer's.
@@ -233,18 +269,26 @@ SELECT count(*) AS schedules FROM schedules s WHERE s.concert_id = $1;
 
 -- name: insert_schedule
 -- A draft without seats.
-INSERT INTO schedules (
-    schedule_id, concert_id, starts_at, sale_opens_at, sale_closes_at, currency, hold_ttl_s,
-    ticket_limit, seats_return_delay_max_s)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-RETURNING schedule_id, concert_id, starts_at, sale_opens_at, sale_closes_at, status, currency,
-          hold_ttl_s, ticket_limit, seats_return_delay_max_s;
+WITH made AS (
+    INSERT INTO schedules (
+        schedule_id, concert_id, starts_at, sale_opens_at, sale_closes_at, currency, hold_ttl_s,
+        ticket_limit, seats_return_delay_max_s, venue_id, doors_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    RETURNING *
+)
+SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_at, s.status, s.currency,
+       s.hold_ttl_s, s.ticket_limit, s.seats_return_delay_max_s,
+       s.doors_at, s.version, s.changed_at, s.refundable_until, s.cancelled_at, s.postponed_from,
+       to_json(v)::text AS venue
+  FROM made s
+  -- guard: new_schedule_at_its_venue => LEFT JOIN venues v ON true
+  LEFT JOIN venues v ON v.venue_id = s.venue_id;
 
 -- name: publish_concert
 -- Publish a draft; no row where it is published already, taken down, or has no schedule with
 -- seats.
 UPDATE concerts c
-   SET status = 'PUBLISHED', published_at = now()
+   SET status = 'PUBLISHED', published_at = now(), version = c.version + 1
  -- guard: publish_by_id => WHERE $1::uuid IS NOT NULL
  WHERE c.concert_id = $1
    -- guard: publish_own_organizer_only => AND $2::uuid IS NOT NULL
@@ -261,13 +305,16 @@ UPDATE concerts c
         -- guard: publish_with_schedules => WHERE true)
         WHERE s.concert_id = c.concert_id)
    -- guard: }
-RETURNING c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at;
+RETURNING c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at,
+       c.version, c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.description_en, c.description_ko, c.genre,
+       c.running_time_min, c.intermission_min, c.age_rating, c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en,
+       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact;
 
 -- name: open_schedule
 -- Put a schedule on sale; nothing where it is open, has no seats, or its concert is a draft or taken down.
 -- The concert is locked, so that a concurrent take-down finds the sale open and closes it.
 UPDATE schedules s
-   SET status = 'OPEN'
+   SET status = 'OPEN', version = s.version + 1
   FROM (SELECT c.concert_id
           FROM schedules o
           -- guard: open_concert_that_it_belongs_to => JOIN concerts c ON true
@@ -296,7 +343,7 @@ RETURNING s.concert_id;
 -- name: close_schedule
 -- Take a schedule off sale; nothing where it is closed or was never open.
 UPDATE schedules s
-   SET status = 'CLOSED'
+   SET status = 'CLOSED', version = s.version + 1
   FROM concerts c
  -- guard: close_by_id => WHERE $1::uuid IS NOT NULL
  WHERE s.schedule_id = $1
@@ -311,7 +358,7 @@ RETURNING s.concert_id;
 -- name: take_down
 -- Hide a concert of any organizer; no row where it is hidden.
 UPDATE concerts c
-   SET taken_down_at = clock_timestamp(), taken_down_reason = $2
+   SET taken_down_at = clock_timestamp(), taken_down_reason = $2, version = c.version + 1
  -- guard: take_down_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
  -- guard: take_down_once => WHERE c.concert_id = $1
  WHERE c.concert_id = $1 AND c.taken_down_at IS NULL
@@ -320,7 +367,7 @@ RETURNING c.organizer_id, c.title;
 -- name: close_sales
 -- End every sale of a concert.
 UPDATE schedules s
-   SET status = 'CLOSED'
+   SET status = 'CLOSED', version = s.version + 1
  -- guard: take_down_its_sales: s.concert_id = $1 => $1::uuid IS NOT NULL
  -- guard: take_down_sales_that_are_open: AND s.status = 'OPEN' =>
  WHERE s.concert_id = $1 AND s.status = 'OPEN'
@@ -329,7 +376,7 @@ RETURNING s.schedule_id;
 -- name: restore
 -- Show a concert again; no row where it was not taken down. Its sales stay closed.
 UPDATE concerts c
-   SET taken_down_at = NULL, taken_down_reason = NULL
+   SET taken_down_at = NULL, taken_down_reason = NULL, version = c.version + 1
  -- guard: restore_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
  -- guard: restore_once => WHERE c.concert_id = $1
  WHERE c.concert_id = $1 AND c.taken_down_at IS NOT NULL

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -12,13 +13,13 @@ from boxoffice.catalog.seat_map_csv import INDEX, LINE, CsvFormat, ErrorLocation
 from boxoffice.errors import Invalid, SeatMapInvalid
 from boxoffice.platform.currencies import DECIMALS
 from boxoffice.platform.text import TYPED_PER_CHAR_MAX, TextFault, normal_label, same_to_people
+from boxoffice.venues.rules import YEAR_MAX, YEAR_MIN, VenueTime, resolve
 
 NUMBER_MAX = 100_000
 PRICE_MAX_MINOR = 9_000_000_000_000
 TEXT_MAX = 40
 SEAT_ID_MAX = 128
-YEAR_MIN = 2000
-YEAR_MAX = 2200
+_UTC = ZoneInfo("UTC")
 
 _REQUIRED = ("section", "row", "number", "grade", "price")
 _COLUMNS = frozenset({"seat_id", *_REQUIRED})
@@ -96,15 +97,17 @@ class NewConcert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewSchedule(msgspec.Struct, frozen=True, kw_only=True):
-    """A new schedule."""
+    """A new schedule; times are instants, or local times of the venue."""
 
-    starts_at: datetime
-    sale_opens_at: datetime
-    sale_closes_at: datetime | None
+    starts_at: VenueTime
+    sale_opens_at: VenueTime
+    sale_closes_at: VenueTime | None
     currency: str
     hold_ttl_s: int
     ticket_limit: int
     seats_return_delay_max_s: int = 0
+    venue_id: UUID | None = None
+    doors_at: VenueTime | None = None
 
 
 def parse_csv(text: bytes | str, seats_max: int) -> list[NewSeat]:
@@ -189,22 +192,49 @@ def count_by_grade(seats: Sequence[NewSeat]) -> dict[str, tuple[int, int, int]]:
     return grades
 
 
-def validated(schedule: NewSchedule) -> NewSchedule:
-    """Return `schedule` with its times in UTC; raise `Invalid` with the member at fault."""
+def validated(schedule: NewSchedule, zone: ZoneInfo = _UTC) -> NewSchedule:
+    """Return `schedule` with its times in UTC; local times are those of `zone`.
+
+    Raises `Invalid`, or one of its kinds, with the member at fault.
+    """
     if schedule.currency not in DECIMALS:
         raise _invalid("currency", "A currency is one of ISO 4217, such as KRW or EUR")
-    starts_at = _utc("starts_at", schedule.starts_at)
-    opens_at = _utc("sale_opens_at", schedule.sale_opens_at)
-    if opens_at >= starts_at:
-        raise _invalid("sale_opens_at", "The sale must open before the performance begins")
-    closes_at = schedule.sale_closes_at
-    if closes_at is not None:
-        closes_at = _utc("sale_closes_at", closes_at)
-        if closes_at <= opens_at:
-            raise _invalid("sale_closes_at", "The sale must close after it opens")
-    return msgspec.structs.replace(
-        schedule, starts_at=starts_at, sale_opens_at=opens_at, sale_closes_at=closes_at
+    starts_at = in_utc("starts_at", schedule.starts_at, zone)
+    opens_at = in_utc("sale_opens_at", schedule.sale_opens_at, zone)
+    closes_at, doors_at = schedule.sale_closes_at, schedule.doors_at
+    times = SaleTimes(
+        starts_at,
+        opens_at,
+        None if closes_at is None else in_utc("sale_closes_at", closes_at, zone),
+        None if doors_at is None else in_utc("doors_at", doors_at, zone),
     )
+    check_times(times)
+    return msgspec.structs.replace(
+        schedule,
+        starts_at=times.starts_at,
+        sale_opens_at=times.sale_opens_at,
+        sale_closes_at=times.sale_closes_at,
+        doors_at=times.doors_at,
+    )
+
+
+class SaleTimes(NamedTuple):
+    """The times of a performance and its sale, in UTC."""
+
+    starts_at: datetime
+    sale_opens_at: datetime
+    sale_closes_at: datetime | None
+    doors_at: datetime | None
+
+
+def check_times(times: SaleTimes) -> None:
+    """Raise `Invalid` with the member at fault unless the times are in order."""
+    if times.sale_opens_at >= times.starts_at:
+        raise _invalid("sale_opens_at", "The sale must open before the performance begins")
+    if times.sale_closes_at is not None and times.sale_closes_at <= times.sale_opens_at:
+        raise _invalid("sale_closes_at", "The sale must close after it opens")
+    if times.doors_at is not None and times.doors_at > times.starts_at:
+        raise _invalid("doors_at", "The doors must open before the performance begins")
 
 
 def same_instant() -> Invalid:
@@ -230,7 +260,9 @@ def _invalid(member: str, message: str) -> Invalid:
     return Invalid(f"{message}.", errors=[{"path": f"$.{member}", "message": message}])
 
 
-def _utc(member: str, moment: datetime) -> datetime:
+def in_utc(member: str, given: VenueTime, zone: ZoneInfo) -> datetime:
+    """Return a time of a body in UTC; a local one is that of `zone`. Raises `Invalid`."""
+    moment = resolve(member, given, zone)
     if moment.tzinfo is None:
         raise _invalid(member, "A time needs an offset from UTC (RFC 3339)")
     # The bounds leave a margin of a year, so that no offset leaves the calendar.

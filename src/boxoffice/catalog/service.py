@@ -5,6 +5,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple, Protocol
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -41,6 +42,7 @@ from boxoffice.errors import (
 )
 from boxoffice.platform.ids import new_id
 from boxoffice.settings import Settings
+from boxoffice.venues.errors import VenueNotFound
 
 # Seats that one statement inserts: few enough for the statement's deadline on a slow disk.
 _INSERT_MAX = 5_000
@@ -103,6 +105,7 @@ class Catalog:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
+        self._time_zone = settings.payments.venue_time_zone
         self._store = catalog
         self.lookups = CatalogLookups(settings, catalog, clock)
         self._seat_cache = seat_cache
@@ -151,8 +154,12 @@ class Catalog:
         *,
         request_id: str = "",
     ) -> Schedule:
-        """Add a performance without seats; raise `Invalid`, `ConcertNotFound` or `ScheduleLimit`."""
-        schedule = rules.validated(schedule)
+        """Add a performance without seats.
+
+        Raises `Invalid`, `ConcertNotFound`, `VenueNotFound` or `ScheduleLimit`.
+        """
+        zone = await self._zone_of(organizer_id, schedule.venue_id)
+        schedule = rules.validated(schedule, zone)
         if schedule.currency != self._settings.payments.currency:
             # Wallets are in the shop's currency, so no other can be paid.
             raise Invalid(f"This shop sells in {self._settings.payments.currency}.")
@@ -162,7 +169,9 @@ class Catalog:
                 raise ConcertNotFound
             if await store.count_schedules(connection, concert_id) >= schedules_max:
                 raise ScheduleLimit(f"A concert may have {schedules_max} schedules.")
-            made = await store.insert_schedule(connection, new_id(), concert_id, schedule)
+            made = await store.insert_schedule(
+                connection, new_id(), concert_id, schedule, self._time_zone
+            )
             context = _ActionContext(organizer_id, request_id, concert_id, made.schedule_id)
             await context.record(connection, "schedule.created", **_terms(made))
         self.lookups.invalidate(concert_id)
@@ -385,6 +394,15 @@ class Catalog:
             raise ScheduleNotFound
         return schedule
 
+    async def _zone_of(self, organizer_id: UUID, venue_id: UUID | None) -> ZoneInfo:
+        """Return the time zone of a venue of this organizer, or that of performances without one."""
+        if venue_id is None:
+            return ZoneInfo(self._time_zone)
+        name = await self._store.venue_time_zone(venue_id, organizer_id)
+        if name is None:
+            raise VenueNotFound
+        return ZoneInfo(name)
+
     def _check_seat_limit(self, seats: int) -> None:
         seats_max = self._settings.catalog.seats_per_schedule_max
         if seats > seats_max:
@@ -403,6 +421,8 @@ def _terms(schedule: Schedule) -> dict[str, object]:
         "hold_ttl_s",
         "ticket_limit",
         "seats_return_delay_max_s",
+        "doors_at",
+        "time_zone",
     )
     return {name: getattr(schedule, name) for name in names}
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat, same_instant
 from boxoffice.catalog.views import (
@@ -22,11 +23,15 @@ from boxoffice.errors import SeatExists
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record, column
 from boxoffice.platform.values import Money
+from boxoffice.venues.errors import VenueNotFound
+from boxoffice.venues.views import VenuePlace
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
 
 _SQL = sql_files.load("boxoffice.catalog")
+_NAMES_OF_CONCERT = ("title", "title_en", "title_ko", "artist", "artist_en", "artist_ko")
 _ONE_PER_INSTANT = "schedules_one_per_instant"
+_AT_VENUE = "schedules_at_venue"
 _SEAT_CONSTRAINTS = frozenset({"seats_pkey", "seats_place_unique"})
 
 
@@ -62,15 +67,17 @@ class ScheduleRow(NamedTuple):
 class CatalogStore:
     """Reads and writes of concerts, schedules and seat maps."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, time_zone: str = "Asia/Seoul") -> None:
         self._db = db
+        # Of performances without a venue.
+        self._time_zone = time_zone
 
     async def published_concerts(
         self, after: tuple[datetime, UUID] | None, limit: int
     ) -> list[ConcertItem]:
         """Return up to `limit` concerts that were published before the place `after`."""
         rows = await self._db.read(_SQL["published_concerts"], *(after or (None, None)), limit)
-        return [ConcertItem(**row) for row in rows]
+        return [_item(dict(row), self._time_zone) for row in rows]
 
     async def published_concert(self, concert_id: UUID) -> Concert | None:
         """Return a published concert."""
@@ -87,12 +94,12 @@ class CatalogStore:
         rows = await self._db.read(
             _SQL["schedules_of_concert"], concert_id, schedule_id, for_buyers
         )
-        return [_on_offer(dict(row)) for row in rows]
+        return [_on_offer(dict(row), self._time_zone) for row in rows]
 
     async def published_schedule(self, schedule_id: UUID) -> OneSchedule | None:
         """Return a schedule that is no draft, of a published concert, with its concert."""
         row = await self._db.read_one(_SQL["published_schedule"], schedule_id)
-        return _with_concert(dict(row)) if row else None
+        return _with_concert(dict(row), self._time_zone) if row else None
 
     async def concert_status(self, concert_id: UUID, organizer_id: UUID) -> ConcertState | None:
         """Return the status of a concert of this organizer."""
@@ -122,6 +129,11 @@ class CatalogStore:
         row = await self._db.read_one(_SQL["own_concert"], organizer_id, concert_id)
         return OwnConcert(**row) if row else None
 
+    async def venue_time_zone(self, venue_id: UUID, organizer_id: UUID) -> str | None:
+        """Return the time zone of a venue of this organizer."""
+        row = await self._db.read_one(_SQL["venue_time_zone"], venue_id, organizer_id)
+        return row["time_zone"] if row else None
+
     async def conflicting_seats(
         self, schedule_id: UUID, seats: Sequence[NewSeat], limit: int
     ) -> list[str]:
@@ -141,8 +153,8 @@ class CatalogStore:
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction, for the functions of this module.
 
-        Raises `SeatExists`, `Invalid` for a second schedule at one instant, `Unavailable`, and
-        `OutcomeUnknown` where the commit was not answered.
+        Raises `SeatExists`, `Invalid` for a second schedule at one instant, `VenueNotFound` for a venue
+        that is gone, `Unavailable`, and `OutcomeUnknown` where the commit was not answered.
         """
         try:
             async with self._db.writing() as connection:
@@ -152,6 +164,10 @@ class CatalogStore:
                 raise SeatExists from error
             if error.constraint_name == _ONE_PER_INSTANT:
                 raise same_instant() from error
+            raise
+        except asyncpg.ForeignKeyViolationError as error:
+            if error.constraint_name == _AT_VENUE:
+                raise VenueNotFound from error
             raise
 
 
@@ -219,9 +235,13 @@ async def count_schedules(connection: Connection, concert_id: UUID) -> int:
 
 
 async def insert_schedule(
-    connection: Connection, schedule_id: UUID, concert_id: UUID, schedule: NewSchedule
+    connection: Connection,
+    schedule_id: UUID,
+    concert_id: UUID,
+    schedule: NewSchedule,
+    time_zone: str,
 ) -> Schedule:
-    """Add a draft without seats."""
+    """Add a draft without seats; `time_zone` is that of performances without a venue."""
     (row,) = await connection.fetch(
         _SQL["insert_schedule"],
         schedule_id,
@@ -233,8 +253,10 @@ async def insert_schedule(
         schedule.hold_ttl_s,
         schedule.ticket_limit,
         schedule.seats_return_delay_max_s,
+        schedule.venue_id,
+        schedule.doors_at,
     )
-    return Schedule(**row)
+    return Schedule(**_placed(dict(row), time_zone))
 
 
 async def lock_schedule(
@@ -298,17 +320,29 @@ async def analyze_seats(connection: Connection) -> None:
     await connection.execute(_SQL["analyze_seats"])
 
 
-def _with_concert(row: dict[str, Any]) -> OneSchedule:
+def _item(row: dict[str, Any], time_zone: str) -> ConcertItem:
+    return ConcertItem(**{**row, "time_zone": row["time_zone"] or time_zone})
+
+
+def _placed(row: dict[str, Any], time_zone: str) -> dict[str, Any]:
+    """Return the members of a schedule with its venue and time zone."""
+    text = row["venue"]
+    venue = None if text is None else msgspec.json.decode(text, type=VenuePlace)
+    return {**row, "venue": venue, "time_zone": venue.time_zone if venue else time_zone}
+
+
+def _with_concert(row: dict[str, Any], time_zone: str) -> OneSchedule:
+    row = _placed(row, time_zone)
     concert = ConcertOfSchedule(
         concert_id=row["concert_id"],
-        title=row.pop("title"),
-        artist=row.pop("artist"),
-        venue=row.pop("venue"),
+        venue=row.pop("concert_venue"),
+        **{name: row.pop(name) for name in _NAMES_OF_CONCERT},
     )
     return OneSchedule(**row, concert=concert)
 
 
-def _on_offer(row: dict[str, Any]) -> ScheduleOnOffer:
+def _on_offer(row: dict[str, Any], time_zone: str) -> ScheduleOnOffer:
+    row = _placed(row, time_zone)
     low, high = row.pop("price_min_minor"), row.pop("price_max_minor")
     currency = row["currency"]
     return ScheduleOnOffer(

@@ -8,35 +8,86 @@ import msgspec
 
 from boxoffice.catalog.seat_map_csv import Delimiter, Encoding
 from boxoffice.platform.values import Money
+from boxoffice.venues.views import VenuePlace
 
 ConcertStatus = Literal["DRAFT", "PUBLISHED"]
-ScheduleStatus = Literal["DRAFT", "OPEN", "CLOSED"]
+ScheduleStatus = Literal["DRAFT", "OPEN", "CLOSED", "CANCELLED"]
+Genre = Literal[
+    "concert",
+    "pop",
+    "rock",
+    "hiphop",
+    "jazz",
+    "classical",
+    "musical",
+    "theatre",
+    "festival",
+    "fan_meeting",
+    "trot",
+    "other",
+]
+# From which age on a concert may be attended, by the Korean ratings.
+AgeRating = Literal["all", "7", "12", "15", "19"]
 # The mode of the waiting room before holds; "off" without one.
 WaitingRoom = Literal["off", "fifo", "lobby"]
 
 
 class ConcertItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A concert in a list; the times are those of its first and last upcoming performance."""
+    """A concert in a list; the times are those of its first and last upcoming performance.
+
+    They are shown in `time_zone`. `_en` and `_ko` replace a text for readers of that language.
+    """
 
     concert_id: UUID
     title: str
+    title_en: str | None
+    title_ko: str | None
     artist: str
+    artist_en: str | None
+    artist_ko: str | None
     venue: str
+    genre: Genre | None
+    age_rating: AgeRating | None
     published_at: datetime
     first_starts_at: datetime | None
     last_starts_at: datetime | None
+    time_zone: str
 
 
 class Concert(msgspec.Struct, frozen=True, kw_only=True):
-    """A concert."""
+    """A concert; `_en` and `_ko` replace a text for readers of that language.
+
+    Longer texts are Markdown. `version` is the ETag for changes.
+    """
 
     concert_id: UUID
     title: str
+    title_en: str | None
+    title_ko: str | None
     artist: str
+    artist_en: str | None
+    artist_ko: str | None
     venue: str
     description: str
+    description_en: str | None
+    description_ko: str | None
+    genre: Genre | None
+    running_time_min: int | None
+    intermission_min: int | None
+    age_rating: AgeRating | None
+    faq: str | None
+    faq_en: str | None
+    faq_ko: str | None
+    notices: str | None
+    notices_en: str | None
+    notices_ko: str | None
+    refund_notes: str | None
+    refund_notes_en: str | None
+    refund_notes_ko: str | None
+    organizer_contact: str | None
     status: ConcertStatus
     published_at: datetime | None
+    version: int
 
 
 class OwnConcert(Concert, frozen=True, kw_only=True):
@@ -58,7 +109,9 @@ class OwnConcert(Concert, frozen=True, kw_only=True):
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """A performance and the terms of its sale; `hold_ttl_s` is the duration of a hold in seconds.
 
-    Released and lapsed seats become available within `seats_return_delay_max_s`, 0 for at once.
+    Released and lapsed seats become available within `seats_return_delay_max_s`, 0 for at once. Times
+    are shown in `time_zone`, that of `venue`; without a venue the concert's text says where. Sales
+    before `changed_at` may be returned without a fee until `refundable_until`. `version` is the ETag.
     """
 
     schedule_id: UUID
@@ -71,6 +124,14 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     hold_ttl_s: int
     ticket_limit: int
     seats_return_delay_max_s: int
+    doors_at: datetime | None
+    venue: VenuePlace | None
+    time_zone: str
+    changed_at: datetime | None
+    refundable_until: datetime | None
+    postponed_from: datetime | None
+    cancelled_at: datetime | None
+    version: int
 
 
 class ScheduleOnOffer(Schedule, frozen=True, kw_only=True):
@@ -100,7 +161,11 @@ class ConcertOfSchedule(msgspec.Struct, frozen=True, kw_only=True):
 
     concert_id: UUID
     title: str
+    title_en: str | None
+    title_ko: str | None
     artist: str
+    artist_en: str | None
+    artist_ko: str | None
     venue: str
 
 

@@ -60,7 +60,6 @@ def compose_money(
             refunds=refunds,
             administration=RefundAdministration(store),
             jobs=RefundJobs(store, refunds, settings.refund_job_max_per_s),
-            time_zone=settings.venue_time_zone,
             currency=settings.currency,
         ),
     )

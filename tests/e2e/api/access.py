@@ -144,6 +144,12 @@ MATRIX = {
     "GET /v1/me/wallet": anybody(200),
     "GET /v1/me/wallet/entries": anybody(200),
     "POST /v1/me/wallet/top-ups": anybody("amount_invalid"),
+    "GET /v1/admin/venues": looked_at(),
+    "POST /v1/admin/venues": sellers(201, 201),
+    "GET /v1/admin/venues/{venue_id}": looked_at("venue_not_found"),
+    # Without its ETag nothing is changed.
+    "PATCH /v1/admin/venues/{venue_id}": sellers("precondition_failed", "venue_not_found"),
+    "DELETE /v1/admin/venues/{venue_id}": sellers("precondition_failed", "venue_not_found"),
     "GET /v1/admin/concerts": looked_at(),
     "GET /v1/admin/concerts/{concert_id}": looked_at("concert_not_found"),
     "GET /v1/admin/schedules/{schedule_id}": looked_at("schedule_not_found"),
@@ -221,6 +227,9 @@ _SEAT_MAP = b"section,row,number,grade,price\nFLOOR,A,1,VIP,150000\n"
 
 # A seat that is sold stays as it is.
 _SOLD = {"seat_ids": ["A-1-1"]}
+_VENUE = {"name": "V", "country": "KR", "time_zone": "Asia/Seoul"}
+# An ETag that no version has.
+_OLD = {"If-Match": '"999999999"'}
 
 _DELETE_ENDPOINT = "DELETE /v1/admin/webhooks/{endpoint_id}"
 _NO_ENDPOINT = "00000000-0000-7000-8000-000000000000"
@@ -274,6 +283,8 @@ def _bodies(buyer: Person, order: object, paid: str) -> dict[str, object]:
         "PATCH /v1/admin/concerts/{concert_id}/poster": {"alt": "A choir"},
         "POST /v1/admin/webhooks": {"url": "https://example.org/hook"},
         "PATCH /v1/admin/webhooks/{endpoint_id}": {"is_active": True},
+        "POST /v1/admin/venues": _VENUE,
+        "PATCH /v1/admin/venues/{venue_id}": {"name": "W"},
         "POST /v1/admin/concerts": {"title": "T", "artist": "A", "venue": "V"},
         "POST /v1/admin/schedules/{schedule_id}/seats": {"seats": seat_bodies(1)},
         "POST /v1/admin/schedules/{schedule_id}/seats/block": {"seats": _SOLD, "reason": "house"},
@@ -303,6 +314,7 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "intent_id": paid,
         "name": "start.js",
         "provider": "toss",
+        "venue_id": expect(organizer.api.keyed("/v1/admin/venues", _VENUE), 201).json["venue_id"],
         **_webhook(organizer),
     }
     bodies = _bodies(buyer, order, paid)
@@ -332,8 +344,9 @@ def about(buyer: Person, organizer: Person) -> Ask:
         if method == "POST":
             return caller.keyed(path, bodies.get(operation, {}))
         if method in ("PUT", "PATCH"):
-            return caller.call(method, path, json_body=bodies.get(operation, {}))
-        return caller.call(method, path)
+            body = bodies.get(operation, {})
+            return caller.call(method, path, json_body=body, headers=_OLD)
+        return caller.call(method, path, headers=_OLD if method == "DELETE" else None)
 
     return ask
 

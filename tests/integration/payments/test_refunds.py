@@ -335,7 +335,7 @@ async def test_a_policy_that_changes_later_is_for_later_sales(hall: Hall) -> Non
         " jsonb_set(policy, '{steps,0,percent}', '90') FROM refund_policies WHERE schedule_id = $1",
         hall.schedule_id,
     )
-    assert (await refunds(hall).policy(hall.schedule_id)).steps[0].percent == 90
+    assert (await refunds(hall).policy(hall.schedule_id)).policy.steps[0].percent == 90
     assert (await returned(hall, buyer, payment, 900)).fee_minor == 100
 
 

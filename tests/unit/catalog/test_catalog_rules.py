@@ -407,7 +407,9 @@ def test_schedule_times_become_utc() -> None:
     assert validated(schedule(starts_at=given_at)).starts_at == datetime(
         2029, 12, 31, 18, tzinfo=UTC
     )
-    assert validated(schedule(starts_at=given_at)).starts_at.tzinfo is UTC
+    starts_at = validated(schedule(starts_at=given_at)).starts_at
+    assert isinstance(starts_at, datetime)
+    assert starts_at.tzinfo is UTC
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,8 @@ class Reader(Generic[B]):
             json.loads(raw, object_pairs_hook=_unrepeated)
         for text in self._texts:
             typed = getattr(body, text.name)
-            if typed is not None:
+            # None and UNSET are no text.
+            if isinstance(typed, str):
                 text.settle(body, typed)
         return body
 

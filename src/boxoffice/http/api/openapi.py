@@ -37,6 +37,7 @@ from boxoffice.http.api import body as bodies
 from boxoffice.http.api import problems
 from boxoffice.http.api.operation import READS, Operation, RawBody
 from boxoffice.http.api.statuses import STATUSES
+from boxoffice.platform.conditional import PreconditionFailed, PreconditionRequired
 
 Route = tuple[str, Any]
 
@@ -171,6 +172,16 @@ def _headers(op: Operation) -> list[dict[str, Any]]:
                 },
             }
         )  # fmt: skip
+    if op.conditional:
+        headers.append(
+            {
+                "name": "If-Match",
+                "in": "header",
+                "required": True,
+                "description": "The ETag of the version that is changed.",
+                "schema": {"type": "string", "maxLength": 32, "pattern": '^"[0-9]{1,9}"$'},
+            }
+        )
     if op.events:
         headers.append(
             {
@@ -235,7 +246,7 @@ def _success(op: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any
         described["content"] = {op.text_type: {"schema": {"type": "string"}}}
     if op.returns is not None:
         described["content"] = {"application/json": {"schema": schemas[op.returns]}}
-    if op.cached:
+    if op.cached or op.tagged:
         described["headers"] = {
             "ETag": {"description": "Names this version.", "schema": {"type": "string"}}
         }
@@ -276,6 +287,8 @@ def possible_problems(op: Operation, method: str) -> list[type[Problem]]:
     if op.keyed:
         implied += [IdempotencyKeyRequired, IdempotencyKeyInvalid, IdempotencyKeyReused]
         implied.append(IdempotencyInFlight)
+    if op.conditional:
+        implied += [PreconditionRequired, PreconditionFailed]
     if method.upper() not in READS:
         implied.append(OutcomeUnknown)
     if op.body is not None or op.raw_body is not None:

@@ -26,6 +26,7 @@ from boxoffice.errors import (
 )
 from boxoffice.http.api import body as bodies
 from boxoffice.http.streams import Stream, last_event_id
+from boxoffice.platform.conditional import expected_version
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -118,6 +119,9 @@ class Operation:
     # Headers that the handler reads: description by name; a name with `!` is required.
     headers: Mapping[str, str] = field(default_factory=dict)
     cached: bool = False
+    # The answer has an ETag that `If-Match` of a conditional operation names.
+    tagged: bool = False
+    conditional: bool = False
     events: Mapping[str, Any] = field(default_factory=dict)
     invalid: Mapping[str, type[Problem]] = field(default_factory=dict)
     problems: Sequence[type[Problem]] = ()
@@ -144,6 +148,8 @@ class Call(Generic[B, Q]):
     body: B = None  # type: ignore[assignment]
     query: Q = None  # type: ignore[assignment]
     key: str = ""
+    # The version that `If-Match` names, of a conditional operation.
+    version: int = 0
     last_event_id: str = ""
     raw: bytes = b""
     request_id: str = ""
@@ -236,10 +242,7 @@ async def respond(match: Matched, request: Request) -> Reply | Stream:
         call.caller = _authenticate(op.roles, dependencies, request)
     if match.missing is not None:
         raise match.missing
-    if op.keyed:
-        call.key = _idempotency_key(request)
-    if op.events:
-        call.last_event_id = last_event_id(request.get_header("Last-Event-ID"))
+    _read_headers(op, request, call)
     if op.roles:
         call.caller = await _confirmed(op, dependencies, call.caller)
     if op.query is not None:
@@ -253,6 +256,15 @@ async def respond(match: Matched, request: Request) -> Reply | Stream:
         call.raw = await request.read_body(op.raw_body.max_bytes)
     request.is_handled = True
     return await match.handler(call)
+
+
+def _read_headers(op: Operation, request: Request, call: Call[Any, Any]) -> None:
+    if op.keyed:
+        call.key = _idempotency_key(request)
+    if op.events:
+        call.last_event_id = last_event_id(request.get_header("Last-Event-ID"))
+    if op.conditional:
+        call.version = expected_version(request.get_header("If-Match"))
 
 
 def out_of_time(method: str, *, handled: bool) -> Unavailable:

@@ -69,7 +69,8 @@ class AnswerWriter:
         if reply.etag:
             etag = reply.etag.encode("latin-1")
             lines += b"etag: %b\r\n" % etag
-            if _matches(request.fields.get(b"if-none-match"), etag):
+            # The tag of a version says nothing about what else an answer shows, such as seat counts.
+            if operation.cached and _matches(request.fields.get(b"if-none-match"), etag):
                 self._answer(request, 304, "ok", lines, b"")
                 return
         if not operation.cached and operation.success != 204:

@@ -60,14 +60,22 @@ UPDATE mails m
    AND m.attempts = $3 AND m.claimed_under IS NOT NULL;
 
 -- name: receipt
--- What a receipt says about payment $2 of schedule $1.
-SELECT p.reservation_id, p.amount_minor, p.currency, p.created_at AS paid_at, c.title, c.artist, c.venue,
-       s.starts_at, t.seats
+-- What a receipt says about payment $2 of schedule $1, in language $3.
+SELECT p.reservation_id, p.amount_minor, p.currency, p.created_at AS paid_at,
+       -- no guard: { Texts in the language of the mail, where there are any.
+       coalesce(CASE $3::text WHEN 'en' THEN c.title_en WHEN 'ko' THEN c.title_ko END, c.title) AS title,
+       coalesce(CASE $3 WHEN 'en' THEN c.artist_en WHEN 'ko' THEN c.artist_ko END, c.artist) AS artist,
+       coalesce(CASE $3 WHEN 'en' THEN v.name_en WHEN 'ko' THEN v.name_ko END, v.name, c.venue) AS venue,
+       coalesce(CASE $3 WHEN 'en' THEN v.address_en WHEN 'ko' THEN v.address_ko END, v.address, '') AS address,
+       -- guard: }
+       s.starts_at, s.doors_at, v.time_zone, t.seats
   FROM payments p
   -- no guard: Schedules are never deleted.
   JOIN schedules s ON s.schedule_id = p.schedule_id
   -- guard: receipt_concert_of_schedule => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
+  -- guard: receipt_venue_of_schedule => LEFT JOIN venues v ON true
+  LEFT JOIN venues v ON v.venue_id = s.venue_id
  CROSS JOIN LATERAL (
        SELECT json_agg(json_build_object('section', x.section, 'row', x.row_label, 'number', x.number,
                                          'grade', x.grade, 'price_minor', x.price_minor)
@@ -93,6 +101,34 @@ SELECT f.amount_minor, f.fee_minor, f.currency, f.destination, c.title, p.reserv
   LEFT JOIN payments p ON p.schedule_id = f.schedule_id AND p.payment_id = f.payment_id
  -- guard: refund_mail_of_refund: AND f.refund_id = $2 => AND $2::uuid IS NOT NULL
  WHERE f.user_id = $1 AND f.refund_id = $2;
+
+-- name: schedule_change
+-- What a mail says about change $2 of schedule $1 to person $3, in language $4. The reservation is one of the
+-- person's, for the link.
+SELECT h.kind, h.created_at, h.starts_before, h.starts_after, h.venue_before, h.venue_after,
+       h.refundable_until, h.reason, j.with_compensation IS TRUE AS with_compensation, s.version,
+       -- no guard: The title in the language of the mail, where there is one.
+       coalesce(CASE $4::text WHEN 'en' THEN c.title_en WHEN 'ko' THEN c.title_ko END, c.title) AS title,
+       v.time_zone, r.reservation_id, r.is_paid IS TRUE AS is_paid
+  FROM schedule_changes h
+  -- no guard: { Schedule, concert, venue and refund job of the change, by their primary keys.
+  JOIN schedules s ON s.schedule_id = h.schedule_id
+  JOIN concerts c ON c.concert_id = s.concert_id
+  LEFT JOIN venues v ON v.venue_id = s.venue_id
+  LEFT JOIN refund_jobs j ON j.schedule_id = h.schedule_id AND j.job_id = h.refund_job_id
+  -- guard: }
+  LEFT JOIN LATERAL (
+       SELECT r.reservation_id, r.status IN ('CONFIRMED', 'REFUNDED') AS is_paid
+         FROM reservations r
+        -- guard: change_mail_reservation_of_the_person: r.user_id = $3 AND => $3::uuid IS NOT NULL AND
+        -- guard: change_mail_reservation_of_the_schedule: r.schedule_id = h.schedule_id => true
+        WHERE r.user_id = $3 AND r.schedule_id = h.schedule_id
+        -- no guard: A paid one before others, then the newest.
+        ORDER BY r.status IN ('CONFIRMED', 'REFUNDED') DESC, r.reservation_id DESC
+        -- no guard: Joins the change with that reservation, if any; the conditions are inside.
+        LIMIT 1) r ON true
+ -- guard: change_mail_of_change: AND h.change_id = $2 => AND $2::uuid IS NOT NULL
+ WHERE h.schedule_id = $1 AND h.change_id = $2;
 
 -- name: forget
 -- Deletes mails that ended and were queued more than $1 seconds ago, at most $2.

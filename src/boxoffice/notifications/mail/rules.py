@@ -24,7 +24,7 @@ _NOT_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 class Shop(NamedTuple):
-    """The sender, the address of the pages (empty: no links), and the zone of the venues."""
+    """The sender, the address of the pages (empty: no links), and the zone where a venue names none."""
 
     sender: str
     public_url: str
@@ -35,8 +35,14 @@ class Shop(NamedTuple):
         """The domain of the sender."""
         return parseaddr(self.sender)[1].rpartition("@")[2]
 
+    def zone_of(self, name: str | None) -> ZoneInfo:
+        """Return the time zone of a venue."""
+        return self.zone if name is None else ZoneInfo(name)
 
-class _Row(NamedTuple):
+
+class Row(NamedTuple):
+    """A line of a mail's table."""
+
     label: str
     values: Sequence[str]
 
@@ -62,13 +68,19 @@ def local_time(at: datetime, zone: ZoneInfo, language: str) -> str:
         day=local.day,
         hour=local.hour,
         minute=local.minute,
-        zone=zone.key,
+        zone=zone_name(local),
     )
+
+
+def zone_name(local: datetime) -> str:
+    """Return the name of a time's zone as people write it: KST, or UTC+03 where it has no letters."""
+    name = local.tzname() or ""
+    return name if name.isalpha() else f"UTC{name}"
 
 
 def receipt(mail: ClaimedMail, facts: ReceiptFacts, shop: Shop) -> EmailMessage:
     """Return the receipt of a payment with its tickets and a calendar entry."""
-    texts = TEXTS[mail.language]
+    texts, zone = TEXTS[mail.language], shop.zone_of(facts.time_zone)
     subject = texts["receipt_subject"].format(title=facts.title)
     seats = [
         texts["seat"].format(
@@ -78,59 +90,97 @@ def receipt(mail: ClaimedMail, facts: ReceiptFacts, shop: Shop) -> EmailMessage:
         for seat in facts.seats
     ]
     lines = [
-        _Row(texts["concert"], [facts.title]),
-        _Row(texts["artist"], [facts.artist]),
-        _Row(texts["venue"], [facts.venue]),
-        _Row(texts["starts_at"], [local_time(facts.starts_at, shop.zone, mail.language)]),
-        _Row(texts["seats"], seats),
-        _Row(texts["total"], [money(facts.amount_minor, facts.currency)]),
-        _Row(texts["paid_at"], [local_time(facts.paid_at, shop.zone, mail.language)]),
+        Row(texts["concert"], [facts.title]),
+        Row(texts["artist"], [facts.artist]),
+        Row(texts["venue"], [facts.venue, *([facts.address] if facts.address else [])]),
+        *_doors(facts, zone, mail.language),
+        Row(texts["starts_at"], [local_time(facts.starts_at, zone, mail.language)]),
+        Row(texts["seats"], seats),
+        Row(texts["total"], [money(facts.amount_minor, facts.currency)]),
+        Row(texts["paid_at"], [local_time(facts.paid_at, zone, mail.language)]),
     ]
-    link = _link(shop, ScopedId(mail.scope_id, facts.reservation_id))
+    link = page_of(shop, ScopedId(mail.scope_id, facts.reservation_id))
     intro = texts["receipt_intro"].format(name=one_line(mail.name))
-    message = _message(mail, shop, subject)
-    _fill(message, mail.language, intro, lines, link, [texts["calendar"], texts["sent_by"]])
-    message.add_attachment(
-        calendar(mail, facts, shop, seats),
-        subtype="calendar",
-        filename="performance.ics",
-        params={"method": "PUBLISH"},
+    message = empty_message(mail, shop, subject)
+    fill(message, mail.language, intro, lines, link, [texts["calendar"], texts["sent_by"]])
+    entry = CalendarEntry(
+        reservation_id=ScopedId(mail.scope_id, facts.reservation_id),
+        stamped_at=facts.paid_at,
+        starts_at=facts.starts_at,
+        zone=zone,
+        title=facts.title,
+        place=", ".join(filter(None, (facts.venue, facts.address))),
+        description="\n".join(seats),
     )
+    attach_calendar(message, entry, shop)
     return message
+
+
+def _doors(facts: ReceiptFacts, zone: ZoneInfo, language: str) -> list[Row]:
+    if facts.doors_at is None:
+        return []
+    return [Row(TEXTS[language]["doors_at"], [local_time(facts.doors_at, zone, language)])]
 
 
 def refund(mail: ClaimedMail, facts: RefundFacts, shop: Shop) -> EmailMessage:
     """Return the mail about a refund that was made."""
     texts = TEXTS[mail.language]
     amount = money(facts.amount_minor, facts.currency)
-    lines = [_Row(texts["amount"], [amount])]
+    lines = [Row(texts["amount"], [amount])]
     if facts.fee_minor:
-        lines.append(_Row(texts["fee"], [money(facts.fee_minor, facts.currency)]))
+        lines.append(Row(texts["fee"], [money(facts.fee_minor, facts.currency)]))
     if facts.title is not None:
-        lines.append(_Row(texts["concert"], [facts.title]))
-        lines.append(_Row(texts["tickets"], [str(facts.tickets)]))
+        lines.append(Row(texts["concert"], [facts.title]))
+        lines.append(Row(texts["tickets"], [str(facts.tickets)]))
     way = texts["to_wallet" if facts.destination == "wallet" else "to_provider"]
     link = ""
     if facts.schedule_id is not None and facts.reservation_id is not None:
-        link = _link(shop, ScopedId(facts.schedule_id, facts.reservation_id))
+        link = page_of(shop, ScopedId(facts.schedule_id, facts.reservation_id))
     intro = texts["refund_intro"].format(name=one_line(mail.name))
-    message = _message(mail, shop, texts["refund_subject"].format(amount=amount))
-    _fill(message, mail.language, intro, lines, link, [way, texts["sent_by"]])
+    message = empty_message(mail, shop, texts["refund_subject"].format(amount=amount))
+    fill(message, mail.language, intro, lines, link, [way, texts["sent_by"]])
     return message
 
 
-def calendar(mail: ClaimedMail, facts: ReceiptFacts, shop: Shop, seats: Sequence[str]) -> str:
+class CalendarEntry(NamedTuple):
+    """A performance in a calendar; `sequence` orders the entries of one reservation."""
+
+    reservation_id: ScopedId
+    stamped_at: datetime
+    starts_at: datetime
+    zone: ZoneInfo
+    title: str
+    place: str
+    description: str = ""
+    sequence: int = 0
+    is_cancelled: bool = False
+
+
+def attach_calendar(message: EmailMessage, entry: CalendarEntry, shop: Shop) -> None:
+    """Attach a calendar entry to a mail."""
+    message.add_attachment(
+        calendar(entry, shop),
+        subtype="calendar",
+        filename="performance.ics",
+        params={"method": _method(entry)},
+    )
+
+
+def _method(entry: CalendarEntry) -> str:
+    return "CANCEL" if entry.is_cancelled else "PUBLISH"
+
+
+def calendar(entry: CalendarEntry, shop: Shop) -> str:
     """Return a calendar entry (RFC 5545) of the performance, in the time zone of the venue."""
-    local = facts.starts_at.astimezone(shop.zone)
+    local = entry.starts_at.astimezone(entry.zone)
     offset = local.utcoffset() or timedelta()
-    uid = f"{ScopedId(mail.scope_id, facts.reservation_id)}@{shop.domain}"
     lines = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
         f"PRODID:{_PRODUCT}",
-        "METHOD:PUBLISH",
+        f"METHOD:{_method(entry)}",
         "BEGIN:VTIMEZONE",
-        f"TZID:{shop.zone.key}",
+        f"TZID:{entry.zone.key}",
         # The offset at this performance; the entry has no other time.
         "BEGIN:STANDARD",
         "DTSTART:19700101T000000",
@@ -139,19 +189,22 @@ def calendar(mail: ClaimedMail, facts: ReceiptFacts, shop: Shop, seats: Sequence
         "END:STANDARD",
         "END:VTIMEZONE",
         "BEGIN:VEVENT",
-        f"UID:{uid}",
-        f"DTSTAMP:{facts.paid_at.astimezone(UTC):%Y%m%dT%H%M%SZ}",
-        f"DTSTART;TZID={shop.zone.key}:{local:%Y%m%dT%H%M%S}",
-        f"SUMMARY:{_escaped(facts.title)}",
-        f"LOCATION:{_escaped(facts.venue)}",
-        f"DESCRIPTION:{_escaped(chr(10).join(seats))}",
+        f"UID:{entry.reservation_id}@{shop.domain}",
+        f"SEQUENCE:{entry.sequence}",
+        f"DTSTAMP:{entry.stamped_at.astimezone(UTC):%Y%m%dT%H%M%SZ}",
+        f"DTSTART;TZID={entry.zone.key}:{local:%Y%m%dT%H%M%S}",
+        f"SUMMARY:{_escaped(entry.title)}",
+        f"LOCATION:{_escaped(entry.place)}",
+        f"DESCRIPTION:{_escaped(entry.description)}",
+        *(["STATUS:CANCELLED"] if entry.is_cancelled else []),
         "END:VEVENT",
         "END:VCALENDAR",
     ]
     return "".join(f"{_folded(line)}\r\n" for line in lines)
 
 
-def _message(mail: ClaimedMail, shop: Shop, subject: str) -> EmailMessage:
+def empty_message(mail: ClaimedMail, shop: Shop, subject: str) -> EmailMessage:
+    """Return a mail with its headers."""
     message = EmailMessage(policy=SMTP)
     name, address = parseaddr(shop.sender)
     message["From"] = Address(one_line(name), addr_spec=address)
@@ -167,16 +220,17 @@ def _message(mail: ClaimedMail, shop: Shop, subject: str) -> EmailMessage:
     return message
 
 
-def _fill(
+def fill(
     message: EmailMessage,
     language: str,
     intro: str,
-    lines: Sequence[_Row],
+    lines: Sequence[Row],
     link: str,
     notes: Sequence[str],
+    label: str = "",
 ) -> None:
-    """Write the text and its twin in HTML."""
-    label = TEXTS[language]["link"]
+    """Write the text and its twin in HTML; `label` is that of the link."""
+    label = label or TEXTS[language]["link"]
     table = "\n".join(f"{one.label}: " + "\n  ".join(one.values) for one in lines)
     parts = [intro, table, *([f"{label}:\n{link}"] if link else []), *notes]
     message.set_content("\n\n".join(parts) + "\n", charset="utf-8")
@@ -199,7 +253,8 @@ def _html(text: str) -> str:
     return html.escape(text, quote=True)
 
 
-def _link(shop: Shop, reservation_id: ScopedId) -> str:
+def page_of(shop: Shop, reservation_id: ScopedId) -> str:
+    """Return the address of a reservation's page, empty for a shop without pages."""
     return f"{shop.public_url}/reservations/{reservation_id}" if shop.public_url else ""
 
 

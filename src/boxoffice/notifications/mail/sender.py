@@ -13,8 +13,9 @@ from email.message import EmailMessage
 from boxoffice.errors import IntegrityError
 from boxoffice.notifications import metrics
 from boxoffice.notifications.mail import rules
+from boxoffice.notifications.mail.changes import schedule_change
 from boxoffice.notifications.mail.rules import Shop
-from boxoffice.notifications.mail.store import ClaimedMail, MailQueue, MailResult
+from boxoffice.notifications.mail.store import ClaimedMail, MailQueue, MailResult, ReceiptFacts
 from boxoffice.notifications.mail.transports import (
     MailDeferred,
     MailRefused,
@@ -145,12 +146,18 @@ class MailSender:
         """Return the mail; a new kind is one more case."""
         match mail.kind:
             case "receipt":
-                if receipt := await self._queue.receipt(mail.scope_id, mail.subject_id):
+                if receipt := await self._receipt(mail):
                     return rules.receipt(mail, receipt, self._shop)
             case "refund":
                 if refund := await self._queue.refund(mail.user_id, mail.subject_id):
                     return rules.refund(mail, refund, self._shop)
+            case "schedule_changed" | "schedule_postponed" | "schedule_cancelled":
+                if change := await self._queue.schedule_change(mail):
+                    return schedule_change(mail, change, self._shop)
         raise IntegrityError(f"a mail {mail.kind} has no facts")
+
+    async def _receipt(self, mail: ClaimedMail) -> ReceiptFacts | None:
+        return await self._queue.receipt(mail.scope_id, mail.subject_id, mail.language)
 
     async def _write(self, result: MailResult) -> None:
         """Write a result, until PostgreSQL takes it or the claim is over."""

@@ -39,7 +39,7 @@ class SoldSeat(msgspec.Struct, frozen=True):
 
 
 class ReceiptFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a receipt says."""
+    """What a receipt says; `time_zone` is None for a performance without a venue, also below."""
 
     reservation_id: UUID
     amount_minor: int
@@ -48,7 +48,10 @@ class ReceiptFacts(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     artist: str
     venue: str
+    address: str
     starts_at: datetime
+    doors_at: datetime | None
+    time_zone: str | None
     seats: tuple[SoldSeat, ...]
 
 
@@ -63,6 +66,28 @@ class RefundFacts(msgspec.Struct, frozen=True, kw_only=True):
     schedule_id: UUID | None
     reservation_id: UUID | None
     tickets: int
+
+
+class ChangeFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mail says about a changed, postponed or cancelled performance.
+
+    `version` of the schedule orders calendar entries. Without a reservation the mail has no link.
+    """
+
+    kind: str
+    created_at: datetime
+    starts_before: datetime
+    starts_after: datetime
+    venue_before: str
+    venue_after: str
+    refundable_until: datetime | None
+    reason: str
+    with_compensation: bool
+    version: int
+    title: str
+    time_zone: str | None
+    reservation_id: UUID | None
+    is_paid: bool
 
 
 class MailResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,9 +130,11 @@ class MailQueue:
             result.error,
         )
 
-    async def receipt(self, schedule_id: UUID, payment_id: UUID) -> ReceiptFacts | None:
-        """Return the facts of a payment."""
-        row = await self._db.read_one(_SQL["receipt"], schedule_id, payment_id)
+    async def receipt(
+        self, schedule_id: UUID, payment_id: UUID, language: str
+    ) -> ReceiptFacts | None:
+        """Return the facts of a payment, with texts in a language where there are any."""
+        row = await self._db.read_one(_SQL["receipt"], schedule_id, payment_id, language)
         if row is None:
             return None
         seats = msgspec.json.decode(row["seats"] or "[]", type=tuple[SoldSeat, ...])
@@ -117,6 +144,13 @@ class MailQueue:
         """Return the facts of a refund."""
         row = await self._db.read_one(_SQL["refund"], user_id, refund_id)
         return RefundFacts(**row) if row else None
+
+    async def schedule_change(self, mail: ClaimedMail) -> ChangeFacts | None:
+        """Return the facts of a changed performance for a person."""
+        row = await self._db.read_one(
+            _SQL["schedule_change"], mail.scope_id, mail.subject_id, mail.user_id, mail.language
+        )
+        return ChangeFacts(**row) if row else None
 
     async def forget(self, history_s: float, count_max: int) -> int:
         """Delete up to `count_max` mails that ended this long ago."""

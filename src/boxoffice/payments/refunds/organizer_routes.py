@@ -64,7 +64,7 @@ class _AdminRefundPolicy(RefundResource):
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """Also of a draft."""
         found = await self._services.refunds.policy(call.ids["schedule_id"], call.caller.user_id)
-        return Reply(present_policy(found, self._services.time_zone))
+        return Reply(present_policy(found.policy, found.time_zone))
 
     @operation(
         "Set the refund policy of a schedule",
@@ -80,7 +80,8 @@ class _AdminRefundPolicy(RefundResource):
         await self._services.administration.set_policy(
             call.caller.user_id, call.ids["schedule_id"], policy, request_id=call.request_id
         )
-        return Reply(present_policy(policy, self._services.time_zone))
+        found = await self._services.refunds.policy(call.ids["schedule_id"], call.caller.user_id)
+        return Reply(present_policy(found.policy, found.time_zone))
 
 
 class _AdminScheduleRefunds(RefundResource):
@@ -148,7 +149,7 @@ class _AdminRefundQuote(RefundResource):
             ticket_ids(call.query.ticket_ids),
             waive_fee=call.query.waive_fee,
         )
-        return Reply(present_quote(payment, quoted, self._services.time_zone))
+        return Reply(present_quote(payment, quoted))
 
 
 class _AdminRefundJobs(RefundResource):

@@ -154,8 +154,14 @@ def quote(
     starts_at: datetime,
     now: datetime,
     zone: ZoneInfo,
+    free_until: datetime | None = None,
 ) -> Quote | None:
-    """Return what the tickets are worth at `now`, None if they are not refundable any more."""
+    """Return what the tickets are worth at `now`, None if they are not refundable any more.
+
+    Before `free_until` all that was paid comes back: the organizer has changed the performance.
+    """
+    if free_until is not None and now < min(free_until, starts_at):
+        return without_fee(tickets, min(free_until, starts_at))
     step = step_at(policy, starts_at, now, zone)
     if step is None:
         return None

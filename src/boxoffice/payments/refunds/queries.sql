@@ -4,12 +4,14 @@
 -- A payment with its tickets in the order of the seats, the policy that it was sold under, and the database's
 -- time. Of the person $3 or of the organizer $4, where these are given.
 SELECT p.payment_id, p.reservation_id, p.user_id, p.amount_minor, p.currency, p.method, p.created_at,
-       s.starts_at, f.policy::text AS policy, c.organizer_id, c.concert_id, t.ticket_ids, t.prices_minor,
-       t.are_live, clock_timestamp() AS now
+       s.starts_at, s.changed_at, s.refundable_until, s.status = 'CANCELLED' AS is_cancelled, v.time_zone,
+       f.policy::text AS policy, c.organizer_id, c.concert_id, t.ticket_ids, t.prices_minor, t.are_live,
+       clock_timestamp() AS now
   FROM payments p
-  -- no guard: { The schedule and the concert of the payment, by their primary keys.
+  -- no guard: { The schedule, the concert and the venue of the payment, by their primary keys.
   JOIN schedules s ON s.schedule_id = p.schedule_id
   JOIN concerts c ON c.concert_id = s.concert_id
+  LEFT JOIN venues v ON v.venue_id = s.venue_id
   -- guard: }
   -- guard: sale_policy_of_this_version: AND f.version = p.refund_policy_version =>
   LEFT JOIN refund_policies f ON f.schedule_id = p.schedule_id AND f.version = p.refund_policy_version
@@ -140,11 +142,13 @@ UPDATE cashier_work w SET due_at = clock_timestamp() + make_interval(secs => $2)
  WHERE w.kind = 'refund' AND w.subject_id = $1;
 
 -- name: policy
--- The newest policy of a schedule that is shown to buyers.
-SELECT f.policy::text AS policy
+-- The newest policy of a schedule that is shown to buyers, and the time zone of its venue.
+SELECT f.policy::text AS policy, v.time_zone
   FROM schedules s
-  -- no guard: The concert of the schedule, by its primary key.
+  -- no guard: { The concert and the venue of the schedule, by their primary keys.
   JOIN concerts c ON c.concert_id = s.concert_id
+  LEFT JOIN venues v ON v.venue_id = s.venue_id
+  -- guard: }
   -- no guard: The policies of the schedule; the order and the limit choose the newest.
   LEFT JOIN refund_policies f ON f.schedule_id = s.schedule_id
  -- guard: policy_of_this_schedule: s.schedule_id = $1 => $1::uuid IS NOT NULL

@@ -52,12 +52,11 @@ class QuoteQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class RefundServices:
-    """The use cases of refunds; `time_zone` is the name of the venue's, `currency` the shop's."""
+    """The use cases of refunds; `currency` is the shop's."""
 
     refunds: Refunds
     administration: RefundAdministration
     jobs: RefundJobs
-    time_zone: str
     currency: str
 
 
@@ -74,7 +73,7 @@ class _SchedulePolicy(RefundResource):
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """It is copied into each payment at the sale."""
         found = await self._services.refunds.policy(call.ids["schedule_id"])
-        return Reply(present_policy(found, self._services.time_zone))
+        return Reply(present_policy(found.policy, found.time_zone))
 
 
 class _Quote(RefundResource):
@@ -92,7 +91,7 @@ class _Quote(RefundResource):
         quoted = await self._services.refunds.quote(
             call.caller.user_id, payment, ticket_ids(call.query.ticket_ids)
         )
-        return Reply(present_quote(payment, quoted, self._services.time_zone))
+        return Reply(present_quote(payment, quoted))
 
 
 class _PaymentRefunds(RefundResource):

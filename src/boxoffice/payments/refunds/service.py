@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Never
+from typing import Literal, NamedTuple, Never
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -72,12 +72,21 @@ class QuotedRefund:
     sale: RefundableSale
     policy: RefundPolicy
     quote: Quote | None
+    time_zone: str
+
+
+class ShownPolicy(NamedTuple):
+    """The policy of a schedule, and the time zone in which its days are counted."""
+
+    policy: RefundPolicy
+    time_zone: str
 
 
 class Refunds:
     """Refunds of buyers and organizers.
 
-    `zone` is the venue's time zone. `publisher` publishes freed seats before the caller is answered.
+    `zone` is the time zone of performances without a venue. `publisher` publishes freed seats before
+    the caller is answered.
     """
 
     def __init__(
@@ -87,12 +96,12 @@ class Refunds:
         self._zone = zone
         self._publisher = publisher
 
-    async def policy(self, schedule_id: UUID, organizer_id: UUID | None = None) -> RefundPolicy:
+    async def policy(self, schedule_id: UUID, organizer_id: UUID | None = None) -> ShownPolicy:
         """Return the policy under which a schedule sells; raise `ScheduleNotFound`."""
         found = await self._store.policy(schedule_id, organizer_id)
         if found is None:
             raise ScheduleNotFound
-        return found.policy or rules.DEFAULT
+        return ShownPolicy(found.policy or rules.DEFAULT, found.time_zone or self._zone.key)
 
     async def quote(
         self, user_id: UUID, payment: ScopedId, ticket_ids: Sequence[UUID]
@@ -121,6 +130,11 @@ class Refunds:
         if earlier is not None:
             return earlier
         quoted = self._quoted(sale, request.ticket_ids)
+        # guard: cancelled_performance_is_refunded_by_its_job => if False:
+        if sale.is_cancelled:
+            raise NotRefundable(
+                "The performance is cancelled; all that was paid is being returned."
+            )
         if quoted.quote is None:
             raise NotRefundable
         _require_expected(quoted.quote, request.expected_minor)
@@ -219,8 +233,11 @@ class Refunds:
     def _quoted(self, sale: RefundableSale, ticket_ids: Sequence[UUID]) -> QuotedRefund:
         policy = sale.policy or rules.DEFAULT
         tickets = _tickets(sale, ticket_ids)
-        found = rules.quote(policy, tickets, sale.created_at, sale.starts_at, sale.now, self._zone)
-        return QuotedRefund(sale, policy, found if tickets else None)
+        zone = self._zone_of(sale)
+        found = rules.quote(
+            policy, tickets, sale.created_at, sale.starts_at, sale.now, zone, _free_until(sale)
+        )
+        return QuotedRefund(sale, policy, found if tickets else None, zone.key)
 
     def _quoted_by_organizer(
         self, sale: RefundableSale, ticket_ids: Sequence[UUID], *, waive_fee: bool
@@ -228,7 +245,10 @@ class Refunds:
         if not waive_fee:
             return self._quoted(sale, ticket_ids)
         found = rules.without_fee(_tickets(sale, ticket_ids), sale.now + _WAIVER_TTL)
-        return QuotedRefund(sale, sale.policy or rules.DEFAULT, found)
+        return QuotedRefund(sale, sale.policy or rules.DEFAULT, found, self._zone_of(sale).key)
+
+    def _zone_of(self, sale: RefundableSale) -> ZoneInfo:
+        return self._zone if sale.time_zone is None else ZoneInfo(sale.time_zone)
 
     async def _decide(self, command: RefundCommand, action: Action | None) -> Refund:
         async with self._store.transaction() as connection:
@@ -247,6 +267,14 @@ class Refunds:
         if self._publisher is not None and outcome.seat_ids:
             change = SeatChange(command.user_id, AVAILABLE, outcome.seat_ids, outcome.seat_versions)
             self._publisher.publish(command.schedule_id, [change])
+
+
+def _free_until(sale: RefundableSale) -> datetime | None:
+    """Return until when the fee of a sale is waived, because date, place or start changed after it."""
+    # guard: sale_after_the_change_has_its_fee => if False:
+    if sale.changed_at is None or sale.created_at >= sale.changed_at:
+        return None
+    return sale.refundable_until
 
 
 def _tickets(sale: RefundableSale, ticket_ids: Sequence[UUID]) -> list[RefundableTicket]:

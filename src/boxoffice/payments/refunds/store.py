@@ -28,7 +28,9 @@ _READ_AT_ONCE = 100
 class RefundableSale:
     """A payment with its tickets in the order of the seats; `now` is the database's time.
 
-    `policy` is None where the sale was made without one of its own.
+    `policy` is None where the sale was made without one of its own, `time_zone` where the performance
+    has no venue. Date, place or start changed at `changed_at`; the fee is waived until
+    `refundable_until`.
     """
 
     payment_id: UUID
@@ -39,6 +41,10 @@ class RefundableSale:
     method: str
     created_at: datetime
     starts_at: datetime
+    changed_at: datetime | None
+    refundable_until: datetime | None
+    is_cancelled: bool
+    time_zone: str | None
     policy: RefundPolicy | None
     organizer_id: UUID
     concert_id: UUID
@@ -218,7 +224,7 @@ class RefundStore:
     async def policy(self, schedule_id: UUID, organizer_id: UUID | None) -> "FoundPolicy | None":
         """Return the policy of a schedule that buyers see, or that this organizer owns."""
         row = await self._db.read_one(_QUERIES["policy"], schedule_id, organizer_id)
-        return None if row is None else FoundPolicy(_policy(row["policy"]))
+        return None if row is None else FoundPolicy(_policy(row["policy"]), row["time_zone"])
 
     async def job(
         self, schedule_id: UUID, job_id: UUID, organizer_id: UUID | None
@@ -311,9 +317,10 @@ class RefundStore:
 
 
 class FoundPolicy(NamedTuple):
-    """The policy of a schedule; None where it has none of its own."""
+    """The policy of a schedule, and the time zone of its venue; None where it has none of its own."""
 
     policy: RefundPolicy | None
+    time_zone: str | None
 
 
 async def decide(connection: Connection, command: RefundCommand) -> RefundOutcome:

@@ -220,7 +220,7 @@ def present_policy(one: RefundPolicy, time_zone: str) -> PolicyOut:
     )
 
 
-def present_quote(payment: ScopedId, quoted: QuotedRefund, time_zone: str) -> QuoteOut:
+def present_quote(payment: ScopedId, quoted: QuotedRefund) -> QuoteOut:
     """Return a quote as it is shown."""
     found = quoted.quote
     return QuoteOut(
@@ -235,7 +235,7 @@ def present_quote(payment: ScopedId, quoted: QuotedRefund, time_zone: str) -> Qu
             for line in (found.lines if found else ())
         ],
         valid_until=None if found is None else found.valid_until,
-        policy=present_policy(quoted.policy, time_zone),
+        policy=present_policy(quoted.policy, quoted.time_zone),
     )
 
 

@@ -6,6 +6,7 @@ import { dateTime, money, t } from "../lib/i18n.js";
 import { seatName } from "../map/labels.js";
 import { ICONS } from "./icons.js";
 import { methodName } from "./payment-methods.js";
+import { performanceMoment, venueName } from "./performance-time.js";
 import { RefundForm } from "./refund-form.js";
 import { ownRefunds, refundList } from "./refund-list.js";
 
@@ -34,7 +35,7 @@ function ticketCard(ticket, code, schedule) {
       h("p", { class: "ticket-grade" }, ticket.grade),
       h("h2", {}, seatName(ticket)),
       schedule && h("p", {}, h("strong", {}, schedule.concert.title), h("br"), schedule.concert.artist),
-      schedule && h("p", { class: "muted" }, dateTime(schedule.starts_at), h("br"), schedule.concert.venue),
+      schedule && h("p", { class: "muted" }, performanceMoment(schedule.starts_at, schedule.time_zone), h("br"), venueName(schedule)),
       h("p", { class: "ticket-id" }, ticket.ticket_id)),
     h("div", { class: "ticket-code" }, code && qr(code.rows, t("tickets.code", { seat: seatName(ticket) }))));
 }

@@ -2,7 +2,8 @@
 
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
-import { date, dateTime, hasText, list, t, timeOfDay } from "../lib/i18n.js";
+import { date, hasText, list, t, timeOfDay } from "../lib/i18n.js";
+import { performanceText } from "../lib/performance-time.js";
 import { breadcrumbs, pagedList, fetchSchedule, timestamp, scheduleHead } from "./components.js";
 
 const LIMIT = 30;
@@ -45,14 +46,19 @@ function row(entry) {
 
 function said({ action, details }) {
   if (!hasText(`log.${action}`)) return action;
-  const changes = list(Object.entries(details).map(([name, value]) => `${name} ${value}`));
+  const changes = list(Object.entries(details.changed ?? details).map(([name, value]) => `${name} ${shown(value)}`));
   return t(`log.${action}`, { n: details.seats_added, reason: details.reason, changes });
+}
+
+// What was changed has its old and its new value.
+function shown(value) {
+  return Array.isArray(value) ? value.map((one) => one ?? "–").join(" → ") : value;
 }
 
 function about(entry) {
   if (entry.schedule_id) {
     return h("a", { href: `/organizer/schedules/${entry.schedule_id}` }, entry.concert_title ?? "",
-      entry.starts_at && h("span", { class: "small" }, dateTime(entry.starts_at)));
+      entry.starts_at && h("span", { class: "small" }, performanceText(entry.starts_at, entry.time_zone)));
   }
   return entry.concert_id && h("a", { href: `/organizer/concerts/${entry.concert_id}` }, entry.concert_title ?? entry.concert_id);
 }

@@ -4,9 +4,11 @@ import { get } from "../lib/api.js";
 import { synchronize } from "../lib/clock.js";
 import { h, setChildren } from "../lib/dom.js";
 import { dateTime, t } from "../lib/i18n.js";
+import { performanceText } from "../lib/performance-time.js";
 import { hasStarted, secondsToNextChange, saleState } from "../lib/sale.js";
 import { session } from "../lib/session.js";
 import { announcer } from "../components/announcer.js";
+import { performanceMoment } from "../components/performance-time.js";
 import { errorText } from "../components/problem.js";
 import { confirmAction, postAction } from "./actions.js";
 
@@ -41,6 +43,7 @@ export function saleChip(schedule) {
 }
 
 function stateOf(schedule) {
+  if (schedule.status === "CANCELLED") return "CALLED_OFF";
   if (hasStarted(schedule)) return "PAST";
   if (schedule.status !== "OPEN") return schedule.status;
   return { soon: "SOON", open: "OPEN", closed: "ENDED" }[saleState(schedule)];
@@ -84,9 +87,9 @@ export function scheduleHead(schedule, part, refresh) {
     h("div", { class: "console-head" },
       h("div", {},
         h("h1", {}, concert.title),
-        h("p", {}, timestamp(schedule.starts_at), " ", saleChip(schedule)),
-        h("p", { class: "muted small" }, t("sale.opensAt", { when: dateTime(schedule.sale_opens_at) }),
-          schedule.sale_closes_at && ` · ${t("sale.closesAt", { when: dateTime(schedule.sale_closes_at) })}`)),
+        h("p", {}, performanceMoment(schedule.starts_at, schedule.time_zone), " ", saleChip(schedule)),
+        h("p", { class: "muted small" }, t("sale.opensAt", { when: performanceText(schedule.sale_opens_at, schedule.time_zone) }),
+          schedule.sale_closes_at && ` · ${t("sale.closesAt", { when: performanceText(schedule.sale_closes_at, schedule.time_zone) })}`)),
       h("div", { class: "actions" }, saleButton(schedule, refresh))),
     hint(schedule),
     tabs(schedule, part),
@@ -124,7 +127,7 @@ function saleButton(schedule, refresh) {
   }
   if (schedule.seats_total === 0 || schedule.concert.status === "DRAFT" || schedule.concert.taken_down_at || hasStarted(schedule)) return null;
   return h("button", { type: "button", class: "button primary", onclick: () => confirmAction({
-    title: t("sale.openTitle"), detail: t("sale.openDetail", { when: dateTime(schedule.sale_opens_at) }),
+    title: t("sale.openTitle"), detail: t("sale.openDetail", { when: performanceText(schedule.sale_opens_at, schedule.time_zone) }),
     label: t("sale.open"), act: () => postAction(`${path}/open`), said: t("sale.opened"), done: refresh,
   }) }, t("sale.open"));
 }

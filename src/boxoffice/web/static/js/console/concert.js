@@ -4,11 +4,13 @@ import { get } from "../lib/api.js";
 import { synchronize } from "../lib/clock.js";
 import { h } from "../lib/dom.js";
 import { dateTime, t } from "../lib/i18n.js";
+import { performanceText } from "../lib/performance-time.js";
 import { session } from "../lib/session.js";
 import { announcer } from "../components/announcer.js";
 import { Field, form } from "../components/forms.js";
+import { performanceMoment } from "../components/performance-time.js";
 import { confirmAction, postAction } from "./actions.js";
-import { concertChip, breadcrumbs, timestamp, saleChip } from "./components.js";
+import { concertChip, breadcrumbs, saleChip } from "./components.js";
 
 const HOLD_S = 300;
 const TICKETS = 4;
@@ -92,7 +94,7 @@ function card(one) {
   const left = one.seats_total
     ? t("own.seats", { n: one.seats_available, total: one.seats_total }) : t("own.noSeats");
   return h("li", {}, h("a", { class: "own-concert card", href: `/organizer/schedules/${one.schedule_id}` },
-    h("div", {}, h("h2", {}, timestamp(one.starts_at)), h("p", { class: "muted small" }, t("sale.opensAt", { when: dateTime(one.sale_opens_at) }))),
+    h("div", {}, h("h2", {}, performanceMoment(one.starts_at, one.time_zone)), h("p", { class: "muted small" }, t("sale.opensAt", { when: performanceText(one.sale_opens_at, one.time_zone) }))),
     h("p", { class: "own-summary" }, saleChip(one), h("span", { class: "small" }, left))));
 }
 

@@ -3,6 +3,7 @@
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { date, money, t, timeOfDay } from "../lib/i18n.js";
+import { performanceText } from "../lib/performance-time.js";
 import { chip, breadcrumbs, definitionList, fetchSchedule, timestamp } from "./components.js";
 
 /** The page of one reservation. */
@@ -11,7 +12,7 @@ export async function history({ id, signal }) {
   const schedule = await fetchSchedule(one.schedule_id, signal);
   const back = `/organizer/schedules/${one.schedule_id}`;
   const view = [
-    breadcrumbs([`/organizer/concerts/${schedule.concert_id}`, schedule.concert.title], [back, date(schedule.starts_at)],
+    breadcrumbs([`/organizer/concerts/${schedule.concert_id}`, schedule.concert.title], [back, performanceText(schedule.starts_at, schedule.time_zone, "date")],
       [`${back}/reservations`, t("history.back")]),
     h("div", { class: "console-head" }, h("h1", {}, t("history.title"), " ", chip(one.status))),
     h("section", { class: "card" }, definitionList([

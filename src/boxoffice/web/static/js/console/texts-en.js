@@ -33,6 +33,7 @@ export const en = {
   "status.CLOSED": "Closed",
   "status.SOON": "Opens later",
   "status.ENDED": "Sale ended",
+  "status.CALLED_OFF": "Cancelled",
   "status.PAST": "Past",
   "status.HELD": "Held",
   "status.CONFIRMED": "Paid",

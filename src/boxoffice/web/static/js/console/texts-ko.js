@@ -33,6 +33,7 @@ export const ko = {
   "status.CLOSED": "판매 종료",
   "status.SOON": "판매 예정",
   "status.ENDED": "판매 기간 종료",
+  "status.CALLED_OFF": "공연 취소",
   "status.PAST": "지난 공연",
   "status.HELD": "임시 배정",
   "status.CONFIRMED": "결제 완료",

@@ -94,7 +94,17 @@ export function moneyRange(low, high) {
   return `${money(low.amount, low.currency)} – ${money(high.amount, high.currency)}`;
 }
 
-/** Returns a moment with weekday, date and time. */
+/** Returns a moment in the user's language; `options` as those of `Intl.DateTimeFormat`. */
+export function moment(at, options) {
+  return format(Intl.DateTimeFormat, options).format(new Date(at));
+}
+
+/** Returns a text of a record in the user's language, where the record has one, else the record's own. */
+export function inLanguage(record, member) {
+  return record[`${member}_${language}`] ?? record[member];
+}
+
+/** Returns a moment with weekday, date and time, of the user's own day: no performance. */
 export function dateTime(moment) {
   return format(Intl.DateTimeFormat, {
     year: "numeric", month: "long", day: "numeric", weekday: "short", hour: "numeric", minute: "2-digit",

@@ -7,7 +7,7 @@ import { secondsUntil } from "./clock.js";
  * too: at the opening, that second matters.
  */
 export function saleState(schedule) {
-  if (schedule.status === "CLOSED" || hasStarted(schedule)) return "closed";
+  if (["CLOSED", "CANCELLED"].includes(schedule.status) || hasStarted(schedule)) return "closed";
   if (secondsUntil(schedule.sale_opens_at) > 0) return "soon";
   const isOver = schedule.sale_closes_at && secondsUntil(schedule.sale_closes_at) <= 0;
   return schedule.status === "OPEN" && !isOver ? "open" : "closed";

@@ -12,7 +12,9 @@ import { ICONS } from "../components/icons.js";
 import { cancelPayment, IN_FLIGHT } from "../components/payment-intent.js";
 import { methodName, paymentMethods, testBanner } from "../components/payment-methods.js";
 import { errorText, requestReference } from "../components/problem.js";
+import { performanceMoment, venueName } from "../components/performance-time.js";
 import { policyCard, refundPolicy } from "../components/refund-policy.js";
+import { scheduleNotice } from "../components/schedule-notice.js";
 import { seatTable } from "../components/seat-table.js";
 
 const SOON_S = 60;
@@ -29,12 +31,20 @@ export async function checkout({ params, query, signal, go }) {
   const title = intent.purpose === "top_up" ? t("checkout.topUp") : t("checkout.title");
   const view = h("div", { class: "reservation" },
     isTest && testBanner(),
-    h("div", { class: "reservation-head" }, h("p", { class: "muted" }, title, " · ", methodName(intent.method)), h("h1", {}, order.schedule?.concert.title ?? title)),
+    h("div", { class: "reservation-head" }, h("p", { class: "muted" }, title, " · ", methodName(intent.method)), h("h1", {}, order.schedule?.concert.title ?? title), order.schedule && when(order.schedule)),
     h("div", { class: "two-columns" },
       h("div", { class: "stack" }, order.reservation ? seatTable(order.reservation) : amountCard(intent), order.policy && policyCard(order.policy)),
       h("div", { class: "stack pay-column" }, panel)));
   new Checkout({ intent, panel, query, signal, go }).start().catch(ignoreAbort);
   return { title: order.schedule ? `${title} · ${order.schedule.concert.title}` : title, view };
+}
+
+function when(schedule) {
+  return [
+    h("p", { class: "icon-line" }, icon(ICONS.calendar), performanceMoment(schedule.starts_at, schedule.time_zone)),
+    h("p", { class: "icon-line" }, icon(ICONS.place), venueName(schedule)),
+    scheduleNotice(schedule),
+  ];
 }
 
 function ignoreAbort(error) {

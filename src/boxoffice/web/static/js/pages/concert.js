@@ -4,9 +4,11 @@
 import { get, ignoreProblem } from "../lib/api.js";
 import { countDown, synchronize } from "../lib/clock.js";
 import { h, icon, setChildren } from "../lib/dom.js";
-import { countdown, date, dateTime, moneyRange, t } from "../lib/i18n.js";
+import { countdown, moneyRange, t } from "../lib/i18n.js";
+import { performanceText } from "../lib/performance-time.js";
 import { hasStarted, saleState } from "../lib/sale.js";
 import { ICONS } from "../components/icons.js";
+import { performanceMoment } from "../components/performance-time.js";
 import { poster } from "../components/poster.js";
 
 const AGAIN_MS = 5_000;
@@ -42,15 +44,20 @@ function schedule(item, signal, again) {
   const note = h("p", { class: "sale-note" });
   const parts = [
     h("div", { class: "schedule-when" },
-      h("h3", {}, h("time", { datetime: item.starts_at }, dateTime(item.starts_at))),
+      h("h3", {}, performanceMoment(item.starts_at, item.time_zone)),
       h("p", { class: "muted" }, moneyRange(item.price_min, item.price_max))),
     h("div", { class: "schedule-state" }, left(item), note),
     button(item, state),
   ];
   if (state === "soon") wait(item, note, signal, again);
-  else if (state === "open" && item.sale_closes_at) setChildren(note, t("concert.until", { when: dateTime(item.sale_closes_at) }));
-  else if (state === "closed") setChildren(note, t(hasStarted(item) ? "concert.past" : "concert.closed"));
+  else if (state === "open" && item.sale_closes_at) setChildren(note, t("concert.until", { when: performanceText(item.sale_closes_at, item.time_zone) }));
+  else if (state === "closed") setChildren(note, t(closedBecause(item)));
   return h("li", { class: `schedule card ${state}` }, parts);
+}
+
+function closedBecause(item) {
+  if (item.status === "CANCELLED") return "change.cancelled";
+  return hasStarted(item) ? "concert.past" : "concert.closed";
 }
 
 function stateOf(item) {
@@ -69,12 +76,12 @@ function left(item) {
 
 function wait(item, note, signal, again) {
   const clock = h("span", { class: "clock", role: "timer" });
-  setChildren(note, t("concert.opens", { when: dateTime(item.sale_opens_at) }), " ", clock);
+  setChildren(note, t("concert.opens", { when: performanceText(item.sale_opens_at, item.time_zone) }), " ", clock);
   countDown(item.sale_opens_at, signal, (seconds) => setChildren(clock, countdown(seconds)), again);
 }
 
 function button(item, state) {
   const label = { open: "concert.choose", gone: "concert.look", soon: "concert.look", closed: "concert.look" }[state];
-  const name = t("concert.chooseFor", { what: t(label), when: date(item.starts_at) });
+  const name = t("concert.chooseFor", { what: t(label), when: performanceText(item.starts_at, item.time_zone, "date") });
   return h("a", { class: state === "open" ? "button primary" : "button", href: `/schedules/${item.schedule_id}?concert=${item.concert_id}`, "aria-label": name }, t(label));
 }

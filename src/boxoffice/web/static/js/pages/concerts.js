@@ -2,7 +2,8 @@
 
 import { all } from "../lib/api.js";
 import { h, icon, setChildren } from "../lib/dom.js";
-import { date, t } from "../lib/i18n.js";
+import { t } from "../lib/i18n.js";
+import { performanceTime } from "../lib/performance-time.js";
 import { sessionStore } from "../lib/storage.js";
 import { ICONS } from "../components/icons.js";
 import { poster } from "../components/poster.js";
@@ -59,8 +60,9 @@ function card(item) {
         h("p", { class: "icon-line" }, icon(ICONS.place), item.venue))));
 }
 
-function dates({ first_starts_at: first, last_starts_at: last }) {
+function dates({ first_starts_at: first, last_starts_at: last, time_zone: zone }) {
   if (!first) return t("concerts.noDate");
-  const [from, to] = [date(first), date(last)];
+  if (first === last) return performanceTime(first, zone).venue;
+  const [from, to] = [first, last].map((at) => performanceTime(at, zone, "date").venue);
   return from === to ? from : `${from} – ${to}`;
 }

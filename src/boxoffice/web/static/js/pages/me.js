@@ -3,6 +3,7 @@
 import { all, get, ignoreProblem } from "../lib/api.js";
 import { h, icon, setChildren } from "../lib/dom.js";
 import { dateTime, money, t } from "../lib/i18n.js";
+import { performanceText } from "../lib/performance-time.js";
 import { session } from "../lib/session.js";
 import { seatName } from "../map/labels.js";
 import { announcer } from "../components/announcer.js";
@@ -118,7 +119,7 @@ async function reservationItem(one, signal) {
     h("a", { class: "row-link", href: `/reservations/${one.reservation_id}` },
       h("span", { class: "grow" },
         h("strong", {}, schedule?.concert.title ?? t("reservation.title")),
-        h("span", { class: "muted small" }, schedule ? dateTime(schedule.starts_at) : ""),
+        h("span", { class: "muted small" }, schedule ? performanceText(schedule.starts_at, schedule.time_zone) : ""),
         h("span", { class: "small" }, seatNames(one.seats))),
       h("span", { class: "row-end" }, statusChip(one.status), h("span", { class: "number" }, money(one.amount, one.currency)))));
 }

@@ -8,7 +8,9 @@ import { ICONS } from "../components/icons.js";
 import { ownHolds } from "../components/own-holds.js";
 import { forgetPayment, PaymentFlow } from "../components/payment-flow.js";
 import { drawPayment } from "../components/payment-panel.js";
+import { performanceMoment, venueName } from "../components/performance-time.js";
 import { policyCard, refundPolicy } from "../components/refund-policy.js";
+import { scheduleNotice } from "../components/schedule-notice.js";
 import { seatTable } from "../components/seat-table.js";
 import { statusChip } from "../components/status-chip.js";
 import { tickets } from "../components/tickets.js";
@@ -30,8 +32,9 @@ export async function reservation({ params, signal, refresh, go }) {
       h("p", { class: "muted" }, title, " ", statusChip(one.status)),
       h("h1", {}, schedule?.concert.title ?? title),
       schedule ? [
-        h("p", { class: "icon-line" }, icon(ICONS.calendar), dateTime(schedule.starts_at)),
-        h("p", { class: "icon-line" }, icon(ICONS.place), schedule.concert.venue),
+        h("p", { class: "icon-line" }, icon(ICONS.calendar), performanceMoment(schedule.starts_at, schedule.time_zone)),
+        h("p", { class: "icon-line" }, icon(ICONS.place), venueName(schedule)),
+        scheduleNotice(schedule, one.payment_id ? one.created_at : null),
       ] : h("p", { class: "notice warn" }, t("reservation.takenDown"))),
     body);
   return { title: schedule ? `${title} · ${schedule.concert.title}` : title, view };

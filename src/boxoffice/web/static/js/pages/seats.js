@@ -3,7 +3,8 @@
 import { all, get, pause, ignoreProblem } from "../lib/api.js";
 import { countDown, synchronize } from "../lib/clock.js";
 import { h, icon, setChildren } from "../lib/dom.js";
-import { countdown, dateTime, list as inWords, t } from "../lib/i18n.js";
+import { countdown, list as inWords, t } from "../lib/i18n.js";
+import { performanceText } from "../lib/performance-time.js";
 import { hasStarted, saleState } from "../lib/sale.js";
 import { session } from "../lib/session.js";
 import { Selection } from "../map/selection.js";
@@ -21,6 +22,8 @@ import { ownHolds } from "../components/own-holds.js";
 import { queuePlace } from "../components/queue-pass.js";
 import { passTimer } from "../components/pass-timer.js";
 import { bestSeats, selectionPanel } from "../components/selection-panel.js";
+import { performanceMoment, venueName } from "../components/performance-time.js";
+import { scheduleNotice } from "../components/schedule-notice.js";
 
 const NEWS_MS = 2_500;
 
@@ -135,7 +138,7 @@ function mustWait(schedule, query) {
 // Seats can be selected before the sale opens, but not held.
 function whyNot(schedule, selection) {
   const state = saleState(schedule);
-  if (state === "soon") return t("selection.soon", { when: dateTime(schedule.sale_opens_at) });
+  if (state === "soon") return t("selection.soon", { when: performanceText(schedule.sale_opens_at, schedule.time_zone) });
   if (state === "closed") return t("problem.not_on_sale");
   if (selection.max) return "";
   return h("span", {}, t("limit.reached", { n: schedule.ticket_limit }), " ", h("a", { href: `/me?schedule=${schedule.schedule_id}` }, t("limit.mine")));
@@ -162,19 +165,19 @@ function head(schedule, signal, refresh) {
   const state = saleState(schedule);
   if (state === "soon") {
     const clock = h("span", { class: "clock", role: "timer" });
-    setChildren(note, t("concert.opens", { when: dateTime(schedule.sale_opens_at) }), " ", clock);
+    setChildren(note, t("concert.opens", { when: performanceText(schedule.sale_opens_at, schedule.time_zone) }), " ", clock);
     note.hidden = false;
     countDown(schedule.sale_opens_at, signal, (left) => setChildren(clock, countdown(left)), refresh);
-  } else if (state === "closed") {
+  } else if (state === "closed" && schedule.status !== "CANCELLED") {
     setChildren(note, t(hasStarted(schedule) ? "concert.past" : "problem.not_on_sale"));
     note.hidden = false;
   }
   return h("div", { class: "seats-head" },
     h("a", { class: "back", href: `/concerts/${schedule.concert.concert_id}` }, t("seats.back")),
     h("h1", {}, schedule.concert.title),
-    h("p", { class: "icon-line" }, icon(ICONS.calendar), dateTime(schedule.starts_at)),
-    h("p", { class: "icon-line" }, icon(ICONS.place), schedule.concert.venue),
-    note);
+    h("p", { class: "icon-line" }, icon(ICONS.calendar), performanceMoment(schedule.starts_at, schedule.time_zone)),
+    h("p", { class: "icon-line" }, icon(ICONS.place), venueName(schedule)),
+    scheduleNotice(schedule), note);
 }
 
 function zoomButtons(drawing) {

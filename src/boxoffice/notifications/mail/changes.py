@@ -1,0 +1,85 @@
+"""Writes mails about performances that were changed, postponed or cancelled. Pure."""
+
+from collections.abc import Iterator
+from email.message import EmailMessage
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from boxoffice.notifications.mail.rules import (
+    CalendarEntry,
+    Row,
+    Shop,
+    attach_calendar,
+    empty_message,
+    fill,
+    local_time,
+    one_line,
+    page_of,
+)
+from boxoffice.notifications.mail.store import ChangeFacts, ClaimedMail
+from boxoffice.notifications.mail.texts import TEXTS
+from boxoffice.platform.ids import ScopedId
+
+_CANCELLED = "CANCELLED"
+
+
+def schedule_change(mail: ClaimedMail, facts: ChangeFacts, shop: Shop) -> EmailMessage:
+    """Return the mail about a change, for a buyer or for a person who holds seats."""
+    texts, zone = TEXTS[mail.language], shop.zone_of(facts.time_zone)
+    kind = f"schedule_{facts.kind.lower()}"
+    message = empty_message(mail, shop, texts[f"{kind}_subject"].format(title=facts.title))
+    intro = texts[f"{kind}_intro"].format(name=one_line(mail.name))
+    link = ""
+    if facts.reservation_id is not None:
+        link = page_of(shop, ScopedId(mail.scope_id, facts.reservation_id))
+    rows = list(_rows(facts, zone, mail.language))
+    notes = [*_notes(facts, zone, mail.language), texts["sent_by"]]
+    fill(message, mail.language, intro, rows, link, notes, label=texts["order"])
+    if facts.is_paid and facts.reservation_id is not None:
+        attach_calendar(message, _entry(mail, facts, zone, facts.reservation_id), shop)
+    return message
+
+
+def _rows(facts: ChangeFacts, zone: ZoneInfo, language: str) -> Iterator[Row]:
+    texts = TEXTS[language]
+    before = local_time(facts.starts_before, zone, language)
+    after = local_time(facts.starts_after, zone, language)
+    yield Row(texts["concert"], [facts.title])
+    yield Row(texts["venue"], list(_changed(facts.venue_before, facts.venue_after, language)))
+    yield Row(texts["starts_at"], list(_changed(before, after, language)))
+    if facts.reason:
+        yield Row(texts["reason"], [facts.reason])
+
+
+def _changed(before: str, after: str, language: str) -> Iterator[str]:
+    yield after
+    if before != after:
+        yield TEXTS[language]["instead_of"].format(before=before)
+
+
+def _notes(facts: ChangeFacts, zone: ZoneInfo, language: str) -> Iterator[str]:
+    texts = TEXTS[language]
+    if facts.kind == _CANCELLED:
+        yield texts["all_comes_back" if facts.is_paid else "hold_is_released"]
+        if facts.is_paid and facts.with_compensation:
+            yield texts["compensation_too"]
+        return
+    yield texts["tickets_stay" if facts.is_paid else "hold_stays"]
+    if facts.is_paid and facts.refundable_until is not None:
+        until = local_time(facts.refundable_until, zone, language)
+        yield texts["refundable_until"].format(until=until)
+
+
+def _entry(
+    mail: ClaimedMail, facts: ChangeFacts, zone: ZoneInfo, reservation_id: UUID
+) -> CalendarEntry:
+    return CalendarEntry(
+        reservation_id=ScopedId(mail.scope_id, reservation_id),
+        stamped_at=facts.created_at,
+        starts_at=facts.starts_after,
+        zone=zone,
+        title=facts.title,
+        place=facts.venue_after,
+        sequence=facts.version,
+        is_cancelled=facts.kind == _CANCELLED,
+    )

@@ -1,0 +1,100 @@
+"""Statements about venues: named SQL in, frozen types out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from boxoffice.platform.postgres import sql_files
+from boxoffice.platform.postgres.database import Database, Record
+from boxoffice.venues.errors import VenueInUse
+from boxoffice.venues.views import Venue
+
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
+
+_SQL = sql_files.load("boxoffice.venues")
+# In the order of the parameters of `insert_venue` and `update_venue`.
+MEMBERS = (
+    "name",
+    "name_en",
+    "name_ko",
+    "address",
+    "address_en",
+    "address_ko",
+    "city",
+    "country",
+    "time_zone",
+    "directions",
+    "directions_en",
+    "directions_ko",
+    "latitude",
+    "longitude",
+)
+
+
+class VenueStore:
+    """Reads and writes of venues."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def list_of_organizer(
+        self, organizer_id: UUID | None, before: UUID | None, count: int
+    ) -> list[Venue]:
+        """Return at most `count` venues of an organizer, the newest first; None means any organizer."""
+        rows = await self._db.read(_SQL["venues_of_organizer"], organizer_id, before, count)
+        return [Venue(**row) for row in rows]
+
+    async def get(self, venue_id: UUID, organizer_id: UUID | None) -> Venue | None:
+        """Return a venue of an organizer; None as the organizer means any."""
+        row = await self._db.read_one(_SQL["venue"], venue_id, organizer_id)
+        return Venue(**row) if row else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction, for the functions of this module.
+
+        Raises `VenueInUse`, `Unavailable` and `OutcomeUnknown`.
+        """
+        try:
+            async with self._db.writing() as connection:
+                yield connection
+        except asyncpg.ForeignKeyViolationError as error:
+            raise VenueInUse from error
+
+
+async def insert(
+    connection: Connection, venue_id: UUID, organizer_id: UUID, members: dict[str, Any]
+) -> Venue:
+    """Add a venue."""
+    (row,) = await connection.fetch(
+        _SQL["insert_venue"], venue_id, organizer_id, *(members[name] for name in MEMBERS)
+    )
+    return Venue(**row)
+
+
+async def lock(connection: Connection, venue_id: UUID, organizer_id: UUID) -> Venue | None:
+    """Lock a venue of this organizer until the transaction ends."""
+    row = await connection.fetchrow(_SQL["lock_venue"], venue_id, organizer_id)
+    return Venue(**row) if row else None
+
+
+async def is_on_show(connection: Connection, venue_id: UUID) -> bool:
+    """Say whether buyers see a performance at the venue that has not begun."""
+    found: bool = await connection.fetchval(_SQL["is_on_show"], venue_id)
+    return found
+
+
+async def update(connection: Connection, venue_id: UUID, members: dict[str, Any]) -> Venue:
+    """Replace the members of a locked venue."""
+    (row,) = await connection.fetch(
+        _SQL["update_venue"], venue_id, *(members[name] for name in MEMBERS)
+    )
+    return Venue(**row)
+
+
+async def delete(connection: Connection, venue_id: UUID) -> None:
+    """Delete a locked venue."""
+    await connection.execute(_SQL["delete_venue"], venue_id)

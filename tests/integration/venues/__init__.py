@@ -1,0 +1,1 @@
+"""Tests of venues on a real database."""

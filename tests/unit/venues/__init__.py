@@ -1,0 +1,1 @@
+"""Tests of venues and their local times."""
