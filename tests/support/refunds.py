@@ -1,7 +1,7 @@
 """Sales that can be returned, and the use cases of refunds, over a hall of `hall.py`."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -13,11 +13,12 @@ from boxoffice.payments.providers.port import (
     ProviderRefund,
     RefundOrder,
 )
-from boxoffice.payments.refunds.policy import RefundPolicy
+from boxoffice.payments.refunds import store
+from boxoffice.payments.refunds.policy import Quote, RefundLine, RefundPolicy
 from boxoffice.payments.refunds.service import Destination, RefundRequest, Refunds
-from boxoffice.payments.refunds.store import Refund, RefundStore
+from boxoffice.payments.refunds.store import Refund, RefundCommand, RefundOutcome, RefundStore
 from boxoffice.payments.store import Payment, PaymentStore
-from boxoffice.platform.ids import ScopedId
+from boxoffice.platform.ids import ScopedId, new_id
 from tests.support.checkout import Checkout
 from tests.support.fake_provider import FakeProvider
 from tests.support.hall import Hall
@@ -91,6 +92,29 @@ def asked(
     """Return a request to return tickets (none: all)."""
     scoped = ScopedId(hall.schedule_id, payment.payment_id)
     return RefundRequest(scoped, ticket_ids, expected_minor, destination, key or str(uuid4()))
+
+
+async def decided(hall: Hall, payment: Payment, count: int) -> RefundOutcome:
+    """Decide the refund of a payment's first tickets, past the checks of the service."""
+    sale = await RefundStore(hall.db).sale(hall.schedule_id, payment.payment_id)
+    if sale is None:
+        raise AssertionError(payment)
+    lines = tuple(RefundLine(str(one), 1_000, 0) for one in payment.ticket_ids[:count])
+    command = RefundCommand(
+        schedule_id=hall.schedule_id,
+        payment_id=payment.payment_id,
+        user_id=sale.user_id,
+        refund_id=new_id(),
+        quote=Quote(lines, sale.now + timedelta(minutes=1)),
+        starts_at=sale.starts_at,
+        reason="buyer",
+        to_wallet=True,
+        decided_by=sale.user_id,
+        key=str(uuid4()),
+        fingerprint=b"f",
+    )
+    async with RefundStore(hall.db).transaction() as connection:
+        return await store.decide(connection, command)
 
 
 async def returned(hall: Hall, person: UUID, payment: Payment, expected_minor: int) -> Refund:

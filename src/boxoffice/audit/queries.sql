@@ -94,7 +94,7 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
 
 -- name: held_seat_has_its_hold
 -- An unexpired held seat has a reservation of the same owner that lists it: a held one with the same
--- expiry, or within the return delay of the schedule one that has ended.
+-- expiry, or within the return delay of the schedule one that has ended, or a refund of its ticket.
 SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_id, s.user_id,
        s.expires_at, r.status AS reservation_status, r.user_id AS reservation_user_id,
        r.expires_at AS reservation_expires_at
@@ -110,11 +110,20 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
             AND CASE r.status WHEN 'HELD' THEN r.expires_at ELSE r.closed_at END
                 + make_interval(secs => c.seats_return_delay_max_s)
         AND (r.status = 'HELD' OR c.seats_return_delay_max_s > 0)) IS NOT TRUE
+   AND NOT EXISTS (
+        SELECT FROM payments p
+          JOIN refunds f ON f.payment_id = p.payment_id AND f.user_id = s.user_id
+         WHERE r.status IN ('CONFIRMED', 'REFUNDED')
+           AND p.schedule_id = s.schedule_id AND p.reservation_id = s.reservation_id
+           AND s.seat_id = ANY (f.seat_ids)
+           AND s.expires_at BETWEEN f.created_at
+               AND f.created_at + make_interval(secs => c.seats_return_delay_max_s))
  LIMIT 20;
 
 -- name: lapsed_seat_had_its_hold
 -- An expired held seat has a reservation of the same owner that lists it: a held or expired one with the
--- same expiry, or one that ended as long before as the return delay of the schedule allows.
+-- same expiry, or one that ended, or a refund of its ticket, as long before as the return delay of the
+-- schedule allows.
 SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_id, s.user_id,
        s.expires_at, r.status AS reservation_status, r.user_id AS reservation_user_id,
        r.expires_at AS reservation_expires_at
@@ -131,6 +140,14 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
             AND CASE r.status WHEN 'CANCELLED' THEN r.closed_at ELSE r.expires_at END
                 + make_interval(secs => c.seats_return_delay_max_s)
         AND (r.status <> 'CANCELLED' OR c.seats_return_delay_max_s > 0)) IS NOT TRUE
+   AND NOT EXISTS (
+        SELECT FROM payments p
+          JOIN refunds f ON f.payment_id = p.payment_id AND f.user_id = s.user_id
+         WHERE r.status IN ('CONFIRMED', 'REFUNDED')
+           AND p.schedule_id = s.schedule_id AND p.reservation_id = s.reservation_id
+           AND s.seat_id = ANY (f.seat_ids)
+           AND s.expires_at BETWEEN f.created_at
+               AND f.created_at + make_interval(secs => c.seats_return_delay_max_s))
  LIMIT 20;
 
 -- name: free_seat_is_unclaimed

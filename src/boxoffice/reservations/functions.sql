@@ -1102,7 +1102,7 @@ BEGIN
 
     -- no guard: Saves a look-up: without a return delay, a released reservation has no seats.
     IF (SELECT c.seats_return_delay_max_s FROM schedules c WHERE c.schedule_id = p_schedule_id) > 0 THEN
-        -- Seats with a return delay after a release, which are free by now.
+        -- Seats with a return delay after a release or a refund, which are free by now.
         SELECT array_agg(r.reservation_id) INTO given_back
           FROM unnest(due_ids) d (id)
          CROSS JOIN LATERAL (
@@ -1111,8 +1111,10 @@ BEGIN
                 -- no guard: { Held and paid reservations keep their seats by the conditions on seats.
                 WHERE r.schedule_id = p_schedule_id
                   AND r.reservation_id = d.id
-                  AND r.status = 'CANCELLED'
+                  AND r.status IN ('CANCELLED', 'CONFIRMED', 'REFUNDED')
                 -- guard: }
+                  -- guard: expire_seats_of_a_refund_take_their_time
+                  AND NOT EXISTS (SELECT FROM unnest(r.seat_ids) i (id) JOIN seats s ON s.schedule_id = p_schedule_id AND s.seat_id = i.id WHERE s.reservation_id = r.reservation_id AND s.expires_at > decided_at)
                OFFSET 0) r;
         -- guard: expire_seats_that_took_their_time_are_tidied => NULL;
         PERFORM reservations_free_seats_v1(p_schedule_id, coalesce(given_back, '{}'));

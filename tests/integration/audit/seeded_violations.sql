@@ -101,6 +101,22 @@ UPDATE seats SET expires_at = expires_at - interval '1 second' WHERE seat_id = '
 -- A seat still held for a cancelled reservation.
 UPDATE reservations SET status = 'CANCELLED', closed_at = clock_timestamp() WHERE idempotency_key = 'k2';
 
+-- name: held_seat_has_its_hold__refunded
+-- A seat still held for a refund, in a schedule without a return delay.
+UPDATE seats s SET state = 'HELD', reservation_id = p.reservation_id, user_id = p.user_id,
+                   expires_at = clock_timestamp() + interval '1 minute'
+  FROM refunds f
+  JOIN payments p ON p.payment_id = f.payment_id
+ WHERE s.schedule_id = f.schedule_id AND s.seat_id = f.seat_ids[1];
+
+-- name: lapsed_seat_had_its_hold__refunded
+-- A seat that lapsed later after its refund than the schedule's return delay allows.
+UPDATE seats s SET state = 'HELD', reservation_id = p.reservation_id, user_id = p.user_id,
+                   expires_at = f.created_at + interval '1 second'
+  FROM refunds f
+  JOIN payments p ON p.payment_id = f.payment_id
+ WHERE s.schedule_id = f.schedule_id AND s.seat_id = f.seat_ids[1];
+
 -- name: held_seat_has_its_hold__not_listed
 -- A held seat that its reservation does not list.
 UPDATE reservations SET seat_ids = ARRAY['S12'] WHERE idempotency_key = 'k2';

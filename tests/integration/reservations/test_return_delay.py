@@ -4,8 +4,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from boxoffice.audit.service import audit
 from boxoffice.platform.postgres.database import Database
+from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
+from tests.support.invariants import broken
+from tests.support.refunds import decided, sold
 
 _DELAY_S = 30
 
@@ -94,3 +98,59 @@ async def test_without_a_delay_seats_return_at_once(db: Database) -> None:
     released = await hall.release(hall.people[0], outcome.held.reservation_id)
     assert released.returns_at is None
     assert (await hall.seat("S001"))["state"] == "AVAILABLE"
+
+
+async def test_refunded_seats_return_together_and_later(slow: Hall, settings: Settings) -> None:
+    buyer, other = slow.people[:2]
+    payment = await sold(slow, buyer, "S001", "S002", "S003")
+    assert (await decided(slow, payment, 2)).seat_versions == ()
+    first, second = await slow.seat("S001"), await slow.seat("S002")
+    assert [first["state"], second["state"], (await slow.seat("S003"))["state"]] == [
+        "HELD",
+        "HELD",
+        "SOLD",
+    ]
+    now = await _now(slow)
+    assert first["expires_at"] == second["expires_at"]
+    assert now - timedelta(seconds=5) <= first["expires_at"] <= now + timedelta(seconds=_DELAY_S)
+    assert not await broken(slow.db, slow.schedule_id)
+    checks = (await audit(settings)).checks
+    here = [one for check in checks for one in check.samples if str(slow.schedule_id) in str(one)]
+    assert here == []
+    assert (await slow.hold(other, "S001")).name in ("seat_taken", "held")
+    # What is due on the list of the paid hold frees nothing that still takes its time.
+    await slow.db.fetch(
+        "UPDATE lapsing_holds SET expires_at = expires_at - interval '1 day' WHERE schedule_id = $1",
+        slow.schedule_id,
+    )
+    later = (
+        "UPDATE seats SET expires_at = expires_at + make_interval(secs => $2) WHERE seat_id = $1"
+    )
+    await slow.db.fetch(later, "S002", 5.0)
+    assert await slow.expire() == 0
+    assert (await slow.seat("S002"))["state"] == "HELD"
+
+
+async def test_the_sweeper_tidies_refunded_seats(slow: Hall) -> None:
+    payment = await sold(slow, slow.people[0], "S001", "S002")
+    await decided(slow, payment, 1)
+    await slow.db.fetch(
+        "UPDATE seats SET expires_at = clock_timestamp() WHERE seat_id = 'S001' AND schedule_id = $1",
+        slow.schedule_id,
+    )
+    await slow.db.fetch(
+        "UPDATE lapsing_holds SET expires_at = clock_timestamp() WHERE schedule_id = $1"
+        " AND expires_at < clock_timestamp() + interval '40 seconds'",
+        slow.schedule_id,
+    )
+    await slow.expire()
+    assert [(await slow.seat(seat))["state"] for seat in ("S001", "S002")] == ["AVAILABLE", "SOLD"]
+    assert not await broken(slow.db, slow.schedule_id)
+
+
+async def test_without_a_delay_refunded_seats_return_at_once(db: Database) -> None:
+    hall = await open_hall(db, balance_minor=50_000)
+    payment = await sold(hall, hall.people[0], "S001")
+    assert (await decided(hall, payment, 1)).seat_ids == ("S001",)
+    assert (await hall.seat("S001"))["state"] == "AVAILABLE"
+    assert (await hall.hold(hall.people[1], "S001")).name == "held"

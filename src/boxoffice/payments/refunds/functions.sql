@@ -3,11 +3,13 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- Refund tickets of a payment: void them, put their seats back on sale, and owe the money, or pay it into the
--- wallet at once. The caller has computed what is refunded and kept per ticket (`policy.py`) for the start of
+-- wallet at once. With a return delay of the schedule the seats stay held for the reservation, and lapse
+-- together at a random time. The caller has computed what is refunded and kept per ticket (`policy.py`) for the start of
 -- the performance p_starts_at; that holds before p_valid_until, by the time of the decision.
 -- p_transfer_ids: of the refund, of its payout, and of the compensation.
 -- outcome: refunded, replayed, key_reused, payment_not_found, ticket_not_found, already_refunded, disputed,
--- not_refundable, quote_changed, currency_differs. seat_versions: the new ones of seat_ids.
+-- not_refundable, quote_changed, currency_differs. seat_versions: the new ones of seat_ids; both are empty with a return delay,
+-- which processes learn of from their next reading.
 CREATE OR REPLACE FUNCTION refunds_decide_v1(
     p_schedule_id uuid,
     p_payment_id uuid,
@@ -44,6 +46,8 @@ DECLARE
     all_live boolean;
     prices_agree boolean;
     starts_at timestamptz;
+    delay_s integer;
+    returns_at timestamptz;
     wallet_currency text;
     changed bigint;
 BEGIN
@@ -114,7 +118,7 @@ BEGIN
 
     -- Taken after the last wait: a fee may have changed at midnight meanwhile.
     decided_at := clock_timestamp();
-    SELECT s.starts_at INTO starts_at FROM schedules s
+    SELECT s.starts_at, s.seats_return_delay_max_s INTO starts_at, delay_s FROM schedules s
      -- no guard: The schedule of the payment, by its primary key.
      WHERE s.schedule_id = p_schedule_id;
     outcome := CASE
@@ -161,9 +165,22 @@ BEGIN
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'ticket_guard';
     END IF;
 
+    -- guard: refund_seats_take_their_time_only_where_schedule_wants_it => IF true THEN
+    IF delay_s > 0 THEN
+        returns_at := decided_at + random() * make_interval(secs => delay_s);
+        INSERT INTO lapsing_holds (schedule_id, expires_at, first_reservation_id, reservation_ids)
+        VALUES (p_schedule_id, returns_at, sale.reservation_id, ARRAY[sale.reservation_id]);
+    END IF;
     UPDATE seats s
-       SET state = 'AVAILABLE', reservation_id = NULL, user_id = NULL, version = w.version
-      FROM unnest(places, seat_versions) w (place, version)
+       SET state = r.state, reservation_id = r.reservation_id, user_id = r.user_id, expires_at = r.expires_at,
+           version = w.version
+      FROM unnest(places, seat_versions) w (place, version),
+           -- no guard: A constraint compares owner and end with the state.
+           (SELECT 'AVAILABLE', NULL::uuid, NULL::uuid, NULL::timestamptz WHERE returns_at IS NULL
+             UNION ALL
+            -- no guard: The other half of the choice above.
+            SELECT 'HELD', sale.reservation_id, p_user_id, returns_at WHERE returns_at IS NOT NULL)
+           r (state, reservation_id, user_id, expires_at)
      -- no guard: { Finds the rows that are locked above; the count below notices a seat that is not the sale's.
      WHERE s.ctid = w.place
        AND s.schedule_id IS NOT DISTINCT FROM p_schedule_id
@@ -228,6 +245,11 @@ BEGIN
      -- no guard: The refund that is inserted above.
      WHERE f.user_id = p_user_id AND f.refund_id = p_refund_id;
     PERFORM refunds_report_v1(p_user_id, p_refund_id, decided_at);
+    -- guard: refund_seats_that_are_still_held_are_not_said_to_be_free => IF false THEN
+    IF returns_at IS NOT NULL THEN
+        seat_ids := '{}';
+        seat_versions := '{}';
+    END IF;
 END;
 $$;
 
