@@ -110,8 +110,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """A performance and the terms of its sale; `hold_ttl_s` is the duration of a hold in seconds.
 
     Released, lapsed and refunded seats become available within `seats_return_delay_max_s` (0: at
-    once). Times are shown in `time_zone`, that of `venue`; without a venue the concert's text says where. Sales
-    before `changed_at` may be returned without a fee until `refundable_until`. `version` is the ETag.
+    once). Times are shown in `time_zone`, that of `venue`; without a venue the concert's text says
+    where. Sales before `changed_at` may be returned without a fee until `refundable_until`. `version`
+    is the ETag.
     """
 
     schedule_id: UUID

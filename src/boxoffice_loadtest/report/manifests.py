@@ -14,13 +14,15 @@ _PLAIN = frozenset(_WORD + "0123456789-_./")
 _AMBIGUOUS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "~"})
 # The time to stop a pod: see docs/operations.md, Signals and drain.
 _GRACE_S, _DRAIN_DELAY_MS = 45, 5_000
+# The roles that a shop with payment providers, mail and webhooks needs beside `serve`.
+_ROLES = ("sweep", "relay", "cashier", "messenger")
 
 
 def documents(spec: DeploymentSpec) -> list[dict[str, Any]]:
     """Return the manifests; addresses come from a Secret named boxoffice."""
     return [
         _service(), _deployment(spec), _autoscaler(spec), _disruption_budget(),
-        _role("sweep"), _role("relay"),
+        *map(_role, _ROLES),
     ]  # fmt: skip
 
 

@@ -53,6 +53,8 @@ def test_everything_that_a_sale_needs_is_there(documents: dict[str, dict[str, An
         "PodDisruptionBudget boxoffice",
         "Deployment boxoffice-sweep",
         "Deployment boxoffice-relay",
+        "Deployment boxoffice-cashier",
+        "Deployment boxoffice-messenger",
     }
 
 
@@ -60,8 +62,8 @@ def test_no_pod_gets_the_links_of_services(documents: dict[str, dict[str, Any]])
     pods = [
         one["spec"]["template"]["spec"] for one in documents.values() if "template" in one["spec"]
     ]
-    assert len(pods) == 3
-    assert [pod["enableServiceLinks"] for pod in pods] == [False, False, False]
+    assert len(pods) == 5
+    assert [pod["enableServiceLinks"] for pod in pods] == [False] * 5
 
 
 def test_the_figures_are_those_of_the_report(
