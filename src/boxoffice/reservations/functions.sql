@@ -928,6 +928,26 @@ BEGIN
 END;
 $$;
 
+-- When refunded seats of a reservation are on sale again: null for at once, with a return delay at a random time,
+-- at which the sweeper tidies them.
+CREATE OR REPLACE FUNCTION reservations_plan_return_v1(
+    p_schedule_id uuid, p_reservation_id uuid, p_decided_at timestamptz, OUT returns_at timestamptz)
+LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT p_decided_at + random() * make_interval(secs => c.seats_return_delay_max_s) INTO returns_at
+      FROM schedules c
+     -- no guard: Finds the schedule; a test with both kinds of schedules covers it.
+     WHERE c.schedule_id = p_schedule_id
+       -- guard: refund_seats_take_their_time_only_where_schedule_wants_it
+       AND c.seats_return_delay_max_s > 0;
+    -- no guard: The primary key refuses an end that is null.
+    IF returns_at IS NOT NULL THEN
+        INSERT INTO lapsing_holds (schedule_id, expires_at, first_reservation_id, reservation_ids)
+        VALUES (p_schedule_id, returns_at, p_reservation_id, ARRAY[p_reservation_id]);
+    END IF;
+END;
+$$;
+
 -- Put the seats that closed reservations still occupy back on sale; a seat that another reservation has
 -- taken over is left alone. Returns how many seats.
 CREATE OR REPLACE FUNCTION reservations_free_seats_v1(p_schedule_id uuid, p_reservation_ids uuid[])

@@ -46,7 +46,6 @@ DECLARE
     all_live boolean;
     prices_agree boolean;
     starts_at timestamptz;
-    delay_s integer;
     returns_at timestamptz;
     wallet_currency text;
     changed bigint;
@@ -118,7 +117,7 @@ BEGIN
 
     -- Taken after the last wait: a fee may have changed at midnight meanwhile.
     decided_at := clock_timestamp();
-    SELECT s.starts_at, s.seats_return_delay_max_s INTO starts_at, delay_s FROM schedules s
+    SELECT s.starts_at INTO starts_at FROM schedules s
      -- no guard: The schedule of the payment, by its primary key.
      WHERE s.schedule_id = p_schedule_id;
     outcome := CASE
@@ -165,12 +164,7 @@ BEGIN
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'ticket_guard';
     END IF;
 
-    -- guard: refund_seats_take_their_time_only_where_schedule_wants_it => IF true THEN
-    IF delay_s > 0 THEN
-        returns_at := decided_at + random() * make_interval(secs => delay_s);
-        INSERT INTO lapsing_holds (schedule_id, expires_at, first_reservation_id, reservation_ids)
-        VALUES (p_schedule_id, returns_at, sale.reservation_id, ARRAY[sale.reservation_id]);
-    END IF;
+    returns_at := reservations_plan_return_v1(p_schedule_id, sale.reservation_id, decided_at);
     UPDATE seats s
        SET state = r.state, reservation_id = r.reservation_id, user_id = r.user_id, expires_at = r.expires_at,
            version = w.version
