@@ -9,6 +9,7 @@ from boxoffice.app_parts import (
     Infrastructure,
     SeatServices,
     compose_infrastructure,
+    compose_paid_exits,
     compose_seats,
 )
 from boxoffice.payments.cashier.intent_work import IntentWork
@@ -65,7 +66,8 @@ def compose_cashier(
 ) -> Cashier:
     """Return the cashier of a process."""
     db = infrastructure.db
-    parts = PaymentParts(db, infrastructure.group_commit, infrastructure.background, seats)
+    on_paid = compose_paid_exits(settings, infrastructure).release
+    parts = PaymentParts(db, infrastructure.group_commit, infrastructure.background, seats, on_paid)
     confirmations = compose_payments(settings, parts, providers).intents.confirmations
     intents, notices, work = IntentStore(db, bounds_of(settings)), NoticeStore(db), WorkStore(db)
     fence_s = settings.payments.payment_fence_s

@@ -22,6 +22,7 @@ from boxoffice.seats.read_model import SeatReadModel
 from boxoffice.seats.refusals import SeatRefusals
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
+from boxoffice.waiting_room.departures import PaidExits
 from boxoffice.waiting_room.engine import leader as waiting_room_leader
 from boxoffice.waiting_room.engine.queue_state import QueueState
 from boxoffice.waiting_room.join_writer import JoinWriter
@@ -96,16 +97,27 @@ def compose_seats(settings: Settings, infrastructure: Infrastructure) -> SeatSer
     )
 
 
+def compose_paid_exits(settings: Settings, infrastructure: Infrastructure) -> PaidExits:
+    """Return what frees places in waiting rooms, for a process that serves none."""
+    queue_state = _queue_state(settings, infrastructure)
+    store, clock = QueueStore(infrastructure.db), infrastructure.clock
+    return PaidExits(store, queue_state, clock.now, infrastructure.background.start)
+
+
+def _queue_state(settings: Settings, infrastructure: Infrastructure) -> QueueState:
+    return QueueState(
+        infrastructure.valkey,
+        settings.waiting_room.queue_state_ttl_s,
+        settings.waiting_room.queue_tick_max,
+    )
+
+
 def compose_waiting_room(
     settings: Settings, infrastructure: Infrastructure, keys: KeyRing, seats: SeatServices
 ) -> WaitingRoomServices:
     """Return the waiting rooms of a process."""
     store = QueueStore(infrastructure.db)
-    queue_state = QueueState(
-        infrastructure.valkey,
-        settings.waiting_room.queue_state_ttl_s,
-        settings.waiting_room.queue_tick_max,
-    )
+    queue_state = _queue_state(settings, infrastructure)
     rooms = WaitingRoomRegistry(settings.waiting_room, store, queue_state)
     now = infrastructure.clock.now
     tickets = QueueTicketSigner(

@@ -3,14 +3,21 @@
 A worker checks passes from memory while the leader refills places. A time bound keeps both consistent:
 a worker accepts a pass only if its last read of departures began less than
 `rules.DEPARTURES_FRESH_FOR_S` ago, and the leader refills a place that long after its exit is recorded.
+
+A payment frees a place as well: in a worker, or where the cashier has settled it.
 """
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 from uuid import UUID
 
+from boxoffice.errors import Unavailable
+from boxoffice.observability.logs import log
+from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.waiting_room import rules
+from boxoffice.waiting_room.engine.queue_state import QueueState, QueueStateLost, TicketHolder
 from boxoffice.waiting_room.store import Departure, QueueStore
 
 _PAGE_MAX = 5_000
@@ -72,3 +79,48 @@ class Departures:
                 room.numbers.difference_update(room.until.popleft()[1])
             if not room.until:
                 del self._rooms[schedule_id]
+
+
+class PaidExits:
+    """For a process that knows no waiting rooms: it reads whether the schedule has one.
+
+    `now` is the database's time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: QueueStore,
+        queue_state: QueueState,
+        now: Callable[[], float],
+        run_in_background: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self._store = store
+        self._queue_state = queue_state
+        self._now = now
+        self._run_in_background = run_in_background
+
+    def release(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> None:
+        """Free the places of users who have paid, in the background."""
+        if user_ids:
+            self._run_in_background(self._release(schedule_id, user_ids))
+
+    async def _release(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> None:
+        try:
+            room = await self._store.room(schedule_id)
+        except Unavailable as error:
+            log.warning("waiting_room_paid_exit_not_recorded", error=str(error))
+            return
+        if room is not None and room.mode is not rules.Mode.OFF:
+            await record_paid_exits(self._queue_state, self._now(), schedule_id, user_ids)
+
+
+async def record_paid_exits(
+    queue_state: QueueState, now_s: float, schedule_id: UUID, user_ids: Sequence[UUID]
+) -> None:
+    """Remove users who have paid from a schedule's queue."""
+    holders = [TicketHolder(user_id, 0, 0, 0) for user_id in user_ids]
+    try:
+        await queue_state.leave(schedule_id, int(now_s * 1000), "paid", holders)
+    except (ValkeyUnavailable, QueueStateLost) as error:
+        # Their places are freed when their grace ends.
+        log.warning("waiting_room_paid_exit_not_recorded", error=str(error))

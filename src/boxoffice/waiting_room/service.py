@@ -18,11 +18,11 @@ from boxoffice.errors import (
     ScheduleNotFound,
     Unavailable,
 )
-from boxoffice.observability.logs import log
 from boxoffice.observability.metrics import BufferedCounter
 from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room import metrics, rules, store
+from boxoffice.waiting_room.departures import record_paid_exits
 from boxoffice.waiting_room.engine import shuffle
 from boxoffice.waiting_room.engine.queue_state import QueueState, QueueStateLost, TicketHolder
 from boxoffice.waiting_room.handlers import (
@@ -212,15 +212,8 @@ class WaitingRoom:
     def release_paid(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> None:
         """Free the places of users who have paid, in the background."""
         if user_ids and schedule_id in self._rooms.by_schedule:
-            self._run_in_background(self._release_paid(schedule_id, user_ids))
-
-    async def _release_paid(self, schedule_id: UUID, user_ids: Sequence[UUID]) -> None:
-        holders = [TicketHolder(user_id, 0, 0, 0) for user_id in user_ids]
-        try:
-            await self._queue_state.leave(schedule_id, int(self._now() * 1000), "paid", holders)
-        except (ValkeyUnavailable, QueueStateLost) as error:
-            # Their places are freed when their grace ends.
-            log.warning("waiting_room_paid_exit_not_recorded", error=str(error))
+            leaving = record_paid_exits(self._queue_state, self._now(), schedule_id, user_ids)
+            self._run_in_background(leaving)
 
     def may_hold_by_cache(self, schedule_id: UUID, user_id: UUID, text: str | None) -> bool:
         """Whether the user may hold seats, from memory; False means that `may_hold` has to decide.

@@ -1,10 +1,13 @@
 """Joins, waits, admissions and exits, on a real Valkey and PostgreSQL."""
 
 import asyncio
+from uuid import uuid4
 
 import pytest
 
 from boxoffice.errors import QueueClosed, QueueTicketExpired
+from boxoffice.platform.concurrency.background import Background
+from boxoffice.waiting_room.departures import PaidExits
 from boxoffice.waiting_room.rules import Notice, PositionState
 from tests.integration.waiting_room.conftest import START_S, MakePod, Queue
 
@@ -111,6 +114,21 @@ async def test_a_payment_frees_the_place(queue: Queue) -> None:
         "SELECT number, ended_by FROM queue_admissions ORDER BY number"
     )
     assert [tuple(row) for row in ended] == [(1, "paid"), (2, None)]
+
+
+async def test_a_sale_of_the_cashier_frees_the_place(queue: Queue) -> None:
+    await queue.set(inside_max=1)
+    first, second = await queue.join(), await queue.join()
+    await queue.tick(seconds=1)
+    await queue.ask(first)
+    pod, tasks = queue.pod, Background()
+    exits = PaidExits(pod.store, pod.queue_state, pod.clock, tasks.start)
+    exits.release(queue.schedule_id, [])
+    exits.release(uuid4(), [first])
+    exits.release(queue.schedule_id, [first])
+    await tasks.finish()
+    await queue.tick(2, seconds=1)
+    assert (await queue.ask(second)).state is PositionState.ADMITTED
 
 
 async def test_a_late_user_is_next(queue: Queue) -> None:
