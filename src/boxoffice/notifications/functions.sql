@@ -77,6 +77,8 @@ DECLARE
         WHEN 'payment.succeeded' THEN 'receipt'
         -- guard: mail_refund_that_succeeded
         WHEN 'refund.succeeded' THEN 'refund'
+        -- guard: mail_refund_that_failed
+        WHEN 'refund.failed' THEN 'refund_failed'
     END;
     queued bigint;
 BEGIN

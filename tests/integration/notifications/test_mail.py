@@ -17,6 +17,7 @@ from uuid import UUID
 import pytest
 
 from boxoffice.notifications.mail.store import MailLanguages, MailQueue, MailResult
+from boxoffice.notifications.mail.texts import TEXTS
 from boxoffice.notifications.messenger import ROLE
 from boxoffice.platform.ids import ScopedId, new_id
 from boxoffice.platform.lease.store import LeaseStore
@@ -134,9 +135,18 @@ async def test_without_a_choice_it_is_in_the_language_of_the_settings(
     assert "S 구역 1열 1번 (R)" in text_of(server.mails[0])
 
 
-async def test_a_refund_is_told_once_it_was_made(
-    db: Database, hall: Hall, server: MailServer, mailing: Settings
-) -> None:
+@pytest.mark.parametrize(
+    ("topic", "language", "subject", "note"),
+    [
+        ("succeeded", "en", "Your refund of KRW 900", "It is in your wallet."),
+        ("failed", "en", "Your refund of KRW 900 is delayed", "We owe you the amount"),
+        ("failed", "ko", "KRW 900 환불이 지연되고 있습니다", "잔액으로 지급하거나"),
+    ],
+)
+async def test_a_refund_is_told_once_it_was_made_or_refused(
+    db: Database, hall: Hall, server: MailServer, mailing: Settings,
+    topic: str, language: str, subject: str, note: str,
+) -> None:  # fmt: skip
     person = hall.people[0]
     await _sell_beside(db, hall)
     await db.fetch("UPDATE concerts SET title = 'Mine' WHERE concert_id = $1", hall.schedule_id)
@@ -159,18 +169,19 @@ async def test_a_refund_is_told_once_it_was_made(
             amount,
         )
     await db.fetch(
-        "SELECT notifications_queue_mails_v1('refund.succeeded', $1, ARRAY[$2::uuid], ARRAY[$1::uuid])",
+        "SELECT notifications_queue_mails_v1($3, $1, ARRAY[$2::uuid], ARRAY[$1::uuid])",
         person,
         refund_id,
+        f"refund.{topic}",
     )
-    async with messenger(mailing.replace(mail_language="en")):
+    async with messenger(mailing.replace(mail_language=language)):
         await until(lambda: is_state(db, "SENT"))
     [mail] = server.mails
-    assert mail["Subject"] == "Your refund of KRW 900"
+    assert mail["Subject"] == subject
     text = text_of(mail)
-    assert "Cancellation fee: KRW 100" in text
-    assert "It is in your wallet." in text
-    assert "Concert: Mine" in text
+    assert f"{TEXTS[language]['fee']}: KRW 100" in text
+    assert note in text
+    assert f"{TEXTS[language]['concert']}: Mine" in text
     assert str(ScopedId(hall.schedule_id, payment["reservation_id"])) in text
 
 

@@ -17,6 +17,7 @@ from boxoffice.notifications.mail.texts import TEXTS
 from boxoffice.platform.currencies import DECIMALS
 from boxoffice.platform.ids import ScopedId
 
+REFUND_FAILED = "refund_failed"
 _PRODUCT = "-//boxoffice//tickets//EN"
 # RFC 5545, section 3.1: lines of at most 75 octets.
 _ICS_LINE_OCTETS = 75
@@ -123,8 +124,9 @@ def _doors(facts: ReceiptFacts, zone: ZoneInfo, language: str) -> list[Row]:
 
 
 def refund(mail: ClaimedMail, facts: RefundFacts, shop: Shop) -> EmailMessage:
-    """Return the mail about a refund that was made."""
+    """Return the mail about a refund that was made, or that its provider has refused."""
     texts = TEXTS[mail.language]
+    is_refused = mail.kind == REFUND_FAILED
     amount = money(facts.amount_minor, facts.currency)
     lines = [Row(texts["amount"], [amount])]
     if facts.fee_minor:
@@ -132,13 +134,15 @@ def refund(mail: ClaimedMail, facts: RefundFacts, shop: Shop) -> EmailMessage:
     if facts.title is not None:
         lines.append(Row(texts["concert"], [facts.title]))
         lines.append(Row(texts["tickets"], [str(facts.tickets)]))
-    way = texts["to_wallet" if facts.destination == "wallet" else "to_provider"]
+    way = "to_wallet" if facts.destination == "wallet" else "to_provider"
+    note = texts["by_operator" if is_refused else way]
     link = ""
     if facts.schedule_id is not None and facts.reservation_id is not None:
         link = page_of(shop, ScopedId(facts.schedule_id, facts.reservation_id))
-    intro = texts["refund_intro"].format(name=one_line(mail.name))
-    message = empty_message(mail, shop, texts["refund_subject"].format(amount=amount))
-    fill(message, mail.language, intro, lines, link, [way, texts["sent_by"]])
+    about = REFUND_FAILED if is_refused else "refund"
+    intro = texts[f"{about}_intro"].format(name=one_line(mail.name))
+    message = empty_message(mail, shop, texts[f"{about}_subject"].format(amount=amount))
+    fill(message, mail.language, intro, lines, link, [note, texts["sent_by"]])
     return message
 
 

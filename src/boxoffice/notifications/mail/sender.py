@@ -148,7 +148,7 @@ class MailSender:
             case "receipt":
                 if receipt := await self._receipt(mail):
                     return rules.receipt(mail, receipt, self._shop)
-            case "refund":
+            case "refund" | rules.REFUND_FAILED:
                 if refund := await self._queue.refund(mail.user_id, mail.subject_id):
                     return rules.refund(mail, refund, self._shop)
             case "schedule_changed" | "schedule_postponed" | "schedule_cancelled":
