@@ -12,6 +12,7 @@ from boxoffice_simulators.calls import CallServer
 from boxoffice_simulators.errors import WireRefusal
 from boxoffice_simulators.faults import FaultBoard, FaultMix, FaultRule
 from boxoffice_simulators.notices import NoticeSender, NoticeStyle
+from boxoffice_simulators.port import Port
 
 
 class SimulatedProvider(Protocol):
@@ -34,7 +35,10 @@ class SimulatedProvider(Protocol):
 class ControlServer:
     """The routes of the control port."""
 
-    def __init__(self, book: SimulatorBook, provider: SimulatedProvider, webhook_url: str) -> None:
+    def __init__(
+        self, book: SimulatorBook, provider: SimulatedProvider, webhook_url: str, api: Port
+    ) -> None:
+        self._api = api
         self._book = book
         self._provider = provider
         self._webhook_url = webhook_url
@@ -48,12 +52,14 @@ class ControlServer:
             web.get("/notices", self._get_notices),
             web.post("/reset", self._reset),
             web.post("/faults", self._set_faults),
+            web.get("/mix", self._get_mix),
             web.post("/mix", self._set_mix),
             web.post("/clock", self._advance),
             web.post("/statement", self._set_statement),
             web.post("/notices/style", self._set_style),
             web.post("/notices/flush", self._flush),
             web.post("/notices/post", self._post),
+            web.post("/away", self._set_away),
             web.post("/do/{command}", self._do),
         ]
 
@@ -89,6 +95,11 @@ class ControlServer:
         self._provider.faults.rules = await _body(request, list[FaultRule])
         return _json({})
 
+    async def _get_mix(self, request: web.Request) -> web.Response:
+        """Return how often the mix has struck since the last reset, by its names."""
+        del request
+        return _json(dict(self._provider.faults.drawn))
+
     async def _set_mix(self, request: web.Request) -> web.Response:
         self._provider.faults.mix = await _body(request, FaultMix)
         return _json({})
@@ -121,6 +132,12 @@ class ControlServer:
         notice = DueNotice(0, asked.get("id", "forged"), asked["body"], 0)
         async with aiohttp.ClientSession() as session:
             return _json(await self._provider.notices.post(session, notice))
+
+    async def _set_away(self, request: web.Request) -> web.Response:
+        """Close the address of the provider's API, or open it again."""
+        asked = await _body(request, dict[str, bool])
+        await (self._api.close() if asked["is_away"] else self._api.open())
+        return _json({})
 
     async def _do(self, request: web.Request) -> web.Response:
         command = self._provider.commands().get(request.match_info["command"])

@@ -81,6 +81,8 @@ class FaultBoard:
         self.rules: list[FaultRule] = []
         self.mix = FaultMix()
         self._calls: Counter[tuple[str, str]] = Counter()
+        # What the mix has drawn: declined, lost and duplicates.
+        self.drawn: Counter[str] = Counter()
 
     def plan(self, operation: str, order_id: str) -> CallPlan:
         """Return the faults of a call, and use up their turns."""
@@ -95,7 +97,9 @@ class FaultBoard:
     def copies(self, order_id: str) -> int:
         """Return how often each notice about an order is sent."""
         draw = random.Random(f"{self.mix.seed}:notice:{order_id}")  # noqa: S311 — repeatable faults
-        return 2 if draw.random() < self.mix.duplicates else 1
+        is_twice = draw.random() < self.mix.duplicates
+        self.drawn["duplicates"] += is_twice
+        return 2 if is_twice else 1
 
     def _drawn(self, operation: str, order_id: str) -> list[FaultRule]:
         if operation not in (self._declines, self._confirms):
@@ -104,8 +108,10 @@ class FaultBoard:
         seed = f"{self.mix.seed}:{operation}:{order_id}:{self._calls[operation, order_id]}"
         draw = random.Random(seed)  # noqa: S311 — repeatable faults
         if operation == self._declines and draw.random() < self.mix.declined:
+            self.drawn["declined"] += 1
             return [FaultRule("decline", code=self.mix.decline_code)]
         if operation == self._confirms and draw.random() < self.mix.lost:
+            self.drawn["lost"] += 1
             return [FaultRule("drop_after")]
         return []
 

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from boxoffice.payments.providers.port import ProviderDeclined, ProviderUnknown
+from boxoffice.payments.providers.port import (
+    ProviderDeclined,
+    ProviderUnavailable,
+    ProviderUnknown,
+)
 from tests.support.providers import Counterparty, counterparty, new_order
 from tests.support.simulators import Simulators, running_simulator
 
@@ -29,6 +33,18 @@ async def test_what_was_answered_survives_a_kill(
         async with counterparty(name, simulators, **{f"{name}_api_url": second.url}) as party:
             assert await party.provider.confirm(order, key, "attempt-1") == paid
         assert await second.movements() == before
+
+
+async def test_a_provider_that_was_away_has_its_book(simulators: Simulators) -> None:
+    async with counterparty("toss", simulators) as party:
+        order = new_order()
+        paid = await party.paid(order)
+        await party.simulator.post("/away", {"is_away": True})
+        with pytest.raises(ProviderUnavailable):
+            await party.provider.look_up(order.order_id, None)
+        assert len(await party.simulator.movements()) == 1, "the control port answers"
+        await party.simulator.post("/away", {"is_away": False})
+        assert await party.provider.look_up(order.order_id, None) == paid
 
 
 async def _sale(party: Counterparty, seed: int) -> tuple[list[str], int]:
