@@ -4,14 +4,15 @@ Hypothesis draws the order of: the buyer's confirmation (with a lost or declined
 repetition, a look-up, a notice that comes twice, a renewal, the end of the hold, a take-over of the
 seat, the sweeper, an expiry, a cancellation, and a refund that was made at the provider. Afterwards
 the provider's book is the ledger, seats are tickets, and no buyer is charged without a seat or a
-refund under way.
+refund under way. Without the guard that books a capture once, the same property fails.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
@@ -22,7 +23,10 @@ from boxoffice.payments.intents.store import Intent
 from boxoffice.payments.providers.port import PaymentStatus
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
+from faults.guards.markers import texts_without
+from tests.conftest import Servers
 from tests.support.checkout import Checkout, reservation_of
+from tests.support.database import copied_database
 from tests.support.fake_provider import FakeProvider, Fault
 from tests.support.hall import Hall, open_hall
 
@@ -175,6 +179,10 @@ def database(shared_database_url: str) -> str:
     return shared_database_url
 
 
+def _settings(database: str) -> Settings:
+    return Settings.of(database_url=database, valkey_url="redis://127.0.0.1:1")
+
+
 @settings(
     max_examples=60,
     deadline=None,
@@ -183,4 +191,32 @@ def database(shared_database_url: str) -> str:
 )
 @given(steps=st.lists(st.sampled_from(STEPS), max_size=8))
 def test_any_order_settles_once(steps: list[str], database: str) -> None:
-    asyncio.run(_told(steps, Settings.of(database_url=database, valkey_url="redis://127.0.0.1:1")))
+    asyncio.run(_told(steps, _settings(database)))
+
+
+@pytest.fixture
+def damaged(servers: Servers, template: str) -> Iterator[str]:
+    """A database that books a capture as often as it hears of it."""
+    texts = texts_without(["settle_what_was_booked_is_not_booked_again"])
+    with copied_database(servers.database_url, template) as url:
+        asyncio.run(_install(url, *texts.values()))
+        yield url
+
+
+async def _install(url: str, *texts: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for text in texts:
+            await connection.execute(text)
+    finally:
+        await connection.close()
+
+
+def test_without_the_once_guard_the_property_fails(damaged: str) -> None:
+    @settings(max_examples=60, deadline=None, database=None, phases=(Phase.generate,))
+    @given(steps=st.lists(st.sampled_from(STEPS), max_size=8))
+    def settles_once(steps: list[str]) -> None:
+        asyncio.run(_told(steps, _settings(damaged)))
+
+    with pytest.raises(AssertionError, match="the provider's book is the ledger"):
+        settles_once()
