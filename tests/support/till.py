@@ -20,6 +20,8 @@ from tests.support.shop import Pod, Role
 from tests.support.simulators import Simulator, Simulators
 
 PATIENCE_S = 30.0
+# What a provider did then is in an hour and in a day whose statements are due.
+YESTERDAY_S = 27 * 3_600.0
 # The cashier looks an outcome up this long after its deadline.
 CONFIRM_TIMEOUT_MS = 4_000
 
@@ -224,6 +226,15 @@ class Till:
         assert truth["due_minor"] == truth["owed_minor"] == owed_minor, truth
         report = await audit(self.settings)
         assert report.ok, report.broken
+
+    async def findings(self) -> list[tuple[str, int | None, int | None, str]]:
+        """Return each finding of the statements: kind, both amounts, and whether it has healed."""
+        query = """
+            SELECT kind, there_minor, here_minor,
+                   CASE WHEN resolved_at IS NULL THEN 'waits' ELSE 'healed' END AS state
+              FROM statement_findings ORDER BY kind
+        """
+        return [tuple(row) for row in await self.connection.fetch(query)]
 
     async def tickets(self) -> int:
         """Return how many live tickets there are."""

@@ -18,7 +18,7 @@ import pytest
 
 from boxoffice.settings import Settings
 from tests.support.simulators import Simulators
-from tests.support.till import CONFIRM_TIMEOUT_MS, Attempt, Till, open_till
+from tests.support.till import CONFIRM_TIMEOUT_MS, YESTERDAY_S, Attempt, Till, open_till
 
 PROVIDERS = ("toss", "stripe")
 # Long enough to return from the provider on a busy machine.
@@ -164,10 +164,15 @@ async def test_charged_and_the_seat_is_gone_gives_the_money_back(hasty: Till) ->
 
 async def test_a_partial_cancellation_at_the_provider_is_a_finding(till: Till) -> None:
     """Fault: a partial cancellation made at the provider. Nothing is booked; a person decides."""
-    await started(till)
+    pod = till.open_pod()
+    await till.simulator("toss").set_notices(url=f"{pod.url}/v1/webhooks/toss")
+    await till.simulator("toss").advance(-YESTERDAY_S)
     attempt = await sold(till, "toss")
     await till.simulator("toss").do("foreign_refund", payment_key=attempt.payment_key, amount=1_000)
     await till.simulator("toss").flush_notices()
+    till.start_cashier()
+    await till.until(till.findings, "the statement is compared")
+    assert await till.findings() == [("foreign_cancel", -1_000, None, "waits")]
     await till.until_idle()
     assert await till.status(attempt) == "SUCCEEDED"
     assert await till.tickets() == 1

@@ -1,0 +1,42 @@
+"""The cashier compares statements by itself: what was lost heals, and what a person did there waits."""
+
+import pytest
+
+from tests.support.till import YESTERDAY_S, Till
+
+
+@pytest.mark.parametrize("method", ["toss", "stripe"])
+async def test_the_cashier_finds_what_no_answer_and_no_notice_told(till: Till, method: str) -> None:
+    pod = till.open_pod()
+    provider = till.simulator(method)
+    await provider.set_notices(is_paused=True)
+    await provider.advance(-YESTERDAY_S)
+    people, seats = till.fixtures.people, till.fixtures.seat_ids
+    sold = await till.attempt(people[0], seats[0], method)
+    assert (await till.confirm(sold))[0] == 200
+    await provider.do("foreign_refund", payment_key=sold.payment_key, amount=1_000)
+    lost = await till.attempt(people[1], seats[1], method)
+    await provider.set_faults({"operation": "confirm", "fault": "drop_after"})
+    assert (await till.confirm(lost))[0] == 202
+    pod.kill()
+    # Nothing but the statement leads to the money.
+    await till.connection.execute("DELETE FROM cashier_work WHERE kind = 'look_up'")
+    till.start_cashier()
+
+    async def healed() -> bool:
+        await till.hurry()
+        return await till.findings() == [
+            ("foreign_cancel", -1_000, None, "waits"),
+            ("missing_here", lost.amount, None, "healed"),
+        ]
+
+    await till.until(healed, "one finding heals and one waits")
+    await till.until_status(lost, "SUCCEEDED")
+    runs = "SELECT DISTINCT kind FROM statement_runs WHERE finished_at IS NOT NULL ORDER BY kind"
+    assert [row["kind"] for row in await till.connection.fetch(runs)] == ["day", "hour"]
+    await till.until_idle()
+    assert await till.tickets() == 2
+    book = await provider.movements()
+    [foreign] = [one["key"] for one in book if one["kind"] == "refund"]
+    booked = await till.connection.fetch("SELECT transaction_key FROM provider_transactions")
+    assert {row["transaction_key"] for row in booked} == {one["key"] for one in book} - {foreign}
