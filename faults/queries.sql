@@ -57,4 +57,18 @@ UPDATE cashier_work SET due_at = clock_timestamp() WHERE kind IN ('look_up', 're
 
 -- name: statuses_of_intents
 -- The status of each intent.
-SELECT user_id, intent_id, provider, status FROM payment_intents;
+SELECT user_id, intent_id, status FROM payment_intents;
+
+-- name: confirm_calls
+-- Every call that confirms an intent of a reservation, with its answer.
+SELECT c.user_id, c.intent_id, i.reservation_id::text AS reservation_id, i.provider AS intent_provider,
+       i.closed_at, c.provider, c.idempotency_key AS key, c.begun_at, a.outcome, a.answered_at
+  FROM provider_calls c
+  JOIN payment_intents i USING (user_id, intent_id)
+  LEFT JOIN provider_answers a USING (user_id, call_id)
+ WHERE c.operation = 'confirm' AND i.reservation_id IS NOT NULL;
+
+-- name: unknown_outcomes
+-- How many calls that confirm an intent had an unknown outcome.
+SELECT count(*) FROM provider_answers a JOIN provider_calls c USING (user_id, call_id)
+ WHERE c.operation = 'confirm' AND a.outcome = 'unknown';

@@ -20,6 +20,7 @@ from faults.interference.external_clients import allow_traversal, wait_for
 
 _READY_WITHIN_S = 20.0
 _TIMEOUT_S = 20.0
+_KEPT_PATHS = frozenset({"/mix", "/notices/style"})
 _SDK_PATHS = {"toss": "/v2/standard", "stripe": "/v3/"}
 
 
@@ -33,6 +34,8 @@ class ProviderProcess:
         self._keys = keys
         self._process: subprocess.Popen[bytes] | None = None
         self._session: aiohttp.ClientSession | None = None
+        # What a new process has to be told again, by path.
+        self._kept: dict[str, object] = {}
 
     @property
     def settings(self) -> dict[str, object]:
@@ -63,6 +66,8 @@ class ProviderProcess:
             timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S)
         )
         await wait_for(self._answers, _READY_WITHIN_S, f"{self.name} did not start")
+        for path, body in self._kept.items():
+            await self._call("POST", path, body)
 
     def _spawn(self, command: Sequence[str], env: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(command, env=clean_environment() | dict(env))
@@ -91,7 +96,9 @@ class ProviderProcess:
         return await self._call("GET", path, None)
 
     async def post(self, path: str, body: object) -> Any:
-        """Steer it through its control port."""
+        """Steer it through its control port; mix and style of notices outlast a kill."""
+        if path in _KEPT_PATHS:
+            self._kept[path] = body
         return await self._call("POST", path, body)
 
     async def do(self, command: str, **values: object) -> Any:

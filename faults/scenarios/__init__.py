@@ -21,7 +21,7 @@ from faults.scenarios.clients import (
     overload,
 )
 from faults.scenarios.postgres import contention, disks, failover, server
-from faults.scenarios.providers import sales
+from faults.scenarios.providers import away, sales
 
 ALL: tuple[AnyScenario, ...] = (
     *api.SCENARIOS,
@@ -41,6 +41,7 @@ ALL: tuple[AnyScenario, ...] = (
     *overload.SCENARIOS,
     *money.SCENARIOS,
     *sales.SCENARIOS,
+    *away.SCENARIOS,
     *clock.SCENARIOS,
     *seeded_violations.SCENARIOS,
     *guards.SCENARIOS,
