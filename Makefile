@@ -1,6 +1,8 @@
 # The project's commands; `make help` lists them.
 # PYTHON selects the interpreter of the virtual environment (3.11 or newer).
 PYTHON ?= python3
+# How many processes run the tests; 0 runs them in one, where a debugger can stop.
+TEST_PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
@@ -21,7 +23,7 @@ run: $(RUN_STAMP) ## start the service on 127.0.0.1:8000 with a demo concert on 
 	@exec $(BIN)/boxoffice up
 
 test: $(DEV_STAMP) $(BROWSER_STAMP) $(LOCALSTRIPE_STAMP) ## run all tests; TEST_ARGS="-k name" selects some
-	@$(BIN)/python -m pytest $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(TEST_ARGS)
 
 test-unit: $(DEV_STAMP) ## run the tests that need no server, in under half a minute
 	@$(BIN)/python -m pytest tests/unit $(TEST_ARGS)

@@ -48,6 +48,19 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("boxoffice")
 
+# Two files at a time run, in processes of their own (`-n 2 --dist loadgroup`). These measure times,
+# start whole services or fill the machine, so that no two of them run at once.
+_HEAVY = (
+    "tools",
+    "e2e/concurrency",
+    "e2e/embedded",
+    "e2e/failover",
+    "e2e/money",
+    "e2e/stateful",
+    "e2e/cli",
+)
+_TESTS = Path(__file__).parent
+
 # What a test needs, as a marker, by the fixtures that it asks for: `pytest -m "not browser"`.
 _MARKERS = {"servers": "servers", "browser": "browser"}
 
@@ -55,12 +68,20 @@ _MARKERS = {"servers": "servers", "browser": "browser"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with what it needs; a unit test needs none of it."""
     for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
         fixtures = getattr(item, "fixturenames", ())
         needed = [marker for fixture, marker in _MARKERS.items() if fixture in fixtures]
         for marker in needed:
             item.add_marker(marker)
         if needed and item.path.is_relative_to(_UNIT):
             raise pytest.UsageError(f"{item.nodeid} is a unit test, and needs {needed}")
+
+
+def _group(item: pytest.Item) -> str:
+    """Return what runs in one process, in order: a file, or everything heavy."""
+    file = item.path.relative_to(_TESTS)
+    is_heavy = any(file.is_relative_to(folder) for folder in _HEAVY)
+    return "heavy" if is_heavy else str(file)
 
 
 # All clients of the tests have one address, and the tests of a run share one Valkey. What limits an

@@ -213,7 +213,7 @@ async def test_every_table_from_which_a_statement_deletes_may_lose_rows(runtime:
     connection = await asyncpg.connect(runtime.database.database_url)
     may = "SELECT to_regclass($1) IS NULL OR has_table_privilege($1, 'DELETE')"
     tables = _tables_that_lose_rows()
-    assert "provider_notices" in tables
+    assert len(tables) > 10
     refused = [table for table in tables if not await connection.fetchval(may, table)]
     await connection.close()
     assert refused == []
