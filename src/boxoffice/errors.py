@@ -146,6 +146,11 @@ class ConcertNotFound(NotFound):
     title = "There is no such concert."
 
 
+class OrganizationNotFound(NotFound):
+    code = "organization_not_found"
+    title = "There is no such organization."
+
+
 class ScheduleNotFound(NotFound):
     code = "schedule_not_found"
     title = "There is no such schedule."
@@ -432,7 +437,7 @@ class QueueDrawn(Rejection):
 
 class QueueRoomLimit(Rejection):
     code = "queue_room_limit"
-    title = "The organizer has reached the limit of open waiting rooms."
+    title = "The organization has reached the limit of open waiting rooms."
 
 
 class QueueTicketExpired(Rejection):
@@ -442,7 +447,7 @@ class QueueTicketExpired(Rejection):
 
 class WebhookEndpointLimit(Rejection):
     code = "webhook_endpoint_limit"
-    title = "The organizer has reached the limit of webhook endpoints."
+    title = "The organization has reached the limit of webhook endpoints."
 
 
 class WebhookEndpointDisabled(Rejection):

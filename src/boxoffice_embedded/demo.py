@@ -89,9 +89,9 @@ async def make(settings: Settings, password: str, console: Console) -> Demo:
         await application.services.payments.seed([ids[BUYER_EMAIL]], BALANCE_MINOR)
         if schedule_id is None:
             plan = seeding.Plan(SEATS, 0, BALANCE_MINOR)
-            organizer_id = ids[seeding.DEMO_ORGANIZER]
+            organizer = await seeding.acting(application, ids[seeding.DEMO_ORGANIZER])
             title = "Encore in Seoul"
-            made = await seeding.put_on_sale(application, settings, organizer_id, plan, title)
+            made = await seeding.put_on_sale(application, settings, organizer, plan, title)
             schedule_id = made.schedule_id
     return Demo(schedule_id, password)
 

@@ -26,11 +26,13 @@ from boxoffice.reservations.store import (
 
 BALANCE_MAX_MINOR = 1_000_000_000
 
+# Its organization has the id of the person, and exists once the statement has ended.
+_ORGANIZER = """
+    INSERT INTO users (user_id, email, name, password_hash, role)
+    VALUES ($1, $1::uuid || '@example.org', 'Organizer', '-', 'organizer')
+"""
 _SCHEDULE = """
-    WITH organizer AS (
-        INSERT INTO users (user_id, email, name, password_hash, role)
-        VALUES ($1, $1::uuid || '@example.org', 'Organizer', '-', 'organizer')
-    ), concert AS (
+    WITH concert AS (
         INSERT INTO concerts (concert_id, organizer_id, title, artist, venue, status, published_at)
         VALUES ($1, $1, 'Title', 'Artist', 'Venue', 'PUBLISHED', clock_timestamp())
     )
@@ -225,6 +227,7 @@ async def open_hall(
         [f"S{at:03}" for at in range(1, seats + 1)],
         sorted(new_id() for _ in range(people)),
     )
+    await db.fetch(_ORGANIZER, hall.schedule_id)
     await db.fetch(_SCHEDULE, hall.schedule_id, hold_ttl_s, ticket_limit)
     await db.fetch(_WALLET, hall.schedule_id)  # the organizer has the schedule's id
     await db.fetch(_SEATS, hall.schedule_id, price_minor, hall.seat_ids)

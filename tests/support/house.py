@@ -115,6 +115,7 @@ TABLES = {
     "notifications": {
         "mail_languages", "mails", "webhook_deliveries", "webhook_endpoints",
     },
+    "organizations": {"organization_members", "organizations"},
     "outbox": {"outbox"},
     "payments": {
         "cashier_work", "disputes", "ledger_entries", "payment_intents", "payments", "provider_answers",

@@ -88,10 +88,16 @@ UPDATE users u SET role = $2
 RETURNING u.user_id, b.role AS role_before;
 
 -- name: account_status
--- The current role and minimum token version of a person, and whether token $2 is revoked.
+-- The current role and minimum token version of a person, whether token $2 is revoked, and the organizations
+-- in which the person has one of the roles $3.
 SELECT u.role, coalesce(v.version, 0) AS version,
        -- guard: standing_this_token: e.token_id = $2 => $2::text IS NOT NULL
-       EXISTS (SELECT FROM ended_tokens e WHERE e.token_id = $2) AS is_revoked
+       EXISTS (SELECT FROM ended_tokens e WHERE e.token_id = $2) AS is_revoked,
+       ARRAY(SELECT m.organization_id
+               FROM organization_members m
+              -- guard: standing_memberships_of_the_person: m.user_id = u.user_id => true
+              -- guard: standing_memberships_with_the_permission: m.role = ANY ($3::text[]) => true
+              WHERE m.user_id = u.user_id AND m.role = ANY ($3::text[])) AS organization_ids
   FROM users u
   -- guard: standing_version_of_the_persons_tokens: v.user_id = u.user_id => false
   LEFT JOIN token_versions v ON v.user_id = u.user_id

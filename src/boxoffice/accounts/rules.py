@@ -3,8 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Container, Iterator
-from typing import Protocol
-from uuid import UUID
 
 from boxoffice.errors import Invalid, PasswordCommon
 
@@ -12,8 +10,6 @@ BUYER = "buyer"
 ORGANIZER = "organizer"
 OPERATOR = "operator"
 ROLES = (BUYER, ORGANIZER, OPERATOR)
-# The roles that may read what organizers own; only organizers change it.
-SELLERS = (ORGANIZER, OPERATOR)
 
 EMAIL_CHARS_MAX = 254  # RFC 5321, section 4.5.3.1.3: a path of 256 octets, less its brackets
 PASSWORD_CHARS_MIN = 8
@@ -38,20 +34,6 @@ _RUN_MIN = 3
 _is_repeated = re.compile(r"(.{1,4})\1+", re.DOTALL).fullmatch
 _is_email = re.compile(_EMAIL).fullmatch
 _is_password = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*").fullmatch
-
-
-class Person(Protocol):
-    """An account with its role."""
-
-    @property
-    def user_id(self) -> UUID: ...
-    @property
-    def role(self) -> str: ...
-
-
-def readable_by(caller: Person) -> UUID | None:
-    """Return the organizer whose concerts a caller may read, None for all organizers."""
-    return None if caller.role == OPERATOR else caller.user_id
 
 
 def normal_email(text: str) -> str:

@@ -11,7 +11,7 @@ from boxoffice.accounts import rules
 from boxoffice.accounts.common_passwords import common_passwords
 from boxoffice.accounts.fair_semaphore import LOG_IN, SIGN_UP, ConcurrencyLimit
 from boxoffice.accounts.passwords import Passwords
-from boxoffice.accounts.store import AccountStore, Credentials
+from boxoffice.accounts.store import AccountStatus, AccountStore, Credentials
 from boxoffice.accounts.throttle import LoginThrottle
 from boxoffice.accounts.tokens import REVOKED, Caller, TokenAuthority
 from boxoffice.errors import (
@@ -25,6 +25,7 @@ from boxoffice.errors import (
     Unavailable,
 )
 from boxoffice.observability.logs import log
+from boxoffice.permissions import OPERATOR_PERMISSIONS, Permission, roles_with
 from boxoffice.platform.client_addresses import address_bucket
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.valkey import Valkey
@@ -185,18 +186,32 @@ class Accounts:
         version = await self._store.revoke_all_tokens(user_id)
         self.tokens.revoke_below(user_id, version)
 
-    async def confirm(self, caller: Caller) -> Caller:
+    async def confirm(self, caller: Caller, permission: str = "") -> Caller:
         """Return a caller with the current role, which the token's role may precede.
 
-        Raises `TokenInvalid` for a revoked token, also where this process has not read the revocation
-        yet, and `Unavailable` where the database cannot answer, so that a revoked role is not used.
+        With a permission also with the organizations in which the caller has it. Raises `TokenInvalid`
+        for a revoked token, also where this process has not read the revocation yet, and `Unavailable`
+        where the database cannot answer, so that a revoked role is not used.
         """
-        status = await self._store.account_status(caller.user_id, caller.token_id)
+        roles = roles_with(Permission(permission)) if permission else []
+        status = await self._store.account_status(caller.user_id, caller.token_id, roles)
         # guard: confirm_token_that_has_ended: status.is_revoked or =>
         # guard: confirm_version_that_has_ended: or caller.version < status.version =>
         if status is None or status.is_revoked or caller.version < status.version:
             raise TokenInvalid(REVOKED)
-        return msgspec.structs.replace(caller, role=status.role)
+        return msgspec.structs.replace(
+            caller, role=status.role, organization_ids=_allowed_in(status, permission)
+        )
+
+    async def act_as(self, user_id: UUID, permission: Permission) -> Caller:
+        """Return a person with the organizations in which the person has a permission, for commands.
+
+        Raises `NotFound`.
+        """
+        status = await self._store.account_status(user_id, "", roles_with(permission))
+        if status is None:
+            raise NotFound("There is no such account.")
+        return Caller(user_id, status.role, organization_ids=_allowed_in(status, permission))
 
     async def hash_password(self, password: str) -> str:
         """Return the hash of a password, for commands."""
@@ -254,6 +269,14 @@ class Accounts:
             await self._store.seed(chunk, start + 1, tag, password_hash, self._currency)
             progress(start + len(chunk))
         return user_ids
+
+
+def _allowed_in(status: AccountStatus, permission: str) -> tuple[UUID, ...] | None:
+    """Return the organizations of a person in which a permission holds; None: in all."""
+    # guard: operators_only_read_in_other_organizations => if status.role == rules.OPERATOR:
+    if status.role == rules.OPERATOR and permission in OPERATOR_PERMISSIONS:
+        return None
+    return tuple(status.organization_ids)
 
 
 def _new_key() -> tuple[str, bytes]:

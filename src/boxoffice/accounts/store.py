@@ -1,5 +1,6 @@
 """Named SQL in, frozen types out."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -24,11 +25,15 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class AccountStatus(msgspec.Struct, frozen=True):
-    """A person's current role and minimum token version, and whether one token is revoked."""
+    """A person's current role and minimum token version, and whether one token is revoked.
+
+    `organization_ids` are those in which the person has one of the roles that were asked for.
+    """
 
     role: str
     version: int
     is_revoked: bool
+    organization_ids: list[UUID]
 
 
 class AccountStore:
@@ -93,9 +98,11 @@ class AccountStore:
                 version = await connection.fetchval(_Q["revoke_all_tokens"], user_id)
             return user_id, version
 
-    async def account_status(self, user_id: UUID, token_id: str) -> AccountStatus | None:
+    async def account_status(
+        self, user_id: UUID, token_id: str, member_roles: Sequence[str] = ()
+    ) -> AccountStatus | None:
         """Return the current status of a person and a token, None for an unknown person."""
-        row = await self._db.read_one(_Q["account_status"], user_id, token_id)
+        row = await self._db.read_one(_Q["account_status"], user_id, token_id, member_roles)
         return None if row is None else AccountStatus(**row)
 
     async def revoke_all_tokens(self, user_id: UUID) -> int:

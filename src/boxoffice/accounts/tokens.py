@@ -46,6 +46,8 @@ class Caller(msgspec.Struct, frozen=True):
     """The person of a verified token, and which token it is.
 
     `version` is that of the person's tokens at log-in; `expires_at` is in seconds since the Unix epoch.
+    `organization_ids` are those in which the person has the permission of an operation, once this was
+    read from the database; None: all.
     """
 
     user_id: UUID
@@ -53,6 +55,7 @@ class Caller(msgspec.Struct, frozen=True):
     version: int = 0
     token_id: str = ""
     expires_at: int = 0
+    organization_ids: tuple[UUID, ...] | None = ()
 
 
 class _Header(msgspec.Struct, frozen=True):

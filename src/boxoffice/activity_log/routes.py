@@ -7,31 +7,33 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from boxoffice.accounts.rules import SELLERS, readable_by
 from boxoffice.activity_log.service import ActivityLog
 from boxoffice.activity_log.store import RecordedAction
-from boxoffice.errors import CursorInvalid
+from boxoffice.errors import CursorInvalid, OrganizationNotFound
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
+from boxoffice.permissions import Permission, narrowed
 
 _Place = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
 
 
 class ActivityQuery(PageQuery, frozen=True, kw_only=True):
-    """A page of the activity log, optionally of one concert or schedule."""
+    """A page of the activity log, optionally of one organization, concert or schedule."""
 
+    organization_id: UUID | None = None
     concert_id: UUID | None = None
     schedule_id: UUID | None = None
 
 
 class ActivityEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An action of an organizer or operator.
+    """An action of a member or operator.
 
     The fields of `details` depend on `action`. `request_id` is empty for an action of a command.
     """
 
     entry_id: str
     at: datetime
+    organization_id: UUID
     actor_id: UUID
     actor_name: str | None
     action: str
@@ -53,18 +55,18 @@ class AdminActivity:
 
     @operation(
         "List actions",
-        role=SELLERS,
+        permission=Permission.ACTIVITY_READ,
         query=ActivityQuery,
         returns=Page[ActivityEntry],
-        problems=[CursorInvalid],
+        problems=[CursorInvalid, OrganizationNotFound],
     )
     async def on_get(self, call: Call[None, ActivityQuery]) -> Reply:
-        """Actions on the caller's concerts, newest first; an operator reads those on all concerts.
+        """Actions in the caller's organizations, newest first; an operator reads those in all.
 
         Entries are never removed."""
         query = call.query
         entries = await self._service.read(
-            readable_by(call.caller),
+            narrowed(call.caller, query.organization_id),
             decode_cursor(query.cursor, _Place),
             query.limit + 1,
             concert_id=query.concert_id,
@@ -77,6 +79,7 @@ def _present(entry: RecordedAction) -> ActivityEntry:
     return ActivityEntry(
         entry_id=str(entry.entry_id),
         at=entry.written_at,
+        organization_id=entry.organization_id,
         actor_id=entry.actor_id,
         actor_name=entry.actor_name,
         action=entry.action,

@@ -3,17 +3,18 @@
 from uuid import UUID
 
 from boxoffice.activity_log.store import ActivityStore, RecordedAction
+from boxoffice.permissions import OrganizationIds
 
 
 class ActivityLog:
-    """Lists the actions on one organizer's concerts, or on all when `organizer_id` is None."""
+    """Lists the actions in some organizations, or in all when `organization_ids` is None."""
 
     def __init__(self, store: ActivityStore) -> None:
         self._store = store
 
     async def read(
         self,
-        organizer_id: UUID | None,
+        organization_ids: OrganizationIds,
         before: int | None,
         limit: int,
         *,
@@ -22,6 +23,6 @@ class ActivityLog:
     ) -> list[RecordedAction]:
         """Return up to `limit` entries older than the entry `before`, newest first.
 
-        Empty for a concert or schedule of another organizer.
+        Empty for a concert or schedule of another organization.
         """
-        return await self._store.entries(organizer_id, before, concert_id, schedule_id, limit)
+        return await self._store.entries(organization_ids, before, concert_id, schedule_id, limit)

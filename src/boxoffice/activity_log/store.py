@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database
 
@@ -17,6 +18,7 @@ class RecordedAction(msgspec.Struct, frozen=True, kw_only=True):
 
     entry_id: int
     written_at: datetime
+    organization_id: UUID
     actor_id: UUID
     actor_name: str | None
     action: str
@@ -38,7 +40,7 @@ class ActivityStore:
 
     async def entries(
         self,
-        organizer_id: UUID | None,
+        organization_ids: OrganizationIds,
         before: int | None,
         concert_id: UUID | None,
         schedule_id: UUID | None,
@@ -46,13 +48,13 @@ class ActivityStore:
     ) -> list[RecordedAction]:
         """Return up to `limit` entries older than the entry `before`, newest first.
 
-        `organizer_id` None selects all organizers.
+        `organization_ids` None selects all organizations.
         """
         asked = (before, concert_id, schedule_id, limit)
-        if organizer_id is None:
+        if organization_ids is None:
             rows = await self._db.read(_SQL["entries_of_shop"], *asked)
         else:
-            rows = await self._db.read(_SQL["entries"], organizer_id, *asked)
+            rows = await self._db.read(_SQL["entries"], organization_ids, *asked)
         return [
             RecordedAction(
                 **{

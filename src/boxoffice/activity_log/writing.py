@@ -23,11 +23,12 @@ class Transaction(Protocol):
 class Action(msgspec.Struct, frozen=True, kw_only=True):
     """An entry: `action` is a noun and a past participle, such as `schedule.opened`.
 
-    `organizer_id` owns the concert, `actor_id` acted. `request_id` is empty for a command. `details` is
-    small and holds no secret: the organizer reads it.
+    `organization_id` owns the concert; it is the operator's id for what is of no organization.
+    `actor_id` acted. `request_id` is empty for a command. `details` is small and holds no secret and
+    no personal data: members of the organization read it.
     """
 
-    organizer_id: UUID
+    organization_id: UUID
     actor_id: UUID
     action: str
     request_id: str
@@ -40,7 +41,7 @@ async def record(transaction: Transaction, entry: Action) -> None:
     """Write `entry` with the database's time; it exists once the transaction commits."""
     await transaction.execute(
         _RECORD,
-        entry.organizer_id,
+        entry.organization_id,
         entry.actor_id,
         entry.action,
         entry.concert_id,

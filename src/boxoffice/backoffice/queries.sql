@@ -2,15 +2,15 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: own_schedule
--- Whether a schedule belongs to organizer $2, or exists, for null.
+-- Whether a schedule is of the organizations $2, or exists, for null.
 SELECT s.schedule_id
   FROM schedules s
   -- guard: backoffice_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
  -- guard: backoffice_schedule_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
- -- guard: backoffice_only_its_organizers: c.organizer_id = $2 => true
- -- guard: backoffice_operator_too: $2::uuid IS NULL OR =>
- WHERE s.schedule_id = $1 AND ($2::uuid IS NULL OR c.organizer_id = $2);
+ -- guard: backoffice_only_its_organizers: c.organization_id = ANY ($2::uuid[]) => true
+ -- guard: backoffice_operator_too: $2::uuid[] IS NULL OR =>
+ WHERE s.schedule_id = $1 AND ($2::uuid[] IS NULL OR c.organization_id = ANY ($2::uuid[]));
 
 -- name: of_schedule
 -- Reservations of a schedule, also archived ones, newest first, before a cursor; optionally those of a

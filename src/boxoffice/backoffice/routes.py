@@ -7,13 +7,14 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from boxoffice.accounts.rules import EMAIL_CHARS_MAX, SELLERS, readable_by
+from boxoffice.accounts.rules import EMAIL_CHARS_MAX
 from boxoffice.backoffice.rules import HistoryEvent, ReservationRow
 from boxoffice.backoffice.service import Backoffice, ReservationFilter
 from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.errors import CursorInvalid
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
+from boxoffice.permissions import Permission
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.text import spellings
 from boxoffice.reservations.routes import RESERVATION_ID
@@ -64,7 +65,7 @@ class AdminReservations:
     @operation(
         "Find reservations",
         path={"schedule_id": SCHEDULE_ID},
-        role=SELLERS,
+        permission=Permission.ORDERS_READ,
         query=SearchQuery,
         returns=Page[FoundReservation],
         problems=[CursorInvalid],
@@ -78,7 +79,7 @@ class AdminReservations:
             seat_ids=spellings(query.seat_id.strip()) if query.seat_id.strip() else (),
         )
         found = await self._service.find(
-            readable_by(call.caller),
+            call.caller.organization_ids,
             call.ids["schedule_id"],
             filters,
             decode_cursor(query.cursor, UUID),
@@ -97,13 +98,13 @@ class AdminReservation:
     @operation(
         "Get the history of a reservation",
         path={"reservation_id": RESERVATION_ID},
-        role=SELLERS,
+        permission=Permission.ORDERS_READ,
         returns=ReservationHistory,
     )
     async def on_get(self, call: Call[None, None]) -> Reply:
         """Every change of the reservation, its payments and tickets, with the database's times."""
         found, events = await self._service.history(
-            readable_by(call.caller), call.ids["reservation_id"]
+            call.caller.organization_ids, call.ids["reservation_id"]
         )
         shown = msgspec.structs.asdict(_present(found))
         return Reply(ReservationHistory(**shown, events=events))

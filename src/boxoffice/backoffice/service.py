@@ -8,6 +8,7 @@ from boxoffice.accounts.rules import normal_email
 from boxoffice.backoffice.rules import HistoryEvent, ReservationRow, history
 from boxoffice.backoffice.store import BackofficeStore
 from boxoffice.errors import ReservationNotFound, ScheduleNotFound
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.ids import ScopedId, parse_scoped
 
 
@@ -20,14 +21,14 @@ class ReservationFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Backoffice:
-    """Reads reservations of one organizer's schedules, or of all when `organizer_id` is None."""
+    """Reads reservations of schedules of some organizations; None as these means all."""
 
     def __init__(self, store: BackofficeStore) -> None:
         self._store = store
 
     async def find(
         self,
-        organizer_id: UUID | None,
+        organization_ids: OrganizationIds,
         schedule_id: UUID,
         filters: ReservationFilter,
         before: UUID | None,
@@ -37,7 +38,7 @@ class Backoffice:
 
         Raises `ScheduleNotFound`, and `Invalid` for a malformed e-mail address.
         """
-        if not await self._store.is_own(schedule_id, organizer_id):
+        if not await self._store.is_own(schedule_id, organization_ids):
             raise ScheduleNotFound
         if filters.reservation_id:
             return await self._by_id(schedule_id, filters)
@@ -57,11 +58,11 @@ class Backoffice:
         return [] if filters.email and normal_email(filters.email) != found.email else [found]
 
     async def history(
-        self, organizer_id: UUID | None, reservation_id: ScopedId
+        self, organization_ids: OrganizationIds, reservation_id: ScopedId
     ) -> tuple[ReservationRow, list[HistoryEvent]]:
         """Return a reservation and its events; raise `ReservationNotFound`."""
         schedule_id, own_id = reservation_id
-        if not await self._store.is_own(schedule_id, organizer_id):
+        if not await self._store.is_own(schedule_id, organization_ids):
             raise ReservationNotFound
         found = await self._store.reservation(schedule_id, own_id)
         if found is None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from boxoffice.backoffice.rules import PaymentRow, ReservationRow, TicketRow, TransferRow
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
 
@@ -16,9 +17,9 @@ class BackofficeStore:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def is_own(self, schedule_id: UUID, organizer_id: UUID | None) -> bool:
-        """Whether the schedule belongs to the organizer; for None, whether it exists."""
-        row = await self._db.read_one(_SQL["own_schedule"], schedule_id, organizer_id)
+    async def is_own(self, schedule_id: UUID, organization_ids: OrganizationIds) -> bool:
+        """Whether the schedule is of these organizations; for None, whether it exists."""
+        row = await self._db.read_one(_SQL["own_schedule"], schedule_id, organization_ids)
         return row is not None
 
     async def of_schedule(

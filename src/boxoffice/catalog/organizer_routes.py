@@ -9,7 +9,6 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from boxoffice.accounts.rules import SELLERS, readable_by
 from boxoffice.catalog import rules
 from boxoffice.catalog.paths import CONCERT, SCHEDULE, cursor_at, place_of
 from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat
@@ -31,6 +30,7 @@ from boxoffice.errors import (
     Invalid,
     NotOnSale,
     NotPublishable,
+    OrganizationNotFound,
     OutcomeUnknown,
     ScheduleLimit,
     ScheduleNotOpenable,
@@ -41,6 +41,7 @@ from boxoffice.errors import (
 from boxoffice.http.api import body as bodies
 from boxoffice.http.api.operation import Call, RawBody, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, page
+from boxoffice.permissions import Permission, narrowed
 from boxoffice.platform.values import Label, Line, Paragraph, ShortLine
 from boxoffice.settings import CatalogSettings, Settings
 from boxoffice.venues.errors import LocalTimeAmbiguous, LocalTimeSkipped, VenueNotFound
@@ -65,9 +66,16 @@ ReturnDelay = Annotated[
 ]
 
 
-class ConcertBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A new concert."""
+class OwnConcertsQuery(PageQuery, frozen=True, kw_only=True):
+    """A page of concerts, optionally of one organization."""
 
+    organization_id: UUID | None = None
+
+
+class ConcertBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A new concert, of the caller's only organization if none is named."""
+
+    organization_id: UUID | None = None
     title: Line
     artist: Line
     venue: Line
@@ -117,26 +125,28 @@ class AdminConcerts:
 
     @operation(
         "List my concerts",
-        role=SELLERS,
-        query=PageQuery,
+        permission=Permission.EVENTS_READ,
+        query=OwnConcertsQuery,
         returns=Page[OwnConcert],
-        problems=[CursorInvalid],
+        problems=[CursorInvalid, OrganizationNotFound],
     )
-    async def on_get(self, call: Call[None, PageQuery]) -> Reply:
-        """The caller's own, including drafts, newest first; an operator sees all concerts."""
+    async def on_get(self, call: Call[None, OwnConcertsQuery]) -> Reply:
+        """Those of the caller's organizations, including drafts, newest first; an operator sees all."""
         limit = call.query.limit
         found = await self._service.own_concerts(
-            readable_by(call.caller), limit + 1, place_of(call.query.cursor)
+            narrowed(call.caller, call.query.organization_id),
+            limit + 1,
+            place_of(call.query.cursor),
         )
         return Reply(page(found, limit, lambda concert: concert, _made_before))
 
     @operation(
         "Create a concert",
         201,
-        role="organizer",
+        permission=Permission.EVENTS_WRITE,
         body=ConcertBody,
         returns=Concert,
-        problems=[OutcomeUnknown],
+        problems=[OrganizationNotFound, OutcomeUnknown],
     )
     async def on_post(self, call: Call[ConcertBody, None]) -> Reply:
         """Creates a draft: only its organizer sees it until it is published."""
@@ -148,7 +158,10 @@ class AdminConcerts:
             description=given.description,
         )
         made = await self._service.create_concert(
-            call.caller.user_id, concert, request_id=call.request_id
+            call.caller,
+            concert,
+            organization_id=given.organization_id,
+            request_id=call.request_id,
         )
         return Reply(made)
 
@@ -160,11 +173,13 @@ class AdminConcert:
         self.dependencies = dependencies
         self._service = service
 
-    @operation("Get my concert", path=CONCERT, role=SELLERS, returns=OwnConcertInFull)
+    @operation(
+        "Get my concert", path=CONCERT, permission=Permission.EVENTS_READ, returns=OwnConcertInFull
+    )
     async def on_get(self, call: Call[None, None]) -> Reply:
         """Includes its schedules and current seat counts."""
         concert_id = call.ids["concert_id"]
-        return Reply(await self._service.own_concert(readable_by(call.caller), concert_id))
+        return Reply(await self._service.own_concert(call.caller.organization_ids, concert_id))
 
 
 class AdminSchedule:
@@ -174,11 +189,13 @@ class AdminSchedule:
         self.dependencies = dependencies
         self._service = service
 
-    @operation("Get my schedule", path=SCHEDULE, role=SELLERS, returns=OwnSchedule)
+    @operation(
+        "Get my schedule", path=SCHEDULE, permission=Permission.EVENTS_READ, returns=OwnSchedule
+    )
     async def on_get(self, call: Call[None, None]) -> Reply:
         """Includes its concert and current seat counts."""
         schedule_id = call.ids["schedule_id"]
-        return Reply(await self._service.own_schedule(readable_by(call.caller), schedule_id))
+        return Reply(await self._service.own_schedule(call.caller.organization_ids, schedule_id))
 
 
 class AdminSchedules:
@@ -195,7 +212,7 @@ class AdminSchedules:
         "Add a schedule to a concert",
         201,
         path=CONCERT,
-        role="organizer",
+        permission=Permission.EVENTS_WRITE,
         body=ScheduleBody,
         returns=Schedule,
         problems=[
@@ -211,7 +228,7 @@ class AdminSchedules:
         schedule = self._with_defaults(call.body)
         concert_id = call.ids["concert_id"]
         made = await self._service.create_schedule(
-            call.caller.user_id, concert_id, schedule, request_id=call.request_id
+            call.caller, concert_id, schedule, request_id=call.request_id
         )
         return Reply(made)
 
@@ -240,14 +257,14 @@ class AdminPublish:
     @operation(
         "Publish a concert",
         path=CONCERT,
-        role="organizer",
+        permission=Permission.EVENTS_WRITE,
         returns=Concert,
         problems=[AlreadyPublished, NotPublishable, ConcertTakenDown, OutcomeUnknown],
     )
     async def on_post(self, call: Call[None, None]) -> Reply:
         """Requires a schedule with seats."""
         published = await self._service.publish(
-            call.caller.user_id, call.ids["concert_id"], request_id=call.request_id
+            call.caller, call.ids["concert_id"], request_id=call.request_id
         )
         return Reply(published)
 
@@ -262,14 +279,14 @@ class AdminOpen:
     @operation(
         "Open the sale",
         path=SCHEDULE,
-        role="organizer",
+        permission=Permission.SALES_WRITE,
         returns=ScheduleState,
         problems=[ScheduleNotOpenable, ConcertTakenDown, OutcomeUnknown],
     )
     async def on_post(self, call: Call[None, None]) -> Reply:
         """Seats are sold from `sale_opens_at` on. Repeating is no error."""
         state = await self._service.open(
-            call.caller.user_id, call.ids["schedule_id"], request_id=call.request_id
+            call.caller, call.ids["schedule_id"], request_id=call.request_id
         )
         return Reply(state)
 
@@ -284,14 +301,14 @@ class AdminClose:
     @operation(
         "Close the sale",
         path=SCHEDULE,
-        role="organizer",
+        permission=Permission.SALES_WRITE,
         returns=ScheduleState,
         problems=[NotOnSale, OutcomeUnknown],
     )
     async def on_post(self, call: Call[None, None]) -> Reply:
         """New holds are refused; existing holds can be paid. A closed sale can be opened again."""
         state = await self._service.close(
-            call.caller.user_id, call.ids["schedule_id"], request_id=call.request_id
+            call.caller, call.ids["schedule_id"], request_id=call.request_id
         )
         return Reply(state)
 
@@ -320,7 +337,7 @@ class SeatMapUploads:
         async with self._slots:
             seats = await asyncio.to_thread(parse, call.raw, self._seats_max)
             added = await self._service.add_seats(
-                call.caller.user_id, call.ids["schedule_id"], seats, request_id=call.request_id
+                call.caller, call.ids["schedule_id"], seats, request_id=call.request_id
             )
         return Reply(added)
 
@@ -333,7 +350,7 @@ class SeatMapUploads:
                 rules.check_csv, call.raw, self._seats_max, self._errors_max
             )
             preview = await self._service.preview_seats(
-                call.caller.user_id, call.ids["schedule_id"], checked
+                call.caller.organization_ids, call.ids["schedule_id"], checked
             )
         return Reply(preview)
 
@@ -351,7 +368,9 @@ def _seat_map_resource(
         return await handler(call)
 
     on_post.__doc__ = handler.__doc__
-    responder = operation(summary, success, path=SCHEDULE, role="organizer", **declared)(on_post)
+    responder = operation(
+        summary, success, path=SCHEDULE, permission=Permission.EVENTS_WRITE, **declared
+    )(on_post)
     return type("SeatMapResource", (), {"on_post": responder, "dependencies": dependencies})()
 
 

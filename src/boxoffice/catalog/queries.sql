@@ -130,16 +130,16 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
    AND c.taken_down_at IS NULL;
 
 -- name: concerts_of_organizer
--- A page of an organizer's concerts, newest first, from a place ($2, $3) on; null for the first page.
+-- A page of some organizations' concerts, newest first, from a place ($2, $3) on; null for the first page.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
        c.version, c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.description_en, c.description_ko, c.genre,
        c.running_time_min, c.intermission_min, c.age_rating, c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en,
        c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact,
-       u.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
+       c.organization_id, o.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
        s.schedules_open, s.schedules_on_sale
   FROM concerts c
-  -- guard: own_concerts_organizer => JOIN users u ON true
-  JOIN users u ON u.user_id = c.organizer_id
+  -- guard: own_concerts_organizer => JOIN organizations o ON true
+  JOIN organizations o ON o.organization_id = c.organization_id
  CROSS JOIN LATERAL (
       -- guard: own_concerts_open_schedules: FILTER (WHERE s.status = 'OPEN') =>
       SELECT count(*) AS schedules_total, count(*) FILTER (WHERE s.status = 'OPEN') AS schedules_open,
@@ -153,8 +153,8 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
        -- guard: own_concerts_their_schedules => WHERE true
        WHERE s.concert_id = c.concert_id
   ) s
- -- guard: own_concerts_own_organizer_only => WHERE $1::uuid IS NOT NULL
- WHERE c.organizer_id = $1
+ -- guard: own_concerts_own_organizer_only => WHERE $1::uuid[] IS NOT NULL
+ WHERE c.organization_id = ANY ($1::uuid[])
    -- guard: own_concerts_page_cursor => AND ($2::timestamptz IS NULL OR $3::uuid IS NOT NULL)
    AND ($2::timestamptz IS NULL OR (c.created_at, c.concert_id) < ($2::timestamptz, $3::uuid))
  ORDER BY c.created_at DESC, c.concert_id DESC
@@ -167,11 +167,11 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
        c.version, c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.description_en, c.description_ko, c.genre,
        c.running_time_min, c.intermission_min, c.age_rating, c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en,
        c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact,
-       u.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
+       c.organization_id, o.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
        s.schedules_open, s.schedules_on_sale
   FROM concerts c
-  -- guard: all_concerts_organizer => JOIN users u ON true
-  JOIN users u ON u.user_id = c.organizer_id
+  -- guard: all_concerts_organizer => JOIN organizations o ON true
+  JOIN organizations o ON o.organization_id = c.organization_id
  CROSS JOIN LATERAL (
       -- guard: all_concerts_open_schedules: FILTER (WHERE s.status = 'OPEN') =>
       SELECT count(*) AS schedules_total, count(*) FILTER (WHERE s.status = 'OPEN') AS schedules_open,
@@ -192,16 +192,16 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
  LIMIT $3;
 
 -- name: own_concert
--- A concert of an organizer, draft or not; of any organizer where $1 is null.
+-- A concert of these organizations, draft or not; of any where $1 is null.
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
        c.version, c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.description_en, c.description_ko, c.genre,
        c.running_time_min, c.intermission_min, c.age_rating, c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en,
        c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact,
-       u.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
+       c.organization_id, o.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
        s.schedules_open, s.schedules_on_sale
   FROM concerts c
-  -- guard: own_concert_organizer => JOIN users u ON true
-  JOIN users u ON u.user_id = c.organizer_id
+  -- guard: own_concert_organizer => JOIN organizations o ON true
+  JOIN organizations o ON o.organization_id = c.organization_id
  CROSS JOIN LATERAL (
       -- guard: own_concert_open_schedules: FILTER (WHERE s.status = 'OPEN') =>
       SELECT count(*) AS schedules_total, count(*) FILTER (WHERE s.status = 'OPEN') AS schedules_open,
@@ -215,27 +215,27 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
        -- guard: own_concert_its_schedules => WHERE true
        WHERE s.concert_id = c.concert_id
   ) s
- -- guard: own_concert_own_organizer_only: c.organizer_id = $1 => true
+ -- guard: own_concert_own_organizer_only: c.organization_id = ANY ($1::uuid[]) => true
  -- guard: own_concert_by_id: c.concert_id = $2 => $2::uuid IS NOT NULL
- -- guard: own_concert_operator_too: $1::uuid IS NULL OR =>
- WHERE ($1::uuid IS NULL OR c.organizer_id = $1) AND c.concert_id = $2;
+ -- guard: own_concert_operator_too: $1::uuid[] IS NULL OR =>
+ WHERE ($1::uuid[] IS NULL OR c.organization_id = ANY ($1::uuid[])) AND c.concert_id = $2;
 
 -- name: concert_of_organizer
--- The status of a concert, if it is this organizer's, and whether it is taken down.
+-- The status of a concert, if it is of these organizations, and whether it is taken down.
 -- guard: concert_status_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
--- guard: concert_status_own_organizer_only: c.organizer_id = $2 => $2::uuid IS NOT NULL
-SELECT c.status, c.taken_down_at IS NOT NULL AS is_taken_down FROM concerts c WHERE c.concert_id = $1 AND c.organizer_id = $2;
+-- guard: concert_status_own_organizer_only: c.organization_id = ANY ($2::uuid[]) => $2::uuid[] IS NOT NULL
+SELECT c.status, c.taken_down_at IS NOT NULL AS is_taken_down FROM concerts c WHERE c.concert_id = $1 AND c.organization_id = ANY ($2::uuid[]);
 
 -- name: schedule_of_organizer
--- The concert and status of a schedule of this organizer; of any organizer where $2 is null.
-SELECT s.concert_id, s.status
+-- The concert and status of a schedule of these organizations; of any where $2 is null.
+SELECT s.concert_id, s.status, c.organization_id
   FROM schedules s
   -- guard: schedule_status_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
  -- guard: schedule_status_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
- -- guard: schedule_status_own_organizer_only: c.organizer_id = $2 => true
- -- guard: schedule_status_operator_too: $2::uuid IS NULL OR =>
- WHERE s.schedule_id = $1 AND ($2::uuid IS NULL OR c.organizer_id = $2);
+ -- guard: schedule_status_own_organizer_only: c.organization_id = ANY ($2::uuid[]) => true
+ -- guard: schedule_status_operator_too: $2::uuid[] IS NULL OR =>
+ WHERE s.schedule_id = $1 AND ($2::uuid[] IS NULL OR c.organization_id = ANY ($2::uuid[]));
 
 -- name: venue_time_zone
 -- The time zone of a venue of this organizer.
@@ -245,20 +245,20 @@ SELECT v.time_zone FROM venues v WHERE v.venue_id = $1 AND v.organizer_id = $2;
 
 -- name: insert_concert
 -- A draft.
-INSERT INTO concerts (concert_id, organizer_id, title, artist, venue, description)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO concerts (concert_id, organizer_id, organization_id, title, artist, venue, description)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 RETURNING concert_id, title, artist, venue, description, status, published_at,
        version, title_en, title_ko, artist_en, artist_ko, description_en, description_ko, genre,
        running_time_min, intermission_min, age_rating, faq, faq_en, faq_ko, notices, notices_en,
        notices_ko, refund_notes, refund_notes_en, refund_notes_ko, organizer_contact;
 
 -- name: lock_concert_of_organizer
--- Serialize changes of a concert's list of schedules; no row where it is not this organizer's.
-SELECT c.concert_id
+-- Serialize changes of a concert's list of schedules; no row where it is not of these organizations.
+SELECT c.organization_id
   FROM concerts c
  -- guard: lock_concert_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
- -- guard: lock_concert_own_organizer_only: c.organizer_id = $2 => $2::uuid IS NOT NULL
- WHERE c.concert_id = $1 AND c.organizer_id = $2
+ -- guard: lock_concert_own_organizer_only: c.organization_id = ANY ($2::uuid[]) => $2::uuid[] IS NOT NULL
+ WHERE c.concert_id = $1 AND c.organization_id = ANY ($2::uuid[])
    -- guard: lock_concert_it_is_locked => ;
    FOR NO KEY UPDATE OF c;
 
@@ -291,8 +291,8 @@ UPDATE concerts c
    SET status = 'PUBLISHED', published_at = now(), version = c.version + 1
  -- guard: publish_by_id => WHERE $1::uuid IS NOT NULL
  WHERE c.concert_id = $1
-   -- guard: publish_own_organizer_only => AND $2::uuid IS NOT NULL
-   AND c.organizer_id = $2
+   -- guard: publish_own_organizer_only => AND $2::uuid[] IS NOT NULL
+   AND c.organization_id = ANY ($2::uuid[])
    -- guard: publish_once
    AND c.status = 'DRAFT'
    -- guard: publish_not_taken_down
@@ -308,21 +308,22 @@ UPDATE concerts c
 RETURNING c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at,
        c.version, c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.description_en, c.description_ko, c.genre,
        c.running_time_min, c.intermission_min, c.age_rating, c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en,
-       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact;
+       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact,
+       c.organization_id;
 
 -- name: open_schedule
 -- Put a schedule on sale; nothing where it is open, has no seats, or its concert is a draft or taken down.
 -- The concert is locked, so that a concurrent take-down finds the sale open and closes it.
 UPDATE schedules s
    SET status = 'OPEN', version = s.version + 1
-  FROM (SELECT c.concert_id
+  FROM (SELECT c.concert_id, c.organization_id
           FROM schedules o
           -- guard: open_concert_that_it_belongs_to => JOIN concerts c ON true
           JOIN concerts c ON c.concert_id = o.concert_id
          -- guard: open_concert_by_id => WHERE true
          WHERE o.schedule_id = $1
-           -- guard: open_own_organizer_only => AND $2::uuid IS NOT NULL
-           AND c.organizer_id = $2
+           -- guard: open_own_organizer_only => AND $2::uuid[] IS NOT NULL
+           AND c.organization_id = ANY ($2::uuid[])
            -- guard: open_not_of_draft
            AND c.status = 'PUBLISHED'
            -- guard: open_not_taken_down
@@ -338,7 +339,7 @@ UPDATE schedules s
    -- guard: open_with_seats
    -- guard: open_with_seats_of_schedule: x.schedule_id = s.schedule_id => true
    AND EXISTS (SELECT FROM seats x WHERE x.schedule_id = s.schedule_id)
-RETURNING s.concert_id;
+RETURNING s.concert_id, c.organization_id;
 
 -- name: close_schedule
 -- Take a schedule off sale; nothing where it is closed or was never open.
@@ -351,9 +352,9 @@ UPDATE schedules s
    AND s.status = 'OPEN'
    -- guard: close_its_concert
    AND c.concert_id = s.concert_id
-   -- guard: close_own_organizer_only => AND $2::uuid IS NOT NULL
-   AND c.organizer_id = $2
-RETURNING s.concert_id;
+   -- guard: close_own_organizer_only => AND $2::uuid[] IS NOT NULL
+   AND c.organization_id = ANY ($2::uuid[])
+RETURNING s.concert_id, c.organization_id;
 
 -- name: take_down
 -- Hide a concert of any organizer; no row where it is hidden.
@@ -362,7 +363,7 @@ UPDATE concerts c
  -- guard: take_down_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
  -- guard: take_down_once => WHERE c.concert_id = $1
  WHERE c.concert_id = $1 AND c.taken_down_at IS NULL
-RETURNING c.organizer_id, c.title;
+RETURNING c.organization_id, c.title;
 
 -- name: close_sales
 -- End every sale of a concert.
@@ -380,17 +381,17 @@ UPDATE concerts c
  -- guard: restore_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
  -- guard: restore_once => WHERE c.concert_id = $1
  WHERE c.concert_id = $1 AND c.taken_down_at IS NOT NULL
-RETURNING c.organizer_id, c.title;
+RETURNING c.organization_id, c.title;
 
 -- name: lock_schedule_of_organizer
 -- Lock a schedule against being opened, and against other seat maps, until the transaction ends.
-SELECT s.concert_id, s.status
+SELECT s.concert_id, s.status, c.organization_id
   FROM schedules s
   -- guard: lock_schedule_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
  -- guard: lock_schedule_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
- -- guard: lock_schedule_own_organizer_only: c.organizer_id = $2 => $2::uuid IS NOT NULL
- WHERE s.schedule_id = $1 AND c.organizer_id = $2
+ -- guard: lock_schedule_own_organizer_only: c.organization_id = ANY ($2::uuid[]) => $2::uuid[] IS NOT NULL
+ WHERE s.schedule_id = $1 AND c.organization_id = ANY ($2::uuid[])
    -- guard: lock_schedule_it_is_locked => ;
    FOR UPDATE OF s;
 

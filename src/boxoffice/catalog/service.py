@@ -13,7 +13,7 @@ from boxoffice.activity_log import Action, record
 from boxoffice.catalog import rules, seat_map_preview, store
 from boxoffice.catalog.lookups import CatalogLookups
 from boxoffice.catalog.rules import CheckedSeatMap, NewConcert, NewSchedule, NewSeat, Place
-from boxoffice.catalog.store import CatalogStore, ScheduleRow
+from boxoffice.catalog.store import CatalogStore, ConcertOwner, ScheduleRow
 from boxoffice.catalog.views import (
     Concert,
     OwnConcert,
@@ -40,6 +40,7 @@ from boxoffice.errors import (
     SeatMapInvalid,
     SeatMapLocked,
 )
+from boxoffice.permissions import Actor, OrganizationIds, chosen
 from boxoffice.platform.ids import new_id
 from boxoffice.settings import Settings
 from boxoffice.venues.errors import VenueNotFound
@@ -51,20 +52,19 @@ _NAMED_MAX = 20
 
 
 class _ActionContext(NamedTuple):
-    """The actor, organizer and concert of an action, for its entry in the activity log."""
+    """The actor, organization and concert of an action, for its entry in the activity log."""
 
-    organizer_id: UUID
+    actor_id: UUID
+    organization_id: UUID
     request_id: str
     concert_id: UUID
     schedule_id: UUID | None = None
-    # The actor, where it was not the organizer.
-    operator_id: UUID | None = None
 
     async def record(self, connection: store.Connection, action: str, **details: object) -> None:
         """Write an entry of the activity log in the transaction of the action."""
         entry = Action(
-            organizer_id=self.organizer_id,
-            actor_id=self.operator_id or self.organizer_id,
+            organization_id=self.organization_id,
+            actor_id=self.actor_id,
             action=action,
             request_id=self.request_id,
             concert_id=self.concert_id,
@@ -111,44 +111,59 @@ class Catalog:
         self._seat_cache = seat_cache
 
     async def own_concerts(
-        self, organizer_id: UUID | None, limit: int, before: Place | None
+        self, organization_ids: OrganizationIds, limit: int, before: Place | None
     ) -> list[OwnConcert]:
-        """Return up to `limit` concerts of this organizer, newest first, from the place `before` on.
+        """Return up to `limit` concerts of some organizations, newest first, from `before` on.
 
-        None as the organizer, here and below, means all organizers: for operators.
+        None as the organizations, here and below, means all: for operators.
         """
-        return await self._store.own_concerts(organizer_id, before, limit)
+        return await self._store.own_concerts(organization_ids, before, limit)
 
-    async def own_concert(self, organizer_id: UUID | None, concert_id: UUID) -> OwnConcertInFull:
-        """Return a concert of this organizer with its schedules; raise `ConcertNotFound`."""
-        concert = await self._store.own_concert(organizer_id, concert_id)
+    async def own_concert(
+        self, organization_ids: OrganizationIds, concert_id: UUID
+    ) -> OwnConcertInFull:
+        """Return a concert of these organizations with its schedules; raise `ConcertNotFound`."""
+        concert = await self._store.own_concert(organization_ids, concert_id)
         if concert is None:
             raise ConcertNotFound
         schedules = await self._store.schedules(concert_id)
         return OwnConcertInFull(**msgspec.structs.asdict(concert), schedules=schedules)
 
-    async def own_schedule(self, organizer_id: UUID | None, schedule_id: UUID) -> OwnSchedule:
-        """Return a schedule of this organizer with its concert; raise `ScheduleNotFound`."""
-        own = await self._own(organizer_id, schedule_id)
-        concert = await self._store.own_concert(organizer_id, own.concert_id)
+    async def own_schedule(
+        self, organization_ids: OrganizationIds, schedule_id: UUID
+    ) -> OwnSchedule:
+        """Return a schedule of these organizations with its concert; raise `ScheduleNotFound`."""
+        own = await self._own(organization_ids, schedule_id)
+        concert = await self._store.own_concert(organization_ids, own.concert_id)
         schedules = await self._store.schedules(own.concert_id, schedule_id)
         if concert is None or not schedules:
             raise ScheduleNotFound
         return OwnSchedule(**msgspec.structs.asdict(schedules[0]), concert=concert)
 
     async def create_concert(
-        self, organizer_id: UUID, concert: NewConcert, *, request_id: str = ""
+        self,
+        actor: Actor,
+        concert: NewConcert,
+        *,
+        organization_id: UUID | None = None,
+        request_id: str = "",
     ) -> Concert:
-        """Add a draft, hidden from the public."""
+        """Add a draft, hidden from the public, of the named organization or the only one of the actor.
+
+        Raises `OrganizationNotFound`, and `Invalid` where one of several must be named.
+        """
+        owner = ConcertOwner(new_id(), chosen(actor, organization_id))
         async with self._store.transaction() as connection:
-            made = await store.insert_concert(connection, new_id(), organizer_id, concert)
-            context = _ActionContext(organizer_id, request_id, made.concert_id)
+            made = await store.insert_concert(connection, owner, actor.user_id, concert)
+            context = _ActionContext(
+                actor.user_id, owner.organization_id, request_id, made.concert_id
+            )
             await context.record(connection, "concert.created", title=made.title)
         return made
 
     async def create_schedule(
         self,
-        organizer_id: UUID,
+        actor: Actor,
         concert_id: UUID,
         schedule: NewSchedule,
         *,
@@ -165,21 +180,22 @@ class Catalog:
             raise Invalid(f"This shop sells in {self._settings.payments.currency}.")
         schedules_max = self._settings.catalog.schedules_per_concert_max
         async with self._store.transaction() as connection:
-            if not await store.lock_concert(connection, concert_id, organizer_id):
+            owner = await store.lock_concert(connection, concert_id, actor.organization_ids)
+            if owner is None:
                 raise ConcertNotFound
             if await store.count_schedules(connection, concert_id) >= schedules_max:
                 raise ScheduleLimit(f"A concert may have {schedules_max} schedules.")
             made = await store.insert_schedule(
                 connection, new_id(), concert_id, schedule, self._time_zone
             )
-            context = _ActionContext(organizer_id, request_id, concert_id, made.schedule_id)
+            context = _ActionContext(actor.user_id, owner, request_id, concert_id, made.schedule_id)
             await context.record(connection, "schedule.created", **_terms(made))
         self.lookups.invalidate(concert_id)
         return made
 
     async def add_seats(
         self,
-        organizer_id: UUID,
+        actor: Actor,
         schedule_id: UUID,
         seats: list[NewSeat],
         *,
@@ -192,7 +208,7 @@ class Catalog:
         row or grade differently from existing seats.
         """
         async with self._store.transaction() as connection:
-            schedule = await store.lock_schedule(connection, schedule_id, organizer_id)
+            schedule = await store.lock_schedule(connection, schedule_id, actor.organization_ids)
             if schedule is None:
                 raise ScheduleNotFound
             if schedule.status != "DRAFT":
@@ -208,7 +224,13 @@ class Catalog:
                 part = seats[at : at + _INSERT_MAX]
                 await store.insert_seats(connection, schedule_id, before + at, part)
             await store.analyze_seats(connection)
-            context = _ActionContext(organizer_id, request_id, schedule.concert_id, schedule_id)
+            context = _ActionContext(
+                actor.user_id,
+                schedule.organization_id,
+                request_id,
+                schedule.concert_id,
+                schedule_id,
+            )
             await context.record(
                 connection,
                 "seats.imported",
@@ -221,13 +243,13 @@ class Catalog:
         )
 
     async def preview_seats(
-        self, organizer_id: UUID, schedule_id: UUID, checked: CheckedSeatMap
+        self, organization_ids: OrganizationIds, schedule_id: UUID, checked: CheckedSeatMap
     ) -> SeatMapPreview:
         """Return the result of adding the seats of `checked`; nothing is written.
 
         Raises `ScheduleNotFound`, and `SeatMapLocked` once it has been opened.
         """
-        own = await self._own(organizer_id, schedule_id)
+        own = await self._own(organization_ids, schedule_id)
         if own.status != "DRAFT":
             raise SeatMapLocked
         (schedule,) = await self._store.schedules(own.concert_id, schedule_id)
@@ -265,69 +287,86 @@ class Catalog:
             for at, complaint in islice(found, _NAMED_MAX)
         ]
 
-    async def publish(
-        self, organizer_id: UUID, concert_id: UUID, *, request_id: str = ""
-    ) -> Concert:
+    async def publish(self, actor: Actor, concert_id: UUID, *, request_id: str = "") -> Concert:
         """Publish a draft.
 
         Raises `ConcertNotFound`, `ConcertTakenDown`, `AlreadyPublished`, and `NotPublishable` where no
         schedule has seats.
         """
         async with self._store.transaction() as connection:
-            concert = await store.publish(connection, concert_id, organizer_id)
-            if concert is not None:
-                context = _ActionContext(organizer_id, request_id, concert_id)
+            published = await store.publish(connection, concert_id, actor.organization_ids)
+            if published is not None:
+                concert, owner = published
+                context = _ActionContext(actor.user_id, owner, request_id, concert_id)
                 await context.record(connection, "concert.published", title=concert.title)
-        if concert is None:
-            raise await self._why_unpublished(organizer_id, concert_id)
+        if published is None:
+            raise await self._why_unpublished(actor.organization_ids, concert_id)
         self.lookups.invalidate(concert_id)
         self._seat_cache.evict_absent()
-        return concert
+        return published.concert
 
-    async def _why_unpublished(self, organizer_id: UUID, concert_id: UUID) -> Problem:
-        state = await self._store.concert_status(concert_id, organizer_id)
+    async def _why_unpublished(
+        self, organization_ids: OrganizationIds, concert_id: UUID
+    ) -> Problem:
+        state = await self._store.concert_status(concert_id, organization_ids)
         if state is None:
             return ConcertNotFound()
         if state.is_taken_down:
             return ConcertTakenDown()
         return AlreadyPublished() if state.status == "PUBLISHED" else NotPublishable()
 
-    async def open(
-        self, organizer_id: UUID, schedule_id: UUID, *, request_id: str = ""
-    ) -> ScheduleState:
+    async def open(self, actor: Actor, schedule_id: UUID, *, request_id: str = "") -> ScheduleState:
         """Put a schedule on sale. Repeating it is no error.
 
         Raises `ScheduleNotFound`, `ConcertTakenDown`, and `ScheduleNotOpenable` without seats or in a
         draft concert.
         """
         async with self._store.transaction() as connection:
-            concert_id = await store.open_sale(connection, schedule_id, organizer_id)
-            if concert_id is not None:
-                context = _ActionContext(organizer_id, request_id, concert_id, schedule_id)
+            changed = await store.open_sale(connection, schedule_id, actor.organization_ids)
+            if changed is not None:
+                context = _ActionContext(
+                    actor.user_id,
+                    changed.organization_id,
+                    request_id,
+                    changed.concert_id,
+                    schedule_id,
+                )
                 await context.record(connection, "schedule.opened")
-        if concert_id is None:
-            schedule = await self._own(organizer_id, schedule_id)
+        if changed is not None:
+            concert_id = changed.concert_id
+        else:
+            schedule = await self._own(actor.organization_ids, schedule_id)
             if schedule.status != "OPEN":
-                state = await self._store.concert_status(schedule.concert_id, organizer_id)
+                state = await self._store.concert_status(
+                    schedule.concert_id, actor.organization_ids
+                )
                 raise ConcertTakenDown if state and state.is_taken_down else ScheduleNotOpenable
             concert_id = schedule.concert_id
         self._invalidate_schedule(concert_id, schedule_id)
         return ScheduleState(schedule_id=schedule_id, status="OPEN")
 
     async def close(
-        self, organizer_id: UUID, schedule_id: UUID, *, request_id: str = ""
+        self, actor: Actor, schedule_id: UUID, *, request_id: str = ""
     ) -> ScheduleState:
         """Take a schedule off sale; existing holds can still be paid. Repeating it is no error.
 
         Raises `ScheduleNotFound`, and `NotOnSale` for one that was never opened.
         """
         async with self._store.transaction() as connection:
-            concert_id = await store.close_sale(connection, schedule_id, organizer_id)
-            if concert_id is not None:
-                context = _ActionContext(organizer_id, request_id, concert_id, schedule_id)
+            changed = await store.close_sale(connection, schedule_id, actor.organization_ids)
+            if changed is not None:
+                context = _ActionContext(
+                    actor.user_id,
+                    changed.organization_id,
+                    request_id,
+                    changed.concert_id,
+                    schedule_id,
+                )
                 await context.record(connection, "schedule.closed")
-        if concert_id is None:
-            schedule = await self._own(organizer_id, schedule_id)
+        if changed is not None:
+            concert_id = changed.concert_id
+        else:
+            schedule = await self._own(actor.organization_ids, schedule_id)
             if schedule.status != "CLOSED":
                 raise NotOnSale("The schedule was never opened.")
             concert_id = schedule.concert_id
@@ -345,9 +384,7 @@ class Catalog:
             taken = await store.take_down(connection, concert_id, reason)
             if taken is not None:
                 closed = await store.close_sales(connection, concert_id)
-                context = _ActionContext(
-                    taken.organizer_id, request_id, concert_id, operator_id=operator_id
-                )
+                context = _ActionContext(operator_id, taken.organization_id, request_id, concert_id)
                 details = {"reason": reason, "sales_closed": len(closed)}
                 await context.record(connection, "concert.taken_down", **details)
         return await self._changed_for_all(concert_id)
@@ -363,7 +400,7 @@ class Catalog:
             restored = await store.restore(connection, concert_id)
             if restored is not None:
                 context = _ActionContext(
-                    restored.organizer_id, request_id, concert_id, operator_id=operator_id
+                    operator_id, restored.organization_id, request_id, concert_id
                 )
                 await context.record(connection, "concert.restored")
         return await self._changed_for_all(concert_id)
@@ -378,18 +415,18 @@ class Catalog:
         return concert
 
     async def put_on_sale(
-        self, organizer_id: UUID, concert: NewConcert, schedule: NewSchedule, seats: list[NewSeat]
+        self, actor: Actor, concert: NewConcert, schedule: NewSchedule, seats: list[NewSeat]
     ) -> OnSale:
         """Create a published concert with one open schedule, command by command."""
-        concert_id = (await self.create_concert(organizer_id, concert)).concert_id
-        made = await self.create_schedule(organizer_id, concert_id, schedule)
-        await self.add_seats(organizer_id, made.schedule_id, seats)
-        await self.publish(organizer_id, concert_id)
-        await self.open(organizer_id, made.schedule_id)
+        concert_id = (await self.create_concert(actor, concert)).concert_id
+        made = await self.create_schedule(actor, concert_id, schedule)
+        await self.add_seats(actor, made.schedule_id, seats)
+        await self.publish(actor, concert_id)
+        await self.open(actor, made.schedule_id)
         return OnSale(concert_id, made.schedule_id)
 
-    async def _own(self, organizer_id: UUID | None, schedule_id: UUID) -> ScheduleRow:
-        schedule = await self._store.own_schedule(schedule_id, organizer_id)
+    async def _own(self, organization_ids: OrganizationIds, schedule_id: UUID) -> ScheduleRow:
+        schedule = await self._store.own_schedule(schedule_id, organization_ids)
         if schedule is None:
             raise ScheduleNotFound
         return schedule

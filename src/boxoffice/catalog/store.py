@@ -20,6 +20,7 @@ from boxoffice.catalog.views import (
     ScheduleOnOffer,
 )
 from boxoffice.errors import SeatExists
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record, column
 from boxoffice.platform.values import Money
@@ -43,9 +44,9 @@ class ConcertState(NamedTuple):
 
 
 class TakenDown(NamedTuple):
-    """The organizer and title of a concert that was taken down or restored."""
+    """The organization and title of a concert that was taken down or restored."""
 
-    organizer_id: UUID
+    organization_id: UUID
     title: str
 
 
@@ -62,6 +63,21 @@ class ScheduleRow(NamedTuple):
 
     concert_id: UUID
     status: str
+    organization_id: UUID
+
+
+class ConcertOwner(NamedTuple):
+    """A concert and its organization."""
+
+    concert_id: UUID
+    organization_id: UUID
+
+
+class PublishedConcert(NamedTuple):
+    """A concert that was published, and its organization."""
+
+    concert: Concert
+    organization_id: UUID
 
 
 class CatalogStore:
@@ -101,32 +117,39 @@ class CatalogStore:
         row = await self._db.read_one(_SQL["published_schedule"], schedule_id)
         return _with_concert(dict(row), self._time_zone) if row else None
 
-    async def concert_status(self, concert_id: UUID, organizer_id: UUID) -> ConcertState | None:
-        """Return the status of a concert of this organizer."""
-        row = await self._db.read_one(_SQL["concert_of_organizer"], concert_id, organizer_id)
+    async def concert_status(
+        self, concert_id: UUID, organization_ids: OrganizationIds
+    ) -> ConcertState | None:
+        """Return the status of a concert of these organizations."""
+        row = await self._db.read_one(_SQL["concert_of_organizer"], concert_id, organization_ids)
         return ConcertState(*row) if row else None
 
     async def own_schedule(
-        self, schedule_id: UUID, organizer_id: UUID | None
+        self, schedule_id: UUID, organization_ids: OrganizationIds
     ) -> ScheduleRow | None:
-        """Return a schedule of this organizer; None as the organizer, here and below, means any."""
-        row = await self._db.read_one(_SQL["schedule_of_organizer"], schedule_id, organizer_id)
+        """Return a schedule of these organizations; None, here and below, means any."""
+        row = await self._db.read_one(_SQL["schedule_of_organizer"], schedule_id, organization_ids)
         return ScheduleRow(*row) if row else None
 
     async def own_concerts(
-        self, organizer_id: UUID | None, before: tuple[datetime, UUID] | None, limit: int
+        self,
+        organization_ids: OrganizationIds,
+        before: tuple[datetime, UUID] | None,
+        limit: int,
     ) -> list[OwnConcert]:
-        """Return up to `limit` concerts of this organizer, made before the place `before`."""
+        """Return up to `limit` concerts of these organizations, made before the place `before`."""
         asked = (*(before or (None, None)), limit)
-        if organizer_id is None:
+        if organization_ids is None:
             rows = await self._db.read(_SQL["concerts_of_shop"], *asked)
         else:
-            rows = await self._db.read(_SQL["concerts_of_organizer"], organizer_id, *asked)
+            rows = await self._db.read(_SQL["concerts_of_organizer"], organization_ids, *asked)
         return [OwnConcert(**row) for row in rows]
 
-    async def own_concert(self, organizer_id: UUID | None, concert_id: UUID) -> OwnConcert | None:
-        """Return a concert of this organizer, draft or not."""
-        row = await self._db.read_one(_SQL["own_concert"], organizer_id, concert_id)
+    async def own_concert(
+        self, organization_ids: OrganizationIds, concert_id: UUID
+    ) -> OwnConcert | None:
+        """Return a concert of these organizations, draft or not."""
+        row = await self._db.read_one(_SQL["own_concert"], organization_ids, concert_id)
         return OwnConcert(**row) if row else None
 
     async def venue_time_zone(self, venue_id: UUID, organizer_id: UUID) -> str | None:
@@ -172,13 +195,14 @@ class CatalogStore:
 
 
 async def insert_concert(
-    connection: Connection, concert_id: UUID, organizer_id: UUID, concert: NewConcert
+    connection: Connection, owner: ConcertOwner, creator_id: UUID, concert: NewConcert
 ) -> Concert:
     """Add a draft."""
     (row,) = await connection.fetch(
         _SQL["insert_concert"],
-        concert_id,
-        organizer_id,
+        owner.concert_id,
+        creator_id,
+        owner.organization_id,
         concert.title,
         concert.artist,
         concert.venue,
@@ -187,22 +211,32 @@ async def insert_concert(
     return Concert(**row)
 
 
-async def publish(connection: Connection, concert_id: UUID, organizer_id: UUID) -> Concert | None:
+async def publish(
+    connection: Connection, concert_id: UUID, organization_ids: OrganizationIds
+) -> PublishedConcert | None:
     """Publish a draft with seats; None where nothing changed."""
-    row = await connection.fetchrow(_SQL["publish_concert"], concert_id, organizer_id)
-    return Concert(**row) if row else None
+    row = await connection.fetchrow(_SQL["publish_concert"], concert_id, organization_ids)
+    if row is None:
+        return None
+    fields = dict(row)
+    organization_id = fields.pop("organization_id")
+    return PublishedConcert(Concert(**fields), organization_id)
 
 
-async def open_sale(connection: Connection, schedule_id: UUID, organizer_id: UUID) -> UUID | None:
+async def open_sale(
+    connection: Connection, schedule_id: UUID, organization_ids: OrganizationIds
+) -> ConcertOwner | None:
     """Put a schedule on sale; return its concert, or None where nothing changed."""
-    row = await connection.fetchrow(_SQL["open_schedule"], schedule_id, organizer_id)
-    return row["concert_id"] if row else None
+    row = await connection.fetchrow(_SQL["open_schedule"], schedule_id, organization_ids)
+    return ConcertOwner(*row) if row else None
 
 
-async def close_sale(connection: Connection, schedule_id: UUID, organizer_id: UUID) -> UUID | None:
+async def close_sale(
+    connection: Connection, schedule_id: UUID, organization_ids: OrganizationIds
+) -> ConcertOwner | None:
     """Take a schedule off sale; return its concert, or None where nothing changed."""
-    row = await connection.fetchrow(_SQL["close_schedule"], schedule_id, organizer_id)
-    return row["concert_id"] if row else None
+    row = await connection.fetchrow(_SQL["close_schedule"], schedule_id, organization_ids)
+    return ConcertOwner(*row) if row else None
 
 
 async def take_down(connection: Connection, concert_id: UUID, reason: str) -> TakenDown | None:
@@ -222,10 +256,14 @@ async def restore(connection: Connection, concert_id: UUID) -> TakenDown | None:
     return TakenDown(*row) if row else None
 
 
-async def lock_concert(connection: Connection, concert_id: UUID, organizer_id: UUID) -> bool:
-    """Lock a concert's list of schedules; False where it is not this organizer's."""
-    row = await connection.fetchrow(_SQL["lock_concert_of_organizer"], concert_id, organizer_id)
-    return row is not None
+async def lock_concert(
+    connection: Connection, concert_id: UUID, organization_ids: OrganizationIds
+) -> UUID | None:
+    """Lock a concert's list of schedules; return its organization, None where it is of no such one."""
+    organization_id: UUID | None = await connection.fetchval(
+        _SQL["lock_concert_of_organizer"], concert_id, organization_ids
+    )
+    return organization_id
 
 
 async def count_schedules(connection: Connection, concert_id: UUID) -> int:
@@ -260,10 +298,12 @@ async def insert_schedule(
 
 
 async def lock_schedule(
-    connection: Connection, schedule_id: UUID, organizer_id: UUID
+    connection: Connection, schedule_id: UUID, organization_ids: OrganizationIds
 ) -> ScheduleRow | None:
-    """Lock a schedule of this organizer against being opened until the transaction ends."""
-    row = await connection.fetchrow(_SQL["lock_schedule_of_organizer"], schedule_id, organizer_id)
+    """Lock a schedule of these organizations against being opened until the transaction ends."""
+    row = await connection.fetchrow(
+        _SQL["lock_schedule_of_organizer"], schedule_id, organization_ids
+    )
     return ScheduleRow(*row) if row else None
 
 

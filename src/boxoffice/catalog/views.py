@@ -94,10 +94,12 @@ class OwnConcert(Concert, frozen=True, kw_only=True):
     """A concert as its organizer sees it, with counts of its schedules.
 
     An open schedule is on sale between the opening and the end of its sale, and not once the
-    performance has begun. `taken_down_at` and its reason are set where an operator has taken it down.
+    performance has begun. `organizer_name` is the organization's. `taken_down_at` and its reason are
+    set where an operator has taken it down.
     """
 
     created_at: datetime
+    organization_id: UUID
     organizer_name: str
     taken_down_at: datetime | None
     taken_down_reason: str | None

@@ -14,12 +14,13 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-from boxoffice.accounts.rules import BUYER, ORGANIZER, SELLERS, normal_email
+from boxoffice.accounts.rules import BUYER, ORGANIZER, normal_email
 from boxoffice.app import Application, open_services
 from boxoffice.catalog import rules as catalog_rules
 from boxoffice.catalog.rules import NewConcert, NewSchedule
 from boxoffice.cli.printing import text_column
 from boxoffice.errors import BoxofficeError
+from boxoffice.permissions import Actor, Permission
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
@@ -67,10 +68,11 @@ async def seed(settings: Settings, plan: Plan, tokens: Path | None, console: Con
     async with open_services(settings) as application:
         with _bar(console, "seats", plan.seats) as advance:
             organizer_id = await _organizer(settings, application, plan.organizer, tag, console)
-            made = await put_on_sale(application, settings, organizer_id, plan, f"Seeded {tag}")
+            organizer = await acting(application, organizer_id)
+            made = await put_on_sale(application, settings, organizer, plan, f"Seeded {tag}")
             if plan.queue_rate_per_s is not None:
                 change = WaitingRoomChange(mode=Mode.FIFO, rate_per_s=plan.queue_rate_per_s)
-                await _open_room(application, organizer_id, made.schedule_id, change, console)
+                await _open_room(application, organizer, made.schedule_id, change, console)
             advance(plan.seats)
         with _bar(console, "people", plan.users) as advance:
             user_ids = await people(application, plan.users, plan.balance_minor, tag, advance)
@@ -81,14 +83,14 @@ async def seed(settings: Settings, plan: Plan, tokens: Path | None, console: Con
 
 async def _open_room(
     application: Application,
-    organizer_id: UUID,
+    organizer: Actor,
     schedule_id: UUID,
     change: WaitingRoomChange,
     console: Console,
 ) -> None:
     """Open a waiting room, and return when a serving process leads it; print if none does."""
     queue = application.services.waiting_room
-    await queue.service.configure(organizer_id, schedule_id, change)
+    await queue.service.configure(organizer, schedule_id, change)
     try:
         async with asyncio.timeout(_LINE_WITHIN_S):
             while not queue.rooms.has_counters(schedule_id):
@@ -131,7 +133,7 @@ async def _organizer(
         known = await db.read_one(_QUERIES["account"], email)
     finally:
         await db.close()
-    if known is not None and known["role"] in SELLERS:
+    if known is not None and known["role"] == ORGANIZER:
         organizer_id: UUID = known["user_id"]
         return organizer_id
     if wanted is not None:
@@ -150,8 +152,15 @@ async def _organizer(
     return made
 
 
+async def acting(application: Application, organizer_id: UUID) -> Actor:
+    """Return an organizer who acts in one organization of theirs."""
+    found = await application.services.accounts.act_as(organizer_id, Permission.EVENTS_WRITE)
+    own = found.organization_ids or ()
+    return msgspec.structs.replace(found, organization_ids=own[:1])
+
+
 async def put_on_sale(
-    application: Application, settings: Settings, organizer_id: UUID, plan: Plan, title: str
+    application: Application, settings: Settings, organizer: Actor, plan: Plan, title: str
 ) -> Seeded:
     """Create a published concert some weeks ahead, with its schedule on sale."""
     # Two days back, so that the sale is open by the database's clock as well.
@@ -171,7 +180,7 @@ async def put_on_sale(
         description="One evening, numbered seats.",
     )
     seats = catalog_rules.hall(plan.seats)
-    on_sale = await application.services.catalog.put_on_sale(organizer_id, concert, schedule, seats)
+    on_sale = await application.services.catalog.put_on_sale(organizer, concert, schedule, seats)
     return Seeded(on_sale.concert_id, on_sale.schedule_id)
 
 

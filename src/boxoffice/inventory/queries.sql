@@ -2,15 +2,15 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: lock_schedule
--- Lock a schedule of organizer $2 against other commands about its seats, until the transaction ends. Holds
+-- Lock a schedule of the organizations $2 against other commands about its seats, until the transaction ends. Holds
 -- and payments do not wait for this lock.
-SELECT s.concert_id, s.status, s.currency
+SELECT s.concert_id, s.status, s.currency, c.organization_id
   FROM schedules s
   -- no guard: The concert of the schedule, by its primary key.
   JOIN concerts c ON c.concert_id = s.concert_id
  -- guard: inventory_schedule_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
- -- guard: inventory_only_its_organizer: c.organizer_id = $2 => $2::uuid IS NOT NULL
- WHERE s.schedule_id = $1 AND c.organizer_id = $2
+ -- guard: inventory_only_its_organizer: c.organization_id = ANY ($2::uuid[]) => $2::uuid[] IS NOT NULL
+ WHERE s.schedule_id = $1 AND c.organization_id = ANY ($2::uuid[])
    -- guard: inventory_schedule_is_locked => ;
    FOR NO KEY UPDATE OF s;
 
@@ -67,7 +67,7 @@ SELECT DISTINCT ON (s.section, s.row_label, s.grade) s.section, s.row_label AS r
 SELECT inventory_add_v1($1, $2, $3, $4, $5, $6, $7, $8) AS layout_version;
 
 -- name: blocks
--- Blocked seats of a schedule of organizer $2 (null: of any), with the reason, in the order of their ids after
+-- Blocked seats of a schedule of the organizations $2 (null: of any), with the reason, in the order of their ids after
 -- $3.
 SELECT b.seat_id, b.reason, b.note, b.blocked_at, b.blocked_by
   FROM seat_blocks b
@@ -77,8 +77,8 @@ SELECT b.seat_id, b.reason, b.note, b.blocked_at, b.blocked_by
   -- guard: }
  -- guard: blocks_of_this_schedule: b.schedule_id = $1 => $1::uuid IS NOT NULL
  WHERE b.schedule_id = $1
-   -- guard: blocks_only_of_its_organizer: c.organizer_id = $2 => true
-   AND ($2::uuid IS NULL OR c.organizer_id = $2)
+   -- guard: blocks_only_of_its_organizer: c.organization_id = ANY ($2::uuid[]) => true
+   AND ($2::uuid[] IS NULL OR c.organization_id = ANY ($2::uuid[]))
    -- guard: blocks_page_cursor: b.seat_id > $3 => true
    AND ($3::text IS NULL OR b.seat_id > $3)
  ORDER BY b.seat_id

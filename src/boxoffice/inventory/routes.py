@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from boxoffice.accounts.rules import ORGANIZER, SELLERS, readable_by
 from boxoffice.catalog import rules as catalog_rules
 from boxoffice.catalog.paths import SCHEDULE
 from boxoffice.errors import (
@@ -23,6 +22,7 @@ from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.inventory.rules import BlockReason, Command, SeatCommand, Selection
 from boxoffice.inventory.service import CommandResult, Inventory
 from boxoffice.inventory.store import BlockedSeat
+from boxoffice.permissions import Permission
 from boxoffice.platform.values import Label, ShortLine
 from boxoffice.seats.views import SeatStatus
 
@@ -122,7 +122,7 @@ class _SeatResource:
 
     async def _change(self, call: Call[Any, Any], command: SeatCommand) -> Reply:
         done = await self._inventory.change(
-            call.caller.user_id, call.ids["schedule_id"], command, request_id=call.request_id
+            call.caller, call.ids["schedule_id"], command, request_id=call.request_id
         )
         return Reply(present_change(done))
 
@@ -130,23 +130,23 @@ class _SeatResource:
 class _Blocks(_SeatResource):
     @operation(
         "List the blocked seats of a schedule",
-        role=SELLERS,
+        permission=Permission.EVENTS_READ,
         path=SCHEDULE,
         query=PageQuery,
         returns=Page[BlockedSeatOut],
         problems=(CursorInvalid,),
     )
     async def on_get(self, call: Call[Any, PageQuery]) -> Reply:
-        """In the order of their ids, with the reason; empty for another organizer's schedule."""
+        """In the order of their ids, with the reason; empty for another organization's schedule."""
         after, limit = decode_cursor(call.query.cursor, str), call.query.limit
         found = await self._inventory.blocks(
-            readable_by(call.caller), call.ids["schedule_id"], after, limit + 1
+            call.caller.organization_ids, call.ids["schedule_id"], after, limit + 1
         )
         return Reply(page(found, limit, _present_block, lambda one: one.seat_id))
 
     @operation(
         "Block seats",
-        role=ORGANIZER,
+        permission=Permission.SEATS_WRITE,
         path=SCHEDULE,
         body=BlockBody,
         returns=SeatsChangedOut,
@@ -162,7 +162,7 @@ class _Blocks(_SeatResource):
 class _Releases(_SeatResource):
     @operation(
         "Put blocked seats back on sale",
-        role=ORGANIZER,
+        permission=Permission.SEATS_WRITE,
         path=SCHEDULE,
         body=UnblockBody,
         returns=SeatsChangedOut,
@@ -176,7 +176,7 @@ class _Releases(_SeatResource):
 class _Prices(_SeatResource):
     @operation(
         "Change the price or grade of unsold seats",
-        role=ORGANIZER,
+        permission=Permission.SEATS_WRITE,
         path=SCHEDULE,
         body=RepriceBody,
         returns=SeatsChangedOut,
@@ -195,7 +195,7 @@ class _Additions(_SeatResource):
     @operation(
         "Add seats after the opening",
         201,
-        role=ORGANIZER,
+        permission=Permission.SEATS_WRITE,
         path=SCHEDULE,
         body=AdditionBody,
         returns=SeatsTotalOut,
@@ -206,7 +206,7 @@ class _Additions(_SeatResource):
         schedule_id: UUID = call.ids["schedule_id"]
         seats = catalog_rules.seats_of(call.body.seats, _SEATS_MAX)
         total = await self._inventory.add(
-            call.caller.user_id,
+            call.caller,
             schedule_id,
             seats,
             blocked=call.body.blocked,

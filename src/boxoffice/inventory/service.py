@@ -22,6 +22,7 @@ from boxoffice.inventory.store import (
     LockedSeats,
     SeatsOutcome,
 )
+from boxoffice.permissions import Actor, OrganizationIds
 from boxoffice.seats.cache.states import AVAILABLE, BLOCKED
 from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
 
@@ -67,7 +68,7 @@ class Inventory:
         self._limits = limits
 
     async def change(
-        self, actor_id: UUID, schedule_id: UUID, command: SeatCommand, *, request_id: str = ""
+        self, actor: Actor, schedule_id: UUID, command: SeatCommand, *, request_id: str = ""
     ) -> CommandResult:
         """Block, release or reprice seats; those that are held or sold stay as they are.
 
@@ -76,20 +77,20 @@ class Inventory:
         """
         command.check()
         async with self._store.transaction() as connection:
-            schedule = await self._lock(connection, schedule_id, actor_id)
+            schedule = await self._lock(connection, schedule_id, actor)
             seat_ids = await self._seats_of(connection, schedule_id, command)
-            outcome = await store.change(connection, schedule_id, seat_ids, command, actor_id)
+            outcome = await store.change(connection, schedule_id, seat_ids, command, actor.user_id)
             done = _change_of(schedule_id, seat_ids, outcome)
             if done.changed:
                 details = rules.details_of(command, done.changed, len(done.unchanged))
-                action = _action(actor_id, schedule, schedule_id, _ACTIONS[command.command])
+                action = _action(actor, schedule, schedule_id, _ACTIONS[command.command])
                 await record(connection, action(request_id, details))
         await self._publish(schedule.concert_id, command, done, seat_ids, outcome)
         return done
 
     async def add(
         self,
-        actor_id: UUID,
+        actor: Actor,
         schedule_id: UUID,
         seats: Sequence[NewSeat],
         *,
@@ -102,7 +103,7 @@ class Inventory:
         would be too many or where labels are spelled differently from those of existing seats.
         """
         async with self._store.transaction() as connection:
-            schedule = await self._lock(connection, schedule_id, actor_id)
+            schedule = await self._lock(connection, schedule_id, actor)
             total = await self._check_new(connection, schedule_id, seats)
             await store.add(connection, schedule_id, seats, blocked=blocked)
             details: dict[str, object] = {
@@ -110,20 +111,20 @@ class Inventory:
                 "seats_total": total,
                 "blocked": blocked,
             }
-            action = _action(actor_id, schedule, schedule_id, "seats.added")
+            action = _action(actor, schedule, schedule_id, "seats.added")
             await record(connection, action(request_id, details))
         self._publisher.replace_layout(schedule_id)
         self._changed(schedule.concert_id)
         return total
 
     async def blocks(
-        self, organizer_id: UUID | None, schedule_id: UUID, after: str | None, count: int
+        self, organization_ids: OrganizationIds, schedule_id: UUID, after: str | None, count: int
     ) -> list[BlockedSeat]:
-        """Return at most `count` blocked seats of a schedule; none of another organizer's."""
-        return await self._store.blocks(schedule_id, organizer_id, after, count)
+        """Return at most `count` blocked seats of a schedule; none of another organization's."""
+        return await self._store.blocks(schedule_id, organization_ids, after, count)
 
-    async def _lock(self, connection: Connection, schedule_id: UUID, actor_id: UUID) -> LockedSeats:
-        schedule = await store.lock_schedule(connection, schedule_id, actor_id)
+    async def _lock(self, connection: Connection, schedule_id: UUID, actor: Actor) -> LockedSeats:
+        schedule = await store.lock_schedule(connection, schedule_id, actor.organization_ids)
         # guard: inventory_of_own_schedule => if False:
         if schedule is None:
             raise ScheduleNotFound
@@ -193,11 +194,11 @@ def _change_of(schedule_id: UUID, seat_ids: Sequence[str], outcome: SeatsOutcome
 
 
 def _action(
-    actor_id: UUID, schedule: LockedSeats, schedule_id: UUID, name: str
+    actor: Actor, schedule: LockedSeats, schedule_id: UUID, name: str
 ) -> Callable[[str, dict[str, object]], Action]:
     return lambda request_id, details: Action(
-        organizer_id=actor_id,
-        actor_id=actor_id,
+        organization_id=schedule.organization_id,
+        actor_id=actor.user_id,
         action=name,
         request_id=request_id,
         concert_id=schedule.concert_id,

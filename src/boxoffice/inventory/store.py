@@ -11,6 +11,7 @@ import asyncpg
 from boxoffice.catalog.rules import NewSeat
 from boxoffice.errors import SeatExists
 from boxoffice.inventory.rules import SeatCommand, Selection
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
 
@@ -26,6 +27,7 @@ class LockedSeats(NamedTuple):
     concert_id: UUID
     status: str
     currency: str
+    organization_id: UUID
 
 
 class SeatsOutcome(NamedTuple):
@@ -79,18 +81,18 @@ class InventoryStore:
             raise
 
     async def blocks(
-        self, schedule_id: UUID, organizer_id: UUID | None, after: str | None, count: int
+        self, schedule_id: UUID, organization_ids: OrganizationIds, after: str | None, count: int
     ) -> list[BlockedSeat]:
-        """Return at most `count` blocked seats of a schedule of this organizer, None for any."""
-        rows = await self._db.read(_SQL["blocks"], schedule_id, organizer_id, after, count)
+        """Return at most `count` blocked seats of a schedule of these organizations, None for any."""
+        rows = await self._db.read(_SQL["blocks"], schedule_id, organization_ids, after, count)
         return [BlockedSeat(*row) for row in rows]
 
 
 async def lock_schedule(
-    connection: Connection, schedule_id: UUID, organizer_id: UUID
+    connection: Connection, schedule_id: UUID, organization_ids: OrganizationIds
 ) -> LockedSeats | None:
-    """Lock a schedule of this organizer until the transaction ends."""
-    row = await connection.fetchrow(_SQL["lock_schedule"], schedule_id, organizer_id)
+    """Lock a schedule of these organizations until the transaction ends."""
+    row = await connection.fetchrow(_SQL["lock_schedule"], schedule_id, organization_ids)
     return LockedSeats(*row) if row else None
 
 

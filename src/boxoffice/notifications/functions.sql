@@ -1,7 +1,7 @@
 -- What the relay queues while it deletes events from the outbox.
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
--- Of these schedules, those whose organizer has an active webhook endpoint.
+-- Of these schedules, those whose organization has an active webhook endpoint.
 CREATE OR REPLACE FUNCTION notifications_subscribed_v1(p_schedule_ids uuid[])
 RETURNS SETOF uuid
 LANGUAGE sql STABLE AS $$
@@ -13,12 +13,12 @@ LANGUAGE sql STABLE AS $$
       JOIN concerts c ON c.concert_id = s.concert_id
      -- no guard: Head of the conditions below, which are guards.
      WHERE EXISTS (SELECT FROM webhook_endpoints w
-                    -- guard: subscribed_organizer_of_concert: w.organizer_id = c.organizer_id AND =>
+                    -- guard: subscribed_organizer_of_concert: w.organizer_id = c.organization_id AND =>
                     -- no guard: Saves the bodies; an inactive endpoint gets no delivery anyhow.
-                    WHERE w.organizer_id = c.organizer_id AND w.state = 'ACTIVE')
+                    WHERE w.organizer_id = c.organization_id AND w.state = 'ACTIVE')
 $$;
 
--- Queue a delivery of each event for each active endpoint of its organizer that wants its topic. Per event:
+-- Queue a delivery of each event for each active endpoint of its organization that wants its topic. Per event:
 -- id, public topic, time, schedule, and the JSON of its data. p_batch_ids: the rows of the outbox that this
 -- statement has deleted; events of other rows are another relay's. Returns how many.
 CREATE OR REPLACE FUNCTION notifications_queue_deliveries_v1(
@@ -48,7 +48,7 @@ BEGIN
       -- guard: delivery_concert_of_schedule => JOIN concerts c ON true
       JOIN concerts c ON c.concert_id = s.concert_id
       -- guard: delivery_only_to_its_organizer => JOIN webhook_endpoints w ON true
-      JOIN webhook_endpoints w ON w.organizer_id = c.organizer_id
+      JOIN webhook_endpoints w ON w.organizer_id = c.organization_id
      -- guard: delivery_of_rows_that_this_relay_deleted: (e.event_id >> 16) = ANY (p_batch_ids) => true
      -- guard: delivery_only_to_active_endpoints: AND w.state = 'ACTIVE' =>
      WHERE (e.event_id >> 16) = ANY (p_batch_ids) AND w.state = 'ACTIVE'

@@ -13,6 +13,7 @@ from boxoffice.errors import (
 )
 from boxoffice.http.api.headers import FixedHeaders
 from boxoffice.http.api.operation import Call, PathId, RawBody, Reply, RouteDependencies, operation
+from boxoffice.permissions import Permission
 from boxoffice.platform.ids import parse_uuid
 from boxoffice.platform.values import Line
 from boxoffice.posters.service import Posters, media_type_of
@@ -54,7 +55,7 @@ class AdminPoster:
     @operation(
         "Describe a poster",
         path=_CONCERT,
-        role="organizer",
+        permission=Permission.EVENTS_WRITE,
         body=PosterTexts,
         returns=OwnPoster,
         problems=[PosterNotFound, OutcomeUnknown],
@@ -63,7 +64,7 @@ class AdminPoster:
         """Sets the texts for people who do not see the picture."""
         texts = AltTexts(call.body.alt, call.body.alt_en, call.body.alt_ko)
         poster = await self._service.describe(
-            call.caller.user_id, call.ids["concert_id"], texts, request_id=call.request_id
+            call.caller, call.ids["concert_id"], texts, request_id=call.request_id
         )
         return Reply(poster)
 
@@ -71,14 +72,12 @@ class AdminPoster:
         "Remove a poster",
         204,
         path=_CONCERT,
-        role="organizer",
+        permission=Permission.EVENTS_WRITE,
         problems=[PosterNotFound, OutcomeUnknown],
     )
     async def on_delete(self, call: Call[None, None]) -> Reply:
         """The pages show a drawing instead."""
-        await self._service.delete(
-            call.caller.user_id, call.ids["concert_id"], request_id=call.request_id
-        )
+        await self._service.delete(call.caller, call.ids["concert_id"], request_id=call.request_id)
         return Reply()
 
 
@@ -89,7 +88,7 @@ def _with_upload(service: Posters, dependencies: RouteDependencies, max_bytes: i
         @operation(
             "Set a poster",
             path=_CONCERT,
-            role="organizer",
+            permission=Permission.EVENTS_WRITE,
             raw_body=RawBody(MEDIA_TYPES, max_bytes, PosterTexts, text=_PICTURE),
             returns=OwnPoster,
             problems=[PosterInvalid, OutcomeUnknown],
@@ -97,7 +96,7 @@ def _with_upload(service: Posters, dependencies: RouteDependencies, max_bytes: i
         async def on_put(self, call: Call[None, None]) -> Reply:
             """Sets the poster from a JPEG, PNG or WebP, which is encoded anew in several sizes."""
             poster = await self._service.put(
-                call.caller.user_id, call.ids["concert_id"], call.raw, request_id=call.request_id
+                call.caller, call.ids["concert_id"], call.raw, request_id=call.request_id
             )
             return Reply(poster)
 

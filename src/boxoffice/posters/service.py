@@ -6,6 +6,7 @@ from uuid import UUID
 
 from boxoffice.activity_log import Action, record
 from boxoffice.errors import ConcertNotFound, NotFound, PosterNotFound
+from boxoffice.permissions import Actor
 from boxoffice.platform.cache import Cache
 from boxoffice.posters import store
 from boxoffice.posters.images import EncodedPoster, encode
@@ -39,13 +40,13 @@ class Posters:
         )
 
     async def put(
-        self, organizer_id: UUID, concert_id: UUID, raw: bytes, *, request_id: str = ""
+        self, actor: Actor, concert_id: UUID, raw: bytes, *, request_id: str = ""
     ) -> OwnPoster:
         """Make an uploaded picture the poster of a concert; its alternative texts stay.
 
         Raises `ConcertNotFound` and `PosterInvalid`.
         """
-        await self._require_own(concert_id, organizer_id)
+        owner = await self._owner(concert_id, actor)
         async with self._slots:
             encoded = await asyncio.to_thread(encode, raw, self._settings.poster_pixels_max)
         image_hash = _hash_of(encoded)
@@ -53,7 +54,7 @@ class Posters:
         async with self._store.transaction() as connection:
             poster = await store.put(connection, concert_id, image_hash, encoded, contents)
             forgotten = await store.forget_files(connection, _FORGOTTEN_AFTER_S)
-            entry = _action(organizer_id, concert_id, "poster.uploaded", request_id)
+            entry = _action(actor, owner, concert_id, "poster.uploaded", request_id)
             await record(connection, entry)
         if self._objects is not None:
             for old_hash, name in forgotten:
@@ -61,34 +62,36 @@ class Posters:
         return poster
 
     async def describe(
-        self, organizer_id: UUID, concert_id: UUID, texts: AltTexts, *, request_id: str = ""
+        self, actor: Actor, concert_id: UUID, texts: AltTexts, *, request_id: str = ""
     ) -> OwnPoster:
         """Set the alternative texts of a poster; raise `ConcertNotFound` or `PosterNotFound`."""
-        await self._require_own(concert_id, organizer_id)
+        owner = await self._owner(concert_id, actor)
         async with self._store.transaction() as connection:
             poster = await store.describe(connection, concert_id, texts)
             if poster is None:
                 raise PosterNotFound
-            entry = _action(organizer_id, concert_id, "poster.described", request_id)
+            entry = _action(actor, owner, concert_id, "poster.described", request_id)
             await record(connection, entry)
         return poster
 
-    async def delete(self, organizer_id: UUID, concert_id: UUID, *, request_id: str = "") -> None:
+    async def delete(self, actor: Actor, concert_id: UUID, *, request_id: str = "") -> None:
         """Take a poster away; raise `ConcertNotFound` or `PosterNotFound`."""
-        await self._require_own(concert_id, organizer_id)
+        owner = await self._owner(concert_id, actor)
         async with self._store.transaction() as connection:
             if not await store.delete(connection, concert_id):
                 raise PosterNotFound
-            entry = _action(organizer_id, concert_id, "poster.removed", request_id)
+            entry = _action(actor, owner, concert_id, "poster.removed", request_id)
             await record(connection, entry)
 
     async def file(self, image_hash: str, name: str) -> bytes:
         """Return a file of a picture; raise `NotFound`."""
         return await self._files.get((image_hash, name))
 
-    async def _require_own(self, concert_id: UUID, organizer_id: UUID) -> None:
-        if not await self._store.is_own(concert_id, organizer_id):
+    async def _owner(self, concert_id: UUID, actor: Actor) -> UUID:
+        owner = await self._store.owner(concert_id, actor.organization_ids)
+        if owner is None:
             raise ConcertNotFound
+        return owner
 
     async def _stored(self, image_hash: str, encoded: EncodedPoster) -> dict[str, bytes | None]:
         """Return what PostgreSQL keeps of the files, after the object store has the rest."""
@@ -126,10 +129,12 @@ def _key(image_hash: str, name: str) -> str:
     return f"posters/{image_hash}/{name}"
 
 
-def _action(organizer_id: UUID, concert_id: UUID, action: str, request_id: str) -> Action:
+def _action(
+    actor: Actor, organization_id: UUID, concert_id: UUID, action: str, request_id: str
+) -> Action:
     return Action(
-        organizer_id=organizer_id,
-        actor_id=organizer_id,
+        organization_id=organization_id,
+        actor_id=actor.user_id,
         action=action,
         request_id=request_id,
         concert_id=concert_id,

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from boxoffice.errors import ConcertNotFound
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.posters.images import EncodedPoster
@@ -44,9 +45,10 @@ class PosterStore:
         async with self._db.writing() as connection:
             yield connection
 
-    async def is_own(self, concert_id: UUID, organizer_id: UUID) -> bool:
-        """Say whether a concert is this organizer's."""
-        return await self._db.read_one(_SQL["own_concert"], concert_id, organizer_id) is not None
+    async def owner(self, concert_id: UUID, organization_ids: OrganizationIds) -> UUID | None:
+        """Return the organization of a concert, None where it is none of these."""
+        row = await self._db.read_one(_SQL["own_concert"], concert_id, organization_ids)
+        return row["organization_id"] if row else None
 
     async def file(self, image_hash: str, name: str) -> StoredFile | None:
         """Return a file of a picture."""

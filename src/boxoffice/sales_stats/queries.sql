@@ -2,15 +2,15 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: schedule
--- The terms of a schedule of this organizer; of any organizer where $2 is null.
+-- The terms of a schedule of these organizations; of any where $2 is null.
 SELECT s.status, s.currency, s.hold_ttl_s
   FROM schedules s
   -- guard: sales_stats_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
  -- guard: sales_stats_schedule_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
- -- guard: sales_stats_only_its_organizers: c.organizer_id = $2 => true
- -- guard: sales_stats_operator_too: $2::uuid IS NULL OR =>
- WHERE s.schedule_id = $1 AND ($2::uuid IS NULL OR c.organizer_id = $2);
+ -- guard: sales_stats_only_its_organizers: c.organization_id = ANY ($2::uuid[]) => true
+ -- guard: sales_stats_operator_too: $2::uuid[] IS NULL OR =>
+ WHERE s.schedule_id = $1 AND ($2::uuid[] IS NULL OR c.organization_id = ANY ($2::uuid[]));
 
 -- name: totals
 -- The seats of a schedule by state, a lapsed hold being available, and what was paid for them and not

@@ -11,6 +11,7 @@ import msgspec
 from boxoffice.errors import ScheduleNotFound
 from boxoffice.observability.logs import log
 from boxoffice.observability.metrics import FINE_SECONDS
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.cache import Cache
 from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.sales_stats import metrics, rules
@@ -69,18 +70,18 @@ class SalesStats:
         )
 
     async def read(
-        self, organizer_id: UUID | None, schedule_id: UUID, window_s: int
+        self, organization_ids: OrganizationIds, schedule_id: UUID, window_s: int
     ) -> ScheduleStats:
-        """Return the statistics of a schedule of this organizer; raise `ScheduleNotFound`.
+        """Return the statistics of a schedule of these organizations; raise `ScheduleNotFound`.
 
-        None as the organizer reads any schedule, with the traffic of the whole shop.
+        None as the organizations reads any schedule, with the traffic of the whole shop.
         """
-        schedule = await self._store.schedule(schedule_id, organizer_id)
+        schedule = await self._store.schedule(schedule_id, organization_ids)
         if schedule is None:
             raise ScheduleNotFound
         stats = await self._read.get((schedule_id, rules.read_window(window_s), schedule))
         series = stats.series[-rules.steps_in(window_s) :]
-        shop = stats.shop if organizer_id is None else None
+        shop = stats.shop if organization_ids is None else None
         return msgspec.structs.replace(stats, series=series, shop=shop)
 
     async def _load(self, key: tuple[UUID, int, StatsSchedule]) -> ScheduleStats:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import msgspec
 
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.ids import first_id_since
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database
@@ -40,9 +41,11 @@ class SalesStatsStore:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def schedule(self, schedule_id: UUID, organizer_id: UUID | None) -> StatsSchedule | None:
-        """Return a schedule of this organizer; None as the organizer means any."""
-        row = await self._db.read_one(_SQL["schedule"], schedule_id, organizer_id)
+    async def schedule(
+        self, schedule_id: UUID, organization_ids: OrganizationIds
+    ) -> StatsSchedule | None:
+        """Return a schedule of these organizations; None as the organizations means any."""
+        row = await self._db.read_one(_SQL["schedule"], schedule_id, organization_ids)
         return None if row is None else StatsSchedule(**row)
 
     async def totals(self, schedule_id: UUID) -> Totals:

@@ -59,9 +59,9 @@ DELETE FROM queue_leavers l WHERE l.until_at < clock_timestamp() - interval '10 
 SELECT pg_advisory_xact_lock(hashtextextended('boxoffice queue rooms', 0));
 
 -- name: rooms_open
--- The count of open waiting rooms other than that of schedule $1, and that of organizer $2 alone.
--- guard: rooms_beside_of_this_organizer: c.organizer_id = $2 => $2::uuid IS NOT NULL
-SELECT count(*) AS rooms, count(*) FILTER (WHERE c.organizer_id = $2) AS own
+-- The count of open waiting rooms other than that of schedule $1, and that of organization $2 alone.
+-- guard: rooms_beside_of_this_organizer: c.organization_id = $2 => $2::uuid IS NOT NULL
+SELECT count(*) AS rooms, count(*) FILTER (WHERE c.organization_id = $2) AS own
   FROM queue_rooms r
   -- guard: rooms_beside_performance_of_the_room => JOIN schedules s ON true
   JOIN schedules s ON s.schedule_id = r.schedule_id
@@ -102,15 +102,15 @@ SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_m
 SELECT r.schedule_id FROM queue_rooms r WHERE r.schedule_id = $1 FOR NO KEY UPDATE;
 
 -- name: sale_of_organizer
--- The sale opening and concert of schedule $1, if it belongs to organizer $2, or to any one for null.
-SELECT extract(epoch FROM s.sale_opens_at)::double precision AS opens_at, s.concert_id
+-- The sale opening and concert of schedule $1, if it is of the organizations $2, or of any for null.
+SELECT extract(epoch FROM s.sale_opens_at)::double precision AS opens_at, s.concert_id, c.organization_id
   FROM schedules s
   -- guard: room_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id
  -- guard: room_schedule_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
- -- guard: room_only_for_its_organizer: c.organizer_id = $2 => true
- -- guard: room_operator_too: $2::uuid IS NULL OR =>
- WHERE s.schedule_id = $1 AND ($2::uuid IS NULL OR c.organizer_id = $2);
+ -- guard: room_only_for_its_organizer: c.organization_id = ANY ($2::uuid[]) => true
+ -- guard: room_operator_too: $2::uuid[] IS NULL OR =>
+ WHERE s.schedule_id = $1 AND ($2::uuid[] IS NULL OR c.organization_id = ANY ($2::uuid[]));
 
 -- name: add_room
 -- Adds a waiting room that is off, unless schedule $1 has one.

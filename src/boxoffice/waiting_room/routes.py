@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from boxoffice.accounts.rules import SELLERS, readable_by
 from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.errors import (
     Invalid,
@@ -22,6 +21,7 @@ from boxoffice.errors import (
 )
 from boxoffice.http.api.operation import Call, Reply, Request, RouteDependencies, operation
 from boxoffice.http.streams import Stream
+from boxoffice.permissions import Permission
 from boxoffice.platform.values import Moment
 from boxoffice.waiting_room.engine import shuffle
 from boxoffice.waiting_room.position_streams import EVENTS, PositionStreams
@@ -220,15 +220,20 @@ class _AdminQueueRoutes:
         self._service = service
         self.dependencies = dependencies
 
-    @operation("Get a waiting room", role=SELLERS, returns=WaitingRoomOut, path=_SCHEDULE)
+    @operation(
+        "Get a waiting room",
+        permission=Permission.EVENTS_READ,
+        returns=WaitingRoomOut,
+        path=_SCHEDULE,
+    )
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """Its settings and counters."""
-        view = await self._service.view(readable_by(call.caller), call.ids["schedule_id"])
+        view = await self._service.view(call.caller.organization_ids, call.ids["schedule_id"])
         return Reply(_room(view))
 
     @operation(
         "Change a waiting room",
-        role="organizer",
+        permission=Permission.SALES_WRITE,
         body=WaitingRoomBody,
         returns=WaitingRoomOut,
         path=_SCHEDULE,
@@ -240,7 +245,7 @@ class _AdminQueueRoutes:
         opens_at = fields.pop("opens_at")
         change = WaitingRoomChange(opens_at=opens_at and opens_at.timestamp(), **fields)
         view = await self._service.configure(
-            call.caller.user_id, call.ids["schedule_id"], change, request_id=call.request_id
+            call.caller, call.ids["schedule_id"], change, request_id=call.request_id
         )
         return Reply(_room(view))
 

@@ -19,6 +19,7 @@ from boxoffice.errors import (
     Unavailable,
 )
 from boxoffice.observability.metrics import BufferedCounter
+from boxoffice.permissions import Actor, OrganizationIds
 from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room import metrics, rules, store
@@ -253,9 +254,9 @@ class WaitingRoom:
             raise ScheduleNotFound("This schedule has no waiting room at the moment.")
         return room
 
-    async def view(self, organizer_id: UUID | None, schedule_id: UUID) -> WaitingRoomView:
-        """Return a room of this organizer, or of any organizer if None; raise `ScheduleNotFound`."""
-        sale = await self._store.sale(schedule_id, organizer_id)
+    async def view(self, organization_ids: OrganizationIds, schedule_id: UUID) -> WaitingRoomView:
+        """Return a room of these organizations, or of any if None; raise `ScheduleNotFound`."""
+        sale = await self._store.sale(schedule_id, organization_ids)
         if sale is None:
             raise ScheduleNotFound
         room = await self._store.room(schedule_id)
@@ -263,7 +264,7 @@ class WaitingRoom:
 
     async def configure(
         self,
-        organizer_id: UUID,
+        actor: Actor,
         schedule_id: UUID,
         change: WaitingRoomChange,
         *,
@@ -271,16 +272,16 @@ class WaitingRoom:
     ) -> WaitingRoomView:
         """Change a room, or create it with the first change; other pods follow within a second.
 
-        Raises `ScheduleNotFound`, `QueueDrawn`, `Invalid`, `QueueRoomLimit` at the organizer's limit of
-        open rooms, `Overloaded` at the limit of all rooms, and the errors of `Database.writing`.
+        Raises `ScheduleNotFound`, `QueueDrawn`, `Invalid`, `QueueRoomLimit` at the organization's limit
+        of open rooms, `Overloaded` at the limit of all rooms, and the errors of `Database.writing`.
         """
-        sale = await self._store.sale(schedule_id, organizer_id)
+        sale = await self._store.sale(schedule_id, actor.organization_ids)
         if sale is None:
             raise ScheduleNotFound
         defaults = self._defaults(sale.opens_at)
         action = Action(
-            organizer_id=organizer_id,
-            actor_id=organizer_id,
+            organization_id=sale.organization_id,
+            actor_id=actor.user_id,
             action="queue.changed",
             request_id=request_id,
             concert_id=sale.concert_id,
@@ -292,7 +293,7 @@ class WaitingRoom:
             room = rules.apply_change(before, change)
             if before.mode is rules.Mode.OFF and room.mode is not rules.Mode.OFF:
                 # guard: room_number_of_rooms_is_bounded => pass
-                await self._require_below_limit(connection, schedule_id, organizer_id)
+                await self._require_below_limit(connection, schedule_id, sale.organization_id)
             await store.set_room(connection, room)
             await record(connection, action)
         # The change is committed; when this read fails, the next refresh brings it.
@@ -301,15 +302,15 @@ class WaitingRoom:
         return await self._view(room)
 
     async def _require_below_limit(
-        self, connection: store.Connection, schedule_id: UUID, organizer_id: UUID
+        self, connection: store.Connection, schedule_id: UUID, organization_id: UUID
     ) -> None:
         """Enforce the limits of open rooms, since processes cache no more than that."""
-        rooms, own = await store.rooms_open(connection, schedule_id, organizer_id)
+        rooms, own = await store.rooms_open(connection, schedule_id, organization_id)
         own_max = self._settings.queue_rooms_per_organizer_max
         # guard: room_rooms_per_organizer_are_bounded => if False:
         if own >= own_max:
             raise QueueRoomLimit(
-                f"An organizer may have {own_max} waiting rooms open.", rooms_max=own_max
+                f"An organization may have {own_max} waiting rooms open.", rooms_max=own_max
             )
         if rooms >= self._settings.queue_rooms_max:
             raise Overloaded("As many waiting rooms are open as there may be.")

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.waiting_room.engine.queue_state import Admission, Exit, IssuedNumbers
@@ -38,6 +39,7 @@ class ScheduleSale(NamedTuple):
 
     opens_at: float
     concert_id: UUID
+    organization_id: UUID
 
 
 class Departure(NamedTuple):
@@ -100,10 +102,12 @@ class QueueStore:
         """Open a transaction; raise as `Database.writing`."""
         return self._db.writing()
 
-    async def sale(self, schedule_id: UUID, organizer_id: UUID | None) -> ScheduleSale | None:
-        """Return the sale of this organizer's schedule, of any one for None; None without one."""
-        row = await self._db.read_one(_SQL["sale_of_organizer"], schedule_id, organizer_id)
-        return None if row is None else ScheduleSale(row["opens_at"], row["concert_id"])
+    async def sale(
+        self, schedule_id: UUID, organization_ids: OrganizationIds
+    ) -> ScheduleSale | None:
+        """Return the sale of a schedule of these organizations, of any for None; None without one."""
+        row = await self._db.read_one(_SQL["sale_of_organizer"], schedule_id, organization_ids)
+        return None if row is None else ScheduleSale(*row)
 
     async def checkpoint(
         self, schedule_id: UUID, token: int, joined: int, called: int, numbers_to: int
@@ -223,14 +227,14 @@ async def lock_room(
 
 
 async def rooms_open(
-    connection: Connection, schedule_id: UUID, organizer_id: UUID
+    connection: Connection, schedule_id: UUID, organization_id: UUID
 ) -> tuple[int, int]:
-    """Return the open rooms other than this one: of all organizers, and of this organizer.
+    """Return the open rooms other than this one: of all organizations, and of this one.
 
     Blocks the opening of rooms until the transaction ends.
     """
     await connection.fetch(_SQL["lock_opening"])
-    (row,) = await connection.fetch(_SQL["rooms_open"], schedule_id, organizer_id)
+    (row,) = await connection.fetch(_SQL["rooms_open"], schedule_id, organization_id)
     return row["rooms"], row["own"]
 
 

@@ -18,7 +18,8 @@ class Rule(NamedTuple):
     """What each caller gets: the status of a success, or the code of a refusal.
 
     `buyer` and `organizer` own what is asked for, `other` and `stranger` are another buyer and another
-    organizer, `operator` runs the shop. `is_open` operations read no token.
+    organizer, `operator` runs the shop. `is_open` operations read no token. A member without one of the
+    `roles` is refused as `forbidden`.
     """
 
     buyer: int | str
@@ -27,6 +28,8 @@ class Rule(NamedTuple):
     stranger: int | str
     operator: int | str
     is_open: bool = False
+    # The roles in the organizer's organization that get what the organizer, its owner, gets.
+    roles: frozenset[str] = frozenset()
 
     @property
     def callers(self) -> dict[str, int | str]:
@@ -57,14 +60,23 @@ def owned(owner: int | str, others: str) -> Rule:
     return Rule(owner, others, others, others, others)
 
 
-def sellers(owner: int | str, stranger: int | str, operator: int | str = "forbidden") -> Rule:
+MEMBER_ROLES = ("manager", "box_office", "door", "read_only")
+
+
+def sellers(
+    owner: int | str,
+    stranger: int | str,
+    operator: int | str = "forbidden",
+    roles: str = "manager",
+) -> Rule:
     """Return the rule of an operation for organizers, which changes something unless said otherwise."""
-    return Rule("forbidden", "forbidden", owner, stranger, operator)
+    named = frozenset(roles.split())
+    return Rule("forbidden", "forbidden", owner, stranger, operator, roles=named)
 
 
-def looked_at(stranger: int | str = 200) -> Rule:
+def looked_at(stranger: int | str = 200, roles: str = "manager box_office door read_only") -> Rule:
     """Return the rule of a look at what an organizer has, which an operator may have too."""
-    return sellers(200, stranger, 200)
+    return sellers(200, stranger, 200, roles)
 
 
 def operators(answer: int | str) -> Rule:
@@ -110,23 +122,32 @@ MATRIX = {
     "GET /v1/refunds/{refund_id}": owned(200, "refund_not_found"),
     "GET /v1/me/refunds": anybody(200),
     "GET /v1/me/payments": anybody(200),
-    "GET /v1/admin/payments": looked_at(),
-    "GET /v1/admin/payments/{payment_id}": looked_at("payment_not_found"),
-    "GET /v1/admin/payments/{payment_id}/refund-quote": sellers(200, "payment_not_found"),
-    "GET /v1/admin/schedules/{schedule_id}/refund-policy": sellers(200, "schedule_not_found"),
+    "GET /v1/admin/payments": looked_at(roles="manager box_office read_only"),
+    "GET /v1/admin/payments/{payment_id}": looked_at(
+        "payment_not_found", "manager box_office read_only"
+    ),
+    "GET /v1/admin/payments/{payment_id}/refund-quote": sellers(
+        200, "payment_not_found", roles="manager box_office"
+    ),
+    "GET /v1/admin/schedules/{schedule_id}/refund-policy": looked_at("schedule_not_found"),
     "PUT /v1/admin/schedules/{schedule_id}/refund-policy": sellers(
         "refund_policy_locked", "schedule_not_found"
     ),
-    "GET /v1/admin/schedules/{schedule_id}/refunds": looked_at(),
+    "GET /v1/admin/schedules/{schedule_id}/refunds": looked_at(
+        roles="manager box_office read_only"
+    ),
     "POST /v1/admin/schedules/{schedule_id}/refund-jobs": sellers(
         "sale_open", "schedule_not_found"
     ),
     "GET /v1/admin/schedules/{schedule_id}/refund-jobs": looked_at(),
     "GET /v1/admin/schedules/{schedule_id}/refund-jobs/{job_id}": sellers(
-        "schedule_not_found", "schedule_not_found", "schedule_not_found"
+        "schedule_not_found",
+        "schedule_not_found",
+        "schedule_not_found",
+        "manager box_office door read_only",
     ),
     "POST /v1/admin/payments/{payment_id}/refunds": sellers(
-        "refund_quote_changed", "payment_not_found"
+        "refund_quote_changed", "payment_not_found", roles="manager box_office"
     ),
     "GET /v1/admin/refunds": operators(200),
     "PUT /v1/admin/refunds/{refund_id}/resolution": operators("refund_not_found"),
@@ -153,19 +174,29 @@ MATRIX = {
     "GET /v1/admin/concerts": looked_at(),
     "GET /v1/admin/concerts/{concert_id}": looked_at("concert_not_found"),
     "GET /v1/admin/schedules/{schedule_id}": looked_at("schedule_not_found"),
-    "GET /v1/admin/activity": looked_at(),
-    "GET /v1/admin/schedules/{schedule_id}/stats": looked_at("schedule_not_found"),
-    "GET /v1/admin/schedules/{schedule_id}/reservations": looked_at("schedule_not_found"),
-    "GET /v1/admin/reservations/{reservation_id}": looked_at("reservation_not_found"),
-    "GET /v1/admin/webhooks": looked_at(),
+    "GET /v1/admin/activity": looked_at(roles="manager read_only"),
+    "GET /v1/admin/schedules/{schedule_id}/stats": looked_at(
+        "schedule_not_found", "manager read_only"
+    ),
+    "GET /v1/admin/schedules/{schedule_id}/reservations": looked_at(
+        "schedule_not_found", "manager box_office read_only"
+    ),
+    "GET /v1/admin/reservations/{reservation_id}": looked_at(
+        "reservation_not_found", "manager box_office read_only"
+    ),
+    "GET /v1/admin/webhooks": looked_at(roles="manager read_only"),
     "POST /v1/admin/webhooks": sellers(201, 201),
-    "GET /v1/admin/webhooks/{endpoint_id}": looked_at("webhook_endpoint_not_found"),
+    "GET /v1/admin/webhooks/{endpoint_id}": looked_at(
+        "webhook_endpoint_not_found", "manager read_only"
+    ),
     "PATCH /v1/admin/webhooks/{endpoint_id}": sellers(200, "webhook_endpoint_not_found"),
     "POST /v1/admin/webhooks/{endpoint_id}/rotate-secret": sellers(
         200, "webhook_endpoint_not_found"
     ),
     "POST /v1/admin/webhooks/{endpoint_id}/test": sellers(202, "webhook_endpoint_not_found"),
-    "GET /v1/admin/webhooks/{endpoint_id}/deliveries": looked_at("webhook_endpoint_not_found"),
+    "GET /v1/admin/webhooks/{endpoint_id}/deliveries": looked_at(
+        "webhook_endpoint_not_found", "manager read_only"
+    ),
     "POST /v1/admin/webhooks/{endpoint_id}/deliveries/{event_id}/replay": sellers(
         202, "webhook_endpoint_not_found"
     ),

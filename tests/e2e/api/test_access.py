@@ -1,5 +1,6 @@
 """Who may call what: every operation of the document, for every kind of caller."""
 
+import asyncio
 import hmac
 import http.client
 import json
@@ -7,14 +8,16 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
+import asyncpg
 import jwt
 import pytest
 
 from boxoffice.app import compose
 from boxoffice.settings import Settings
 
-from .access import MATRIX, OPERATORS, STREAMS, Ask, about, check, unauthenticated
-from .client import Api, Person, Sale, expect, refused
+from .access import MATRIX, MEMBER_ROLES, OPERATORS, STREAMS, Ask, about, check, unauthenticated
+from .client import Api, Person, Sale, expect, refused, sign_up
+from .conftest import Running
 
 People = dict[str, Person]
 
@@ -93,6 +96,34 @@ def test_every_caller_gets_what_is_theirs(
         unauthenticated(nobody, "unauthenticated", "nobody")
     for name, wanted in rule.callers.items():
         check(ask(operation, people[name].api), wanted, name)
+
+
+@pytest.fixture(scope="module")
+def members(server: Running, organizer: Person) -> People:
+    """A member of the organizer's organization with each role but owner."""
+    found = {role: sign_up(server.api, role) for role in MEMBER_ROLES}
+
+    async def join() -> None:
+        connection = await asyncpg.connect(server.database_url)
+        try:
+            await connection.executemany(
+                "INSERT INTO organization_members (organization_id, user_id, role)"
+                " VALUES ($1, $2, $3)",
+                [(organizer.user_id, one.user_id, role) for role, one in found.items()],
+            )
+        finally:
+            await connection.close()
+
+    asyncio.run(join())
+    return found
+
+
+@pytest.mark.parametrize("operation", [one for one in MATRIX if MATRIX[one].is_for_organizers])
+def test_a_member_gets_what_the_role_allows(ask: Ask, members: People, operation: str) -> None:
+    rule = MATRIX[operation]
+    for role, person in members.items():
+        wanted = rule.organizer if role in rule.roles else "forbidden"
+        check(ask(operation, person.api), wanted, role)
 
 
 @pytest.mark.parametrize("operation", MATRIX)

@@ -31,6 +31,7 @@ from boxoffice.reservations.sweeper import sweep_once
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.rules import Mode, WaitingRoomChange
 from faults.workload.fixtures import create_fixtures
+from tests.support.members import member
 from tests.support.shop import Crowd, pods
 
 QUIET = terminal(quiet=True)
@@ -124,7 +125,7 @@ async def test_accounts_keys_concerts_and_waiting_rooms_work(runtime: Settings) 
         plan = seeding.Plan(20, 0, 0, organizer="o@example.test", queue_rate_per_s=5)
         made = await seeding.seed(runtime, plan, None, QUIET)
         room = await shop.services.waiting_room.service.configure(
-            user_id, made.schedule_id, WaitingRoomChange(mode=Mode.OFF)
+            member(user_id), made.schedule_id, WaitingRoomChange(mode=Mode.OFF)
         )
         assert room is not None
 

@@ -35,6 +35,7 @@ from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.reservations.sweeper import sweep_once
 from boxoffice.settings import Settings
+from tests.support.members import member
 
 T = TypeVar("T")
 
@@ -115,7 +116,9 @@ class World:
         )
         concert = NewConcert(title="t", artist="a", venue="v")
         seats = [NewSeat(seat, "S", "1", at, "R", PRICE) for at, seat in enumerate(SEATS, start=1)]
-        on_sale = self.app.services.catalog.put_on_sale(self.organizer, concert, schedule, seats)
+        on_sale = self.app.services.catalog.put_on_sale(
+            member(self.organizer), concert, schedule, seats
+        )
         return self.run(on_sale).schedule_id
 
 

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from boxoffice.accounts.tokens import Caller
 from boxoffice.catalog.routes import routes
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
@@ -17,15 +18,16 @@ from boxoffice.seats.cache.entries import ScheduleEntries, SeatChangeApplier
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from tests.support.connection import Client
+from tests.support.members import member
 
-from .support import Caller, Clock, Shop, add_user
+from .support import Clock, Shop, add_user
 
 
 @pytest.fixture
 async def make_shop(db: Database, settings: Settings) -> Callable[[], Shop]:
     """Make the catalog of another process on the same database."""
-    organizer = await add_user(db, "organizer")
-    other = await add_user(db, "organizer")
+    organizer = member(await add_user(db, "organizer"))
+    other = member(await add_user(db, "organizer"))
 
     def make() -> Shop:
         clock = Clock()
@@ -47,8 +49,8 @@ def shop(make_shop: Callable[[], Shop]) -> Shop:
 async def http(shop: Shop) -> Client:
     """A client of the catalog's routes; the tokens are organizer, other and buyer."""
     callers = {
-        "organizer": Caller(shop.organizer, "organizer"),
-        "other": Caller(shop.other, "organizer"),
+        "organizer": shop.organizer,
+        "other": shop.other,
         "buyer": Caller(uuid4(), "buyer"),
     }
 

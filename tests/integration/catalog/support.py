@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from boxoffice.accounts.tokens import Caller
 from boxoffice.catalog.lookups import CatalogLookups
 from boxoffice.catalog.rules import NewConcert, NewSchedule, NewSeat, hall
 from boxoffice.catalog.service import Catalog, OnSale
@@ -35,12 +36,6 @@ def schedule(**changed: Any) -> NewSchedule:
     return NewSchedule(**{**given, **changed})
 
 
-@dataclass(frozen=True)
-class Caller:
-    user_id: UUID
-    role: str
-
-
 class Clock:
     """Monotonic seconds that move when they are told to, and a little with every look."""
 
@@ -65,8 +60,8 @@ class Shop:
     entries: ScheduleEntries
     catalog: Catalog
     clock: Clock
-    organizer: UUID
-    other: UUID
+    organizer: Caller
+    other: Caller
 
     @property
     def lookups(self) -> CatalogLookups:

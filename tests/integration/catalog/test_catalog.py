@@ -163,7 +163,7 @@ async def test_schedules_count_their_seats(shop: Shop) -> None:
     await shop.hold(sold.schedule_id, seat_ids[:3], uuid4())
     lapsed = await shop.hold(sold.schedule_id, seat_ids[3:5], uuid4())
     await shop.lapse(sold.schedule_id, lapsed)
-    own = await shop.catalog.own_concert(shop.organizer, sold.concert_id)
+    own = await shop.catalog.own_concert(shop.organizer.organization_ids, sold.concert_id)
     first, second = own.schedules
     assert (first.seats_total, first.seats_available) == (100, 97)
     assert (first.price_min, first.price_max) == (Money(88_000, "KRW"), Money(165_000, "KRW"))
@@ -215,12 +215,12 @@ async def test_a_map_without_a_good_seat_is_looked_at_where_the_limit_was_lowere
     limited = type(shop.catalog)(limit, shop.store, shop.applier)
     header = "section,row,number,grade,price\n"
     broken = check_csv(header + "A,1,x,VIP,9\n", 5, 100)
-    shown = await limited.preview_seats(shop.organizer, made.schedule_id, broken)
+    shown = await limited.preview_seats(shop.organizer.organization_ids, made.schedule_id, broken)
     assert [(one.line, one.reason) for one in shown.errors] == [
         (2, broken.errors[0].extra["reason"])
     ]
     one_more = check_csv(header + "B,1,1,VIP,9\n", 5, 100)
-    shown = await limited.preview_seats(shop.organizer, made.schedule_id, one_more)
+    shown = await limited.preview_seats(shop.organizer.organization_ids, made.schedule_id, one_more)
     assert [(one.line, one.reason) for one in shown.errors] == [(2, "too_many")]
 
 
@@ -286,7 +286,7 @@ async def test_an_upload_that_is_under_way_is_part_of_what_is_opened(shop: Shop)
     made = await shop.draft(2)
     await shop.catalog.publish(shop.organizer, made.concert_id)
     async with shop.store.transaction() as connection:
-        await store.lock_schedule(connection, made.schedule_id, shop.organizer)
+        await store.lock_schedule(connection, made.schedule_id, shop.organizer.organization_ids)
         await store.insert_seats(connection, made.schedule_id, 2, [seat(99)])
         opening = asyncio.create_task(shop.catalog.open(shop.organizer, made.schedule_id))
         await wait_for_lock(shop.db)

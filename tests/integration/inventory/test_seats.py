@@ -18,6 +18,7 @@ from boxoffice.inventory.store import InventoryStore
 from boxoffice.platform.postgres.database import Database, Record
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
+from tests.support.members import member
 from tests.support.waiting import until
 
 
@@ -51,7 +52,7 @@ def command(name: Command, *seat_ids: str, **fields: Any) -> SeatCommand:
 async def change(hall: Hall, name: Command, *seat_ids: str, **fields: Any) -> CommandResult:
     # The organizer of a hall has the id of its schedule.
     return await inventory(hall.db).change(
-        hall.schedule_id, hall.schedule_id, command(name, *seat_ids, **fields)
+        member(hall.schedule_id), hall.schedule_id, command(name, *seat_ids, **fields)
     )
 
 
@@ -61,7 +62,7 @@ async def states(hall: Hall, *seat_ids: str) -> list[tuple[str, int]]:
 
 
 async def blocked(hall: Hall) -> list[tuple[str, str, str]]:
-    found = await InventoryStore(hall.db).blocks(hall.schedule_id, hall.schedule_id, None, 100)
+    found = await InventoryStore(hall.db).blocks(hall.schedule_id, [hall.schedule_id], None, 100)
     return [(one.seat_id, one.reason, one.note) for one in found]
 
 
@@ -150,7 +151,7 @@ async def test_a_selection_is_of_one_hall_and_all_or_nothing(hall: Hall, db: Dat
     neighbour = await open_hall(db)
     seats = inventory(db)
     by_row = SeatCommand("block", Selection(section="S", row="1"))
-    done = await seats.change(hall.schedule_id, hall.schedule_id, by_row)
+    done = await seats.change(member(hall.schedule_id), hall.schedule_id, by_row)
     assert len(done.changed) == 12
     assert (await neighbour.seat("S001"))["state"] == "AVAILABLE"
     for selection in (
@@ -160,26 +161,30 @@ async def test_a_selection_is_of_one_hall_and_all_or_nothing(hall: Hall, db: Dat
     ):
         with pytest.raises(SeatNotFound):
             await seats.change(
-                hall.schedule_id, hall.schedule_id, SeatCommand("release", selection)
+                member(hall.schedule_id), hall.schedule_id, SeatCommand("release", selection)
             )
     with pytest.raises(SeatNotFound) as refused:
         await change(hall, "release", "S001", "X")
     assert refused.value.extra == {"seat_ids": ["X"]}
     assert (await hall.seat("S001"))["state"] == "BLOCKED"
     with pytest.raises(Invalid):
-        await inventory(db, command_max=11).change(hall.schedule_id, hall.schedule_id, by_row)
+        await inventory(db, command_max=11).change(
+            member(hall.schedule_id), hall.schedule_id, by_row
+        )
     for selection in (Selection(), Selection(("S001",), "S"), Selection(row="1")):
         with pytest.raises(Invalid):
-            await seats.change(hall.schedule_id, hall.schedule_id, SeatCommand("block", selection))
+            await seats.change(
+                member(hall.schedule_id), hall.schedule_id, SeatCommand("block", selection)
+            )
     with pytest.raises(Invalid):
         await change(hall, "release", "S001", "S001")
     with pytest.raises(Invalid):
         await change(hall, "reprice", "S001")
     with pytest.raises(ScheduleNotFound):
-        await seats.change(neighbour.schedule_id, hall.schedule_id, by_row)
+        await seats.change(member(neighbour.schedule_id), hall.schedule_id, by_row)
     with pytest.raises(ScheduleNotFound):
-        await seats.add(neighbour.schedule_id, hall.schedule_id, [new(13)], blocked=False)
-    assert await InventoryStore(db).blocks(hall.schedule_id, neighbour.schedule_id, None, 9) == []
+        await seats.add(member(neighbour.schedule_id), hall.schedule_id, [new(13)], blocked=False)
+    assert await InventoryStore(db).blocks(hall.schedule_id, [neighbour.schedule_id], None, 9) == []
 
 
 def new(number: int, *, seat_id: str = "", row: str = "1", section: str = "S") -> NewSeat:
@@ -190,7 +195,7 @@ async def test_added_seats_come_last(hall: Hall, db: Database) -> None:
     neighbour = await open_hall(db, seats=30)
     seats = inventory(db)
     added = [new(13), new(14)]
-    assert await seats.add(hall.schedule_id, hall.schedule_id, added, blocked=True) == 14
+    assert await seats.add(member(hall.schedule_id), hall.schedule_id, added, blocked=True) == 14
     rows = await db.fetch(
         "SELECT seat_id, ordinal, state FROM seats WHERE schedule_id = $1 ORDER BY ordinal",
         hall.schedule_id,
@@ -201,11 +206,13 @@ async def test_added_seats_come_last(hall: Hall, db: Database) -> None:
     ]  # fmt: skip
     for seat in (new(13, seat_id="Y"), new(99, seat_id="S001")):
         with pytest.raises(SeatExists):
-            await seats.add(hall.schedule_id, hall.schedule_id, [seat], blocked=False)
+            await seats.add(member(hall.schedule_id), hall.schedule_id, [seat], blocked=False)
     with pytest.raises(SeatMapInvalid):
-        await seats.add(hall.schedule_id, hall.schedule_id, [new(15, section="s")], blocked=False)
+        await seats.add(
+            member(hall.schedule_id), hall.schedule_id, [new(15, section="s")], blocked=False
+        )
     with pytest.raises(SeatMapInvalid):
-        await seats.add(hall.schedule_id, hall.schedule_id, [new(15)], blocked=False)
+        await seats.add(member(hall.schedule_id), hall.schedule_id, [new(15)], blocked=False)
     [row] = await db.fetch(
         "SELECT layout_version FROM schedules WHERE schedule_id = $1", neighbour.schedule_id
     )
@@ -217,7 +224,7 @@ async def test_commands_are_in_the_activity_log(hall: Hall, db: Database) -> Non
     await change(hall, "block", "S001")
     await change(hall, "release", "S001")
     await change(hall, "reprice", "S001", "S002", price_minor=5, grade="C")
-    await inventory(db).add(hall.schedule_id, hall.schedule_id, [new(13)], blocked=False)
+    await inventory(db).add(member(hall.schedule_id), hall.schedule_id, [new(13)], blocked=False)
     rows = await db.fetch(
         "SELECT action, details::text FROM logbook WHERE organizer_id = $1 ORDER BY entry_id",
         hall.schedule_id,

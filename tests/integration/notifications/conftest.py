@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from boxoffice.notifications.webhooks.service import ActingOrganizer, Webhooks, WithSecret
+from boxoffice.notifications.webhooks.service import ActingMember, Webhooks, WithSecret
 from boxoffice.notifications.webhooks.store import WebhookStore
 from boxoffice.outbox.service import Relay
 from boxoffice.platform.postgres.database import Database
@@ -51,7 +51,7 @@ def create(webhooks: Webhooks, hall: Hall) -> CreateEndpoint:
     async def create(
         url: str, topics: list[str] | None = None, organizer: UUID | None = None
     ) -> WithSecret:
-        caller = ActingOrganizer(organizer or hall.schedule_id, "request")
+        caller = ActingMember(hall.schedule_id, [organizer or hall.schedule_id], "request")
         return await webhooks.create(caller, url, topics, uuid4().hex)
 
     return create

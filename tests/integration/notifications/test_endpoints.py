@@ -15,8 +15,9 @@ from boxoffice.errors import (
     WebhookEndpointNotFound,
     WebhookUrlInvalid,
 )
-from boxoffice.notifications.webhooks.service import ActingOrganizer, Changes, Webhooks
+from boxoffice.notifications.webhooks.service import ActingMember, Changes, Webhooks
 from boxoffice.notifications.webhooks.store import WebhookStore
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
@@ -28,19 +29,20 @@ URL = "https://example.org/hook"
 
 
 @pytest.fixture
-def me(hall: Hall) -> ActingOrganizer:
+def me(hall: Hall) -> ActingMember:
     """The organizer."""
-    return ActingOrganizer(hall.schedule_id, "request-1")
+    return ActingMember(hall.schedule_id, [hall.schedule_id], "request-1")
 
 
 @pytest.fixture
-async def other(db: Database) -> ActingOrganizer:
+async def other(db: Database) -> ActingMember:
     """Another organizer."""
-    return ActingOrganizer((await open_hall(db)).schedule_id, "request-2")
+    theirs = (await open_hall(db)).schedule_id
+    return ActingMember(theirs, [theirs], "request-2")
 
 
 async def test_a_repeated_creation_is_one(
-    webhooks: Webhooks, me: ActingOrganizer, other: ActingOrganizer
+    webhooks: Webhooks, me: ActingMember, other: ActingMember
 ) -> None:
     both = await asyncio.gather(*(webhooks.create(me, URL, None, "key") for _ in range(2)))
     assert both[0].endpoint.endpoint_id == both[1].endpoint.endpoint_id
@@ -59,7 +61,7 @@ async def test_a_repeated_creation_is_one(
 
 
 async def test_an_organizer_has_a_limit_also_at_one_moment(
-    db: Database, settings: Settings, me: ActingOrganizer, other: ActingOrganizer
+    db: Database, settings: Settings, me: ActingMember, other: ActingMember
 ) -> None:
     few = settings.replace(webhook_endpoints_per_organizer_max=3)
     webhooks = Webhooks(WebhookStore(db), few.notifications)
@@ -74,23 +76,23 @@ async def test_an_organizer_has_a_limit_also_at_one_moment(
 
 
 async def test_the_list_has_ones_own_newest_first(
-    webhooks: Webhooks, me: ActingOrganizer, other: ActingOrganizer, create: "CreateEndpoint"
+    webhooks: Webhooks, me: ActingMember, other: ActingMember, create: "CreateEndpoint"
 ) -> None:
     mine = [(await create(URL)).endpoint.endpoint_id for _ in range(4)]
-    theirs = (await create(URL, organizer=other.organizer_id)).endpoint.endpoint_id
+    theirs = (await create(URL, organizer=other.user_id)).endpoint.endpoint_id
     await webhooks.delete(me, mine.pop(1))
     newest = mine[::-1]
 
-    async def listed(organizer: UUID | None, before: UUID | None, limit: int) -> list[UUID]:
+    async def listed(organizer: OrganizationIds, before: UUID | None, limit: int) -> list[UUID]:
         return [one.endpoint_id for one in await webhooks.endpoints(organizer, before, limit)]
 
-    assert await listed(me.organizer_id, None, 9) == newest
-    assert await listed(me.organizer_id, None, 2) == newest[:2]
-    assert await listed(me.organizer_id, newest[0], 9) == newest[1:]
+    assert await listed(me.organization_ids, None, 9) == newest
+    assert await listed(me.organization_ids, None, 2) == newest[:2]
+    assert await listed(me.organization_ids, newest[0], 9) == newest[1:]
     assert await listed(None, None, 9) == [theirs, *newest]
 
 
-async def test_changes(webhooks: Webhooks, me: ActingOrganizer, create: "CreateEndpoint") -> None:
+async def test_changes(webhooks: Webhooks, me: ActingMember, create: "CreateEndpoint") -> None:
     made, untouched = [(await create(URL)).endpoint for _ in range(2)]
     changed = await webhooks.change(
         me, made.endpoint_id, Changes(url=URL + "/2", topics=["reservation.held"])
@@ -108,12 +110,12 @@ async def test_changes(webhooks: Webhooks, me: ActingOrganizer, create: "CreateE
     assert (on.state, on.disabled_reason) == ("ACTIVE", None)
     with pytest.raises(WebhookUrlInvalid):
         await webhooks.change(me, made.endpoint_id, Changes(url="https://10.0.0.1/"))
-    [other, _] = await webhooks.endpoints(me.organizer_id, None, 9)
+    [other, _] = await webhooks.endpoints(me.organization_ids, None, 9)
     assert other == untouched
 
 
 async def test_nothing_of_another_organizer_can_be_reached(
-    webhooks: Webhooks, other: ActingOrganizer, create: "CreateEndpoint", db: Database
+    webhooks: Webhooks, other: ActingMember, create: "CreateEndpoint", db: Database
 ) -> None:
     endpoint_id = (await create(URL)).endpoint.endpoint_id
     for attempt in (
@@ -122,7 +124,7 @@ async def test_nothing_of_another_organizer_can_be_reached(
         webhooks.rotate_secret(other, endpoint_id, "key"),
         webhooks.test(other, endpoint_id),
         webhooks.replay(other, endpoint_id, 1),
-        webhooks.deliveries(other.organizer_id, endpoint_id, None, None, 9),
+        webhooks.deliveries(other.organization_ids, endpoint_id, None, None, 9),
     ):
         with pytest.raises(WebhookEndpointNotFound):
             await attempt
@@ -131,7 +133,7 @@ async def test_nothing_of_another_organizer_can_be_reached(
 
 
 async def test_a_deleted_endpoint_is_gone_with_its_secrets(
-    webhooks: Webhooks, me: ActingOrganizer, create: "CreateEndpoint", db: Database
+    webhooks: Webhooks, me: ActingMember, create: "CreateEndpoint", db: Database
 ) -> None:
     endpoint_id, kept = [(await create(URL)).endpoint.endpoint_id for _ in range(2)]
     await webhooks.rotate_secret(me, endpoint_id, "key")
@@ -150,7 +152,7 @@ async def test_a_deleted_endpoint_is_gone_with_its_secrets(
 
 
 async def test_a_rotation_changes_one_endpoint(
-    webhooks: Webhooks, me: ActingOrganizer, create: "CreateEndpoint", db: Database
+    webhooks: Webhooks, me: ActingMember, create: "CreateEndpoint", db: Database
 ) -> None:
     made, other = await create(URL), await create(URL)
     first = await webhooks.rotate_secret(me, made.endpoint.endpoint_id, "one")
@@ -166,7 +168,7 @@ async def test_a_rotation_changes_one_endpoint(
 
 
 async def test_a_rotation_that_is_repeated_at_one_moment_is_one(
-    webhooks: Webhooks, me: ActingOrganizer, create: "CreateEndpoint", db: Database
+    webhooks: Webhooks, me: ActingMember, create: "CreateEndpoint", db: Database
 ) -> None:
     made = await create(URL)
     tries = [webhooks.rotate_secret(me, made.endpoint.endpoint_id, "one") for _ in range(4)]
@@ -176,7 +178,7 @@ async def test_a_rotation_that_is_repeated_at_one_moment_is_one(
 
 
 async def test_the_log_of_deliveries(
-    webhooks: Webhooks, me: ActingOrganizer, create: "CreateEndpoint", db: Database
+    webhooks: Webhooks, me: ActingMember, create: "CreateEndpoint", db: Database
 ) -> None:
     endpoint_id, elsewhere = [(await create(URL)).endpoint.endpoint_id for _ in range(2)]
     queued = [await webhooks.test(me, endpoint_id) for _ in range(4)]
@@ -189,7 +191,7 @@ async def test_the_log_of_deliveries(
 
     async def listed(before: object = None, state: str | None = None, limit: int = 9) -> list[int]:
         found = await webhooks.deliveries(
-            me.organizer_id,
+            me.organization_ids,
             endpoint_id,
             before,  # type: ignore[arg-type]
             state,
@@ -213,7 +215,7 @@ async def test_the_log_of_deliveries(
 
 
 async def test_a_disabled_endpoint_sends_nothing_on_request(
-    webhooks: Webhooks, me: ActingOrganizer, create: "CreateEndpoint"
+    webhooks: Webhooks, me: ActingMember, create: "CreateEndpoint"
 ) -> None:
     endpoint_id = (await create(URL)).endpoint.endpoint_id
     queued = await webhooks.test(me, endpoint_id)
@@ -227,7 +229,7 @@ async def test_a_disabled_endpoint_sends_nothing_on_request(
 
 
 async def test_every_change_is_written_down_without_secrets(
-    webhooks: Webhooks, me: ActingOrganizer, db: Database
+    webhooks: Webhooks, me: ActingMember, db: Database
 ) -> None:
     made = await webhooks.create(me, URL, None, "key")
     endpoint_id = made.endpoint.endpoint_id
@@ -236,7 +238,7 @@ async def test_every_change_is_written_down_without_secrets(
     queued = await webhooks.test(me, endpoint_id)
     await webhooks.replay(me, endpoint_id, queued.event_id)
     await webhooks.delete(me, endpoint_id)
-    entries = await ActivityStore(db).entries(me.organizer_id, None, None, None, 20)
+    entries = await ActivityStore(db).entries(me.organization_ids, None, None, None, 20)
     assert [one.action for one in reversed(entries)] == [
         "webhook.created",
         "webhook.changed",

@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from boxoffice.notifications.webhooks.service import ActingOrganizer, Changes, Webhooks
+from boxoffice.notifications.webhooks.service import ActingMember, Changes, Webhooks
 from boxoffice.outbox.service import Relay
 from boxoffice.outbox.store import OutboxStore
 from boxoffice.platform.postgres.database import Database, Record
@@ -90,7 +90,7 @@ async def test_only_wanted_topics_are_queued(
 async def test_a_disabled_or_deleted_endpoint_gets_nothing_new(
     db: Database, hall: Hall, create: "CreateEndpoint", webhooks: Webhooks, relay: "Deliver"
 ) -> None:
-    me = ActingOrganizer(hall.schedule_id, "request")
+    me = ActingMember(hall.schedule_id, [hall.schedule_id], "request")
     off, gone, on = [(await create(URL)).endpoint.endpoint_id for _ in range(3)]
     await webhooks.change(me, off, Changes(is_active=False))
     await webhooks.delete(me, gone)

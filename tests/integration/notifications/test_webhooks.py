@@ -13,7 +13,7 @@ from boxoffice.notifications.messenger import ROLE
 from boxoffice.notifications.rules import WEBHOOK_DELAYS_S
 from boxoffice.notifications.webhooks import store
 from boxoffice.notifications.webhooks.client import NotSent, WebhookClient
-from boxoffice.notifications.webhooks.service import ActingOrganizer, Webhooks
+from boxoffice.notifications.webhooks.service import ActingMember, Webhooks
 from boxoffice.notifications.webhooks.store import DeliveryQueue, DeliveryResult
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.store import LeaseStore
@@ -68,7 +68,7 @@ async def test_while_a_secret_is_rotated_both_sign(
     receiver: Receiver,
     settings: Settings,
 ) -> None:
-    me = ActingOrganizer(hall.schedule_id, "request")
+    me = ActingMember(hall.schedule_id, [hall.schedule_id], "request")
     made = await create(receiver.url)
     rotated = await webhooks.rotate_secret(me, made.endpoint.endpoint_id, "key-1")
     assert rotated.secret != made.secret
@@ -148,7 +148,7 @@ async def test_410_disables_the_endpoint_and_is_written_down(
             await make_due(db)
             await asyncio.sleep(0.2)
             assert len(receiver.received) == asked
-    entries = await ActivityStore(db).entries(hall.schedule_id, None, None, None, 10)
+    entries = await ActivityStore(db).entries([hall.schedule_id], None, None, None, 10)
     [entry] = [one for one in entries if one.action == "webhook.disabled"]
     assert entry.details["reason"] == "gone"
 
@@ -339,7 +339,7 @@ async def test_a_replay_sends_the_same_event_again(
 ) -> None:
     made = await create(receiver.url)
     await queue(db, made.endpoint.endpoint_id, 2)
-    me = ActingOrganizer(hall.schedule_id, "request")
+    me = ActingMember(hall.schedule_id, [hall.schedule_id], "request")
     async with messenger(settings):
         await until(lambda: _are_delivered(db, 2))
         queued = await webhooks.replay(me, made.endpoint.endpoint_id, 2)
@@ -361,7 +361,7 @@ async def test_a_result_from_before_a_replay_is_not_written(
     deliveries = DeliveryQueue(db)
     claimed = await deliveries.claim(token, 60, {}, endpoint_max=32, total_max=100)
     assert len(claimed) == 2
-    await webhooks.replay(ActingOrganizer(hall.schedule_id, ""), endpoint_id, 1)
+    await webhooks.replay(ActingMember(hall.schedule_id, [hall.schedule_id], ""), endpoint_id, 1)
     done = [DeliveryResult(claimed=one, state="DELIVERED", status=200) for one in claimed]
     await deliveries.write(done)
     assert await states(db) == {"DELIVERED": 1, "WAITING": 1}
@@ -432,7 +432,7 @@ async def test_old_deliveries_are_forgotten_and_deleted_endpoints_with_them(
     kept, gone = [(await create("https://example.org/")).endpoint.endpoint_id for _ in range(2)]
     for endpoint_id in (kept, gone):
         await queue(db, endpoint_id, 5)
-    await webhooks.delete(ActingOrganizer(hall.schedule_id, ""), gone)
+    await webhooks.delete(ActingMember(hall.schedule_id, [hall.schedule_id], ""), gone)
     unused = (await create("https://example.org/")).endpoint.endpoint_id
     deliveries = DeliveryQueue(db)
     assert await deliveries.forget(3_600, 100) == 0

@@ -20,7 +20,7 @@ def lists(hall: Hall) -> PaymentLists:
 
 
 def of(hall: Hall, **wanted: object) -> PaymentFilter:
-    return PaymentFilter(hall.schedule_id, **wanted)  # type: ignore[arg-type]
+    return PaymentFilter([hall.schedule_id], **wanted)  # type: ignore[arg-type]
 
 
 def ids(found: list[PaymentWithRefunds]) -> list[UUID]:
@@ -71,9 +71,9 @@ async def test_a_seller_sees_what_was_sold(hall: Hall, db: Database) -> None:
     assert len(page) == 1
     assert ids(await lists(hall).of_seller(of(hall), ids(page)[0], 10)) == ids(found)[1:]
     at = ScopedId(hall.schedule_id, first.payment_id)
-    assert (await lists(hall).get(hall.schedule_id, at)).listed.payment == first
+    assert (await lists(hall).get([hall.schedule_id], at)).listed.payment == first
     with pytest.raises(PaymentNotFound):
-        await lists(hall).get(elsewhere.schedule_id, at)
+        await lists(hall).get([elsewhere.schedule_id], at)
     with pytest.raises(PaymentNotFound):
         await lists(hall).get(None, ScopedId(hall.schedule_id, new_id()))
 
@@ -89,7 +89,7 @@ async def test_a_seller_filters(hall: Hall, db: Database) -> None:
 
     async def found(organizer: UUID | None = hall.schedule_id, **wanted: object) -> list[UUID]:
         near = {name: wanted.pop(name, None) for name in ("reservation", "order")}
-        some = PaymentFilter(organizer, **wanted)  # type: ignore[arg-type]
+        some = PaymentFilter(None if organizer is None else [organizer], **wanted)  # type: ignore[arg-type]
         return ids(await lists(hall).of_seller(some, None, 100, **near))  # type: ignore[arg-type]
 
     assert await found(status="REFUNDED") == [whole.payment_id]

@@ -24,6 +24,7 @@ from boxoffice.platform.ids import ScopedId, new_id
 from boxoffice.platform.postgres.database import Database
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
+from tests.support.members import member
 from tests.support.refunds import asked, refunds, set_policy, sold
 
 HALF = RefundPolicy("own", (RefundStep(0, percent=50),))
@@ -38,7 +39,7 @@ async def closed(hall: Hall) -> None:
 
 
 async def start(hall: Hall, key: str = "k", *, with_compensation: bool = False) -> RefundJob:
-    organizer = hall.schedule_id
+    organizer = member(hall.schedule_id)
     return await jobs(hall).start(
         organizer, hall.schedule_id, key, with_compensation=with_compensation
     )
@@ -54,7 +55,7 @@ async def is_due(hall: Hall, job: RefundJob) -> bool:
 
 async def test_an_organizer_waives_the_fee(hall: Hall) -> None:
     await set_policy(hall, HALF)
-    buyer, organizer = hall.people[0], hall.schedule_id
+    buyer, organizer = hall.people[0], member(hall.schedule_id)
     payment = await sold(hall, buyer, "S001", "S002")
     request = asked(hall, payment, 1_000, payment.ticket_ids[0], key="k")
     first = await refunds(hall).refund_as_organizer(organizer, request, waive_fee=True)
@@ -78,7 +79,7 @@ async def test_an_organizer_waives_the_fee(hall: Hall) -> None:
 
 async def test_a_fee_is_waived_whatever_the_policy_says(hall: Hall) -> None:
     await set_policy(hall, PRESETS["none"])
-    buyer, organizer = hall.people[0], hall.schedule_id
+    buyer, organizer = hall.people[0], member(hall.schedule_id)
     payment = await sold(hall, buyer, "S001")
     await hall.change_schedule(
         "sale_opens_at = clock_timestamp() - interval '3 days', starts_at = clock_timestamp()"
@@ -95,32 +96,36 @@ async def test_an_organizer_refunds_only_sales_of_their_own(hall: Hall, db: Data
     elsewhere = await open_hall(db)
     with pytest.raises(PaymentNotFound):
         await refunds(hall).refund_as_organizer(
-            elsewhere.schedule_id, asked(hall, payment, 1_000), waive_fee=True
+            member(elsewhere.schedule_id), asked(hall, payment, 1_000), waive_fee=True
         )
     with pytest.raises(RefundQuoteChanged):
         await refunds(hall).refund_as_organizer(
-            hall.schedule_id, asked(hall, payment, 999), waive_fee=True
+            member(hall.schedule_id), asked(hall, payment, 999), waive_fee=True
         )
 
 
 async def test_a_policy_is_set_before_the_sale(hall: Hall) -> None:
-    administration, organizer = RefundAdministration(RefundStore(hall.db)), hall.schedule_id
+    administration = RefundAdministration(RefundStore(hall.db))
+    organizer = member(hall.schedule_id)
     with pytest.raises(RefundPolicyLocked):
         await administration.set_policy(organizer, hall.schedule_id, HALF)
     assert (await refunds(hall).policy(hall.schedule_id)).policy == DEFAULT
     await hall.change_schedule("status = 'DRAFT'")
     with pytest.raises(ScheduleNotFound):
-        await administration.set_policy(hall.people[0], hall.schedule_id, HALF)
+        await administration.set_policy(member(hall.people[0]), hall.schedule_id, HALF)
     with pytest.raises(RefundPolicyInvalid):
         await administration.set_policy(
             organizer, hall.schedule_id, RefundPolicy("own", (RefundStep(0, percent=101),))
         )
     await administration.set_policy(organizer, hall.schedule_id, PRESETS["none"])
     await administration.set_policy(organizer, hall.schedule_id, HALF)
-    assert (await refunds(hall).policy(hall.schedule_id, organizer)).policy == HALF
-    for somebody in (None, hall.people[0]):
-        with pytest.raises(ScheduleNotFound):
-            await refunds(hall).policy(hall.schedule_id, somebody)
+    for organizations in ([hall.schedule_id], None):
+        shown = await refunds(hall).own_policy(hall.schedule_id, organizations)
+        assert shown.policy == HALF
+    with pytest.raises(ScheduleNotFound):
+        await refunds(hall).own_policy(hall.schedule_id, [hall.people[0]])
+    with pytest.raises(ScheduleNotFound):
+        await refunds(hall).policy(hall.schedule_id)
     await hall.change_schedule("status = 'OPEN'")
     assert (await refunds(hall).policy(hall.schedule_id)).policy == HALF
     rows = await hall.db.fetch(
@@ -256,7 +261,9 @@ async def test_a_job_is_started_once(hall: Hall) -> None:
     with pytest.raises(RefundJobRunning):
         await start(hall, "another")
     with pytest.raises(ScheduleNotFound):
-        await jobs(hall).start(hall.people[0], hall.schedule_id, "k", with_compensation=False)
+        await jobs(hall).start(
+            member(hall.people[0]), hall.schedule_id, "k", with_compensation=False
+        )
     assert await jobs(hall).work(first.job_id)
     assert (await start(hall, "another")).job_id != first.job_id
 
@@ -286,24 +293,24 @@ async def test_jobs_and_refunds_are_shown_to_their_organizer(hall: Hall, db: Dat
     payments = [await sold(hall, hall.people[0], f"S00{at}") for at in (1, 2)]
     shown = [
         await refunds(hall).refund_as_organizer(
-            hall.schedule_id, asked(hall, one, 1_000), waive_fee=True
+            member(hall.schedule_id), asked(hall, one, 1_000), waive_fee=True
         )
         for one in payments
     ][::-1]
     elsewhere = await open_hall(db)
     administration = RefundAdministration(RefundStore(db))
-    for organizer in (hall.schedule_id, None):
+    for organizer in ([hall.schedule_id], None):
         assert await administration.of_schedule(organizer, hall.schedule_id, None, 9) == shown
     page = await administration.of_schedule(None, hall.schedule_id, None, 1)
     assert page == shown[:1]
     rest = await administration.of_schedule(None, hall.schedule_id, page[0].refund_id, 9)
     assert rest == shown[1:]
     assert await administration.of_schedule(None, elsewhere.schedule_id, None, 9) == []
-    stranger = elsewhere.schedule_id
+    stranger = [elsewhere.schedule_id]
     assert await administration.of_schedule(stranger, hall.schedule_id, None, 9) == []
     await closed(hall)
     job = await start(hall)
-    assert await jobs(hall).get(hall.schedule_id, hall.schedule_id, job.job_id) == job
+    assert await jobs(hall).get([hall.schedule_id], hall.schedule_id, job.job_id) == job
     for organizer, job_id in ((stranger, job.job_id), (None, new_id())):
         with pytest.raises(ScheduleNotFound):
             await jobs(hall).get(organizer, hall.schedule_id, job_id)
@@ -311,13 +318,15 @@ async def test_jobs_and_refunds_are_shown_to_their_organizer(hall: Hall, db: Dat
 
 async def test_the_organizers_quote_is_what_the_refund_brings(hall: Hall, db: Database) -> None:
     await set_policy(hall, HALF)
-    organizer = hall.schedule_id
+    organizer = member(hall.schedule_id)
     payment = await sold(hall, hall.people[0], "S001", "S002")
     place, [one, _] = ScopedId(hall.schedule_id, payment.payment_id), payment.ticket_ids
 
     async def quoted(*ticket_ids: UUID, waive_fee: bool) -> tuple[int, int] | None:
         ask = refunds(hall).quote_as_organizer
-        found = (await ask(organizer, place, ticket_ids, waive_fee=waive_fee)).quote
+        found = (
+            await ask(organizer.organization_ids, place, ticket_ids, waive_fee=waive_fee)
+        ).quote
         return None if found is None else (found.refund_minor, found.fee_minor)
 
     assert await quoted(waive_fee=True) == (2_000, 0)
@@ -332,7 +341,7 @@ async def test_the_organizers_quote_is_what_the_refund_brings(hall: Hall, db: Da
     assert refund.ticket_ids == (one,)
     elsewhere = await open_hall(db, balance_minor=5_000)
     with pytest.raises(PaymentNotFound):
-        await refunds(hall).quote_as_organizer(elsewhere.schedule_id, place, (), waive_fee=True)
+        await refunds(hall).quote_as_organizer([elsewhere.schedule_id], place, (), waive_fee=True)
 
 
 async def test_the_jobs_of_a_schedule_are_listed(hall: Hall, db: Database) -> None:
@@ -344,11 +353,11 @@ async def test_the_jobs_of_a_schedule_are_listed(hall: Hall, db: Database) -> No
     second = await start(hall, "b")
     await start(elsewhere)
 
-    async def listed(organizer: UUID | None, before: UUID | None, count: int) -> list[UUID]:
+    async def listed(organizer: list[UUID] | None, before: UUID | None, count: int) -> list[UUID]:
         found = await jobs(hall).list(organizer, hall.schedule_id, before, count)
         return [one.job_id for one in found]
 
-    assert await listed(hall.schedule_id, None, 10) == [second.job_id, first.job_id]
+    assert await listed([hall.schedule_id], None, 10) == [second.job_id, first.job_id]
     assert await listed(None, None, 1) == [second.job_id]
     assert await listed(None, second.job_id, 10) == [first.job_id]
-    assert await listed(elsewhere.schedule_id, None, 10) == []
+    assert await listed([elsewhere.schedule_id], None, 10) == []

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import TokenInvalid
 from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.platform.postgres.database import Database
@@ -12,9 +13,9 @@ from boxoffice.posters.routes import file_routes, routes
 from boxoffice.posters.service import Posters
 from boxoffice.posters.store import PosterStore
 from boxoffice.settings import Settings
-from tests.integration.catalog.support import Caller
 from tests.support.connection import Client
 from tests.support.hall import Hall, open_hall
+from tests.support.members import member
 
 Make = Callable[..., Client]
 
@@ -35,8 +36,8 @@ async def other(db: Database) -> Hall:
 def make_http(db: Database, settings: Settings, mine: Hall, other: Hall) -> Make:
     """Makes clients; the tokens are `mine` and `other`."""
     callers = {
-        "mine": Caller(mine.schedule_id, "organizer"),
-        "other": Caller(other.schedule_id, "organizer"),
+        "mine": member(mine.schedule_id),
+        "other": member(other.schedule_id),
     }
 
     def authenticate(token: str) -> Caller:

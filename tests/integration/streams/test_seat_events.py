@@ -19,6 +19,7 @@ from boxoffice.platform.valkey import Valkey
 from boxoffice.seats import metrics
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
+from tests.support.members import member
 from tests.support.waiting import until
 from tests.support.watcher import Missed, Watcher
 
@@ -262,7 +263,7 @@ async def test_the_sale_opens_at_its_time_and_closes_by_its_organizer(
         for page in pages:
             await page.sees(lambda one: one.on_sale)
         # The organizer has the schedule's id. The other pod learns it with its next reading.
-        await pods[0].application.services.catalog.close(hall.schedule_id, hall.schedule_id)
+        await pods[0].application.services.catalog.close(member(hall.schedule_id), hall.schedule_id)
         for page in pages:
             await page.sees(lambda one: not one.on_sale)
             assert page.names[-1] == "sale"

@@ -32,6 +32,7 @@ from boxoffice.waiting_room.service import (
 )
 from boxoffice.waiting_room.store import QueueStore
 from tests.support.hall import Hall, open_hall
+from tests.support.members import member
 
 SECRET = b"s" * 32
 START_S = 1_800_000_000.0
@@ -214,7 +215,7 @@ class Queue:
     async def set(self, **change: Any) -> WaitingRoomView:
         """Change the settings as the organizer."""
         return await self.pod.room.configure(
-            self.organizer_id, self.schedule_id, WaitingRoomChange(**change)
+            member(self.organizer_id), self.schedule_id, WaitingRoomChange(**change)
         )
 
     async def join(self, user_id: UUID | None = None, pod: Pod | None = None) -> UUID:

@@ -14,6 +14,7 @@ from boxoffice.waiting_room.engine.queue_state import IssuedNumbers, TicketHolde
 from boxoffice.waiting_room.rules import Mode, PositionState, WaitingRoomChange
 from tests.integration.waiting_room.conftest import MakePod, Queue, build_pod, close_pod
 from tests.support.hall import open_hall
+from tests.support.members import member
 
 
 async def lose(queue: Queue) -> None:
@@ -132,11 +133,11 @@ async def test_no_more_rooms_are_opened_than_processes_cache(
     try:
         with pytest.raises(Overloaded):
             await pod.room.configure(
-                other.schedule_id, other.schedule_id, WaitingRoomChange(mode=Mode.FIFO)
+                member(other.schedule_id), other.schedule_id, WaitingRoomChange(mode=Mode.FIFO)
             )
         await queue.set(mode=Mode.OFF)
         await pod.room.configure(
-            other.schedule_id, other.schedule_id, WaitingRoomChange(mode=Mode.FIFO)
+            member(other.schedule_id), other.schedule_id, WaitingRoomChange(mode=Mode.FIFO)
         )
         assert pod.rooms.by_schedule.get(other.schedule_id) is not None
     finally:
@@ -150,21 +151,21 @@ async def test_an_organizer_leaves_rooms_for_the_others(
     pod = await build_pod(settings, queue.clock, {})
     mine, theirs = [await open_hall(db, seats=1, people=1) for _ in range(2)]
     await db.fetch(
-        "UPDATE concerts SET organizer_id = $1 WHERE concert_id = $2",
+        "UPDATE concerts SET organization_id = $1 WHERE concert_id = $2",
         queue.organizer_id,
         mine.schedule_id,
     )
     change = WaitingRoomChange(mode=Mode.FIFO)
     try:
         with pytest.raises(QueueRoomLimit):
-            await pod.room.configure(queue.organizer_id, mine.schedule_id, change)
+            await pod.room.configure(member(queue.organizer_id), mine.schedule_id, change)
         # An open room may be changed, and other organizers open theirs.
-        await pod.room.configure(queue.organizer_id, queue.schedule_id, change)
-        await pod.room.configure(theirs.schedule_id, theirs.schedule_id, change)
+        await pod.room.configure(member(queue.organizer_id), queue.schedule_id, change)
+        await pod.room.configure(member(theirs.schedule_id), theirs.schedule_id, change)
         await queue.set(mode=Mode.OFF)
         racing = await asyncio.gather(
-            pod.room.configure(queue.organizer_id, mine.schedule_id, change),
-            pod.room.configure(queue.organizer_id, queue.schedule_id, change),
+            pod.room.configure(member(queue.organizer_id), mine.schedule_id, change),
+            pod.room.configure(member(queue.organizer_id), queue.schedule_id, change),
             return_exceptions=True,
         )
         assert sum(isinstance(one, QueueRoomLimit) for one in racing) == 1

@@ -103,7 +103,7 @@ def _describe(
     }
     if doc:
         described["description"] = " ".join(doc.split())
-    if op.role is not None:
+    if op.needs_token:
         described["security"] = [{"access_token": []}]
     content = _content(op, schemas)
     if content:
@@ -280,9 +280,9 @@ def possible_problems(op: Operation, method: str) -> list[type[Problem]]:
     implied: list[type[Problem]] = [*op.problems, Unavailable, Overloaded, Draining]
     implied += [declared.missing for declared in op.path.values()]
     implied += op.invalid.values()
-    if op.role is not None:
+    if op.needs_token:
         implied += [Unauthenticated, TokenInvalid, TokenExpired]
-    if op.roles:
+    if op.is_restricted:
         implied.append(Forbidden)
     if op.keyed:
         implied += [IdempotencyKeyRequired, IdempotencyKeyInvalid, IdempotencyKeyReused]

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -42,6 +43,10 @@ class Principal(Protocol):
 
     @property
     def role(self) -> str: ...
+
+    @property
+    def organization_ids(self) -> Sequence[UUID] | None:
+        """The organizations in which a confirmed caller has the permission; None: all."""
 
 
 class Request(Protocol):
@@ -114,6 +119,8 @@ class Operation:
     path: Mapping[str, PathId] = field(default_factory=dict)
     # The role or roles that may call it; "any" allows every caller with a token.
     role: str | tuple[str, ...] | None = None
+    # What a caller must be allowed to do in an organization; instead of a role.
+    permission: str = ""
     keyed: bool = False
     accepts: bool = False
     # Headers that the handler reads: description by name; a name with `!` is required.
@@ -132,6 +139,16 @@ class Operation:
         if self.role in (None, "any"):
             return ()
         return (self.role,) if isinstance(self.role, str) else self.role or ()
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether callers authenticate."""
+        return self.role is not None or bool(self.permission)
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether it is for particular roles, or needs a permission."""
+        return bool(self.roles or self.permission)
 
     @cached_property
     def reader(self) -> bodies.Reader[Any]:
@@ -173,7 +190,7 @@ class Reply:
     is_accepted: bool = False
 
 
-async def _as_the_token_says(caller: Principal) -> Principal:
+async def _as_the_token_says(caller: Principal, _permission: str) -> Principal:
     return caller
 
 
@@ -181,13 +198,14 @@ async def _as_the_token_says(caller: Principal) -> Principal:
 class RouteDependencies:
     """What every operation needs at run time; set once by the composition root.
 
-    `confirm` returns a caller with the current role; operations for particular roles call it.
+    `confirm` returns a caller with the current role, and with the organizations in which the caller has
+    a permission; restricted operations call it.
     """
 
     authenticate: Callable[[str], Principal]
     body_max_bytes: int
     request_timeout_s: float
-    confirm: Callable[[Any], Awaitable[Principal]] = _as_the_token_says
+    confirm: Callable[[Any, str], Awaitable[Principal]] = _as_the_token_says
 
 
 Handler = Callable[[Any, Call[Any, Any]], Coroutine[Any, Any, Reply | Stream]]
@@ -200,7 +218,7 @@ def operation(summary: str, success: int = 200, **declared: Any) -> Callable[[H]
     The resource has a member `dependencies`.
     """
     op = Operation(summary, success, **declared)
-    if op.role is not None and op.events:
+    if op.needs_token and op.events:
         raise IntegrityError("a stream cannot have a role: it would outlive its access token")
 
     def wrap(handler: H) -> H:
@@ -238,12 +256,12 @@ async def respond(match: Matched, request: Request) -> Reply | Stream:
     """
     op, dependencies = match.operation, match.dependencies
     call: Call[Any, Any] = Call(request, request_id=request.request_id, ids=match.ids)
-    if op.role is not None:
+    if op.needs_token:
         call.caller = _authenticate(op.roles, dependencies, request)
     if match.missing is not None:
         raise match.missing
     _read_headers(op, request, call)
-    if op.roles:
+    if op.is_restricted:
         call.caller = await _confirmed(op, dependencies, call.caller)
     if op.query is not None:
         call.query = _query(op.query, match.query_values())
@@ -277,7 +295,7 @@ def out_of_time(method: str, *, handled: bool) -> Unavailable:
 
 def scope_of(op: Operation, ids: Mapping[str, Any]) -> str:
     """Return the id by which answers of `op` are counted apart, or empty."""
-    if op.roles:
+    if op.is_restricted:
         return ""  # Readers of the sales statistics are not counted in them.
     return next((str(ids[name]) for name, path in op.path.items() if path.counted_apart), "")
 
@@ -302,13 +320,16 @@ async def _confirmed(
 ) -> Principal:
     """Return the caller as of now; a role in a token may have been taken away since."""
     # guard: role_is_read_again_for_sensitive_calls => confirmed = caller
-    confirmed = await dependencies.confirm(caller)
+    confirmed = await dependencies.confirm(caller, op.permission)
     _require_role(op.roles, confirmed)
+    # guard: permission_is_required => if False:
+    if op.permission and confirmed.organization_ids is not None and not confirmed.organization_ids:
+        raise Forbidden(f"This call needs the permission '{op.permission}' in an organization.")
     return confirmed
 
 
 def _require_role(roles: tuple[str, ...], caller: Principal) -> None:
-    if caller.role not in roles:
+    if roles and caller.role not in roles:
         named = " or ".join(f"'{role}'" for role in roles)
         raise Forbidden(f"This call is for the role {named}.")
 

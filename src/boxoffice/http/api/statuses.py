@@ -27,6 +27,7 @@ STATUSES: dict[str, int] = {
     "forbidden": 403,
     "queue_pass_required": 403,
     "not_found": 404,
+    "organization_not_found": 404,
     "concert_not_found": 404,
     "schedule_not_found": 404,
     "venue_not_found": 404,

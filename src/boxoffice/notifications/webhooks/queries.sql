@@ -1,21 +1,21 @@
--- The statements of webhook endpoints and deliveries.
+-- The statements of webhook endpoints and deliveries. The column organizer_id has the organization.
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: lock_organizer
--- Serializes what one organizer creates, so that the limit holds and a repetition finds the first request.
+-- Serializes what one organization creates, so that the limit holds and a repetition finds the first request.
 -- guard: webhook_creations_of_organizer_take_turns => SELECT $1::uuid;
 SELECT pg_advisory_xact_lock(uuid_hash_extended($1::uuid, 11));
 
 -- name: by_creation_key
 -- What a request with this key has created, deleted or not.
-SELECT endpoint_id, organizer_id, url, topics, state, disabled_reason, secret, created_at, previous_until
+SELECT endpoint_id, organizer_id AS organization_id, url, topics, state, disabled_reason, secret, created_at, previous_until
   FROM webhook_endpoints
  -- guard: webhook_creation_key_is_per_organizer: organizer_id = $1 => $1::uuid IS NOT NULL
  -- guard: webhook_creation_key_is_compared: creation_key = $2 => $2::text IS NOT NULL
  WHERE organizer_id = $1 AND creation_key = $2;
 
 -- name: count_endpoints
--- How many endpoints an organizer has.
+-- How many endpoints an organization has.
 SELECT count(*) AS endpoints
   FROM webhook_endpoints
  -- guard: webhook_limit_counts_own: organizer_id = $1 => $1::uuid IS NOT NULL
@@ -26,14 +26,14 @@ SELECT count(*) AS endpoints
 -- Adds an endpoint.
 INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
 VALUES ($1, $2, $3, $4, $5, $6)
-RETURNING endpoint_id, organizer_id, url, topics, state, disabled_reason, created_at, previous_until;
+RETURNING endpoint_id, organizer_id AS organization_id, url, topics, state, disabled_reason, created_at, previous_until;
 
 -- name: endpoints
--- The endpoints of organizer $1, or of all for null, newest first, before a cursor.
-SELECT endpoint_id, organizer_id, url, topics, state, disabled_reason, created_at, previous_until
+-- The endpoints of the organizations $1, or of all for null, newest first, before a cursor.
+SELECT endpoint_id, organizer_id AS organization_id, url, topics, state, disabled_reason, created_at, previous_until
   FROM webhook_endpoints
- -- guard: webhook_endpoints_only_own: organizer_id = $1 => true
- WHERE ($1::uuid IS NULL OR organizer_id = $1)
+ -- guard: webhook_endpoints_only_own: organizer_id = ANY ($1::uuid[]) => true
+ WHERE ($1::uuid[] IS NULL OR organizer_id = ANY ($1::uuid[]))
    -- guard: webhook_deleted_endpoints_are_gone
    AND state <> 'DELETED'
    -- guard: webhook_endpoints_page_cursor: endpoint_id < $2 => true
@@ -43,26 +43,26 @@ SELECT endpoint_id, organizer_id, url, topics, state, disabled_reason, created_a
  LIMIT $3;
 
 -- name: lock_endpoint
--- An endpoint of organizer $2, locked for a change.
-SELECT endpoint_id, organizer_id, url, topics, state, disabled_reason, secret, created_at, previous_until,
+-- An endpoint of the organizations $2, locked for a change.
+SELECT endpoint_id, organizer_id AS organization_id, url, topics, state, disabled_reason, secret, created_at, previous_until,
        rotation_key
   FROM webhook_endpoints
  -- guard: webhook_change_by_id: endpoint_id = $1 AND => $1::uuid IS NOT NULL AND
- -- guard: webhook_change_only_own: AND organizer_id = $2 => AND $2::uuid IS NOT NULL
+ -- guard: webhook_change_only_own: AND organizer_id = ANY ($2::uuid[]) => AND $2::uuid[] IS NOT NULL
  -- guard: webhook_change_of_deleted: AND state <> 'DELETED' =>
- WHERE endpoint_id = $1 AND organizer_id = $2 AND state <> 'DELETED'
+ WHERE endpoint_id = $1 AND organizer_id = ANY ($2::uuid[]) AND state <> 'DELETED'
    -- guard: webhook_changes_take_turns => ;
    FOR NO KEY UPDATE;
 
 -- name: own_endpoint
--- An endpoint of organizer $2, or of any for null.
-SELECT endpoint_id, organizer_id, url, topics, state, disabled_reason, created_at, previous_until
+-- An endpoint of the organizations $2, or of any for null.
+SELECT endpoint_id, organizer_id AS organization_id, url, topics, state, disabled_reason, created_at, previous_until
   FROM webhook_endpoints
  -- guard: webhook_look_by_id: endpoint_id = $1 AND => $1::uuid IS NOT NULL AND
  -- guard: webhook_look_at_deleted: state <> 'DELETED' => true
  WHERE endpoint_id = $1 AND state <> 'DELETED'
-   -- guard: webhook_look_only_own: organizer_id = $2 => true
-   AND ($2::uuid IS NULL OR organizer_id = $2);
+   -- guard: webhook_look_only_own: organizer_id = ANY ($2::uuid[]) => true
+   AND ($2::uuid[] IS NULL OR organizer_id = ANY ($2::uuid[]));
 
 -- name: update_endpoint
 -- Changes a locked endpoint.
@@ -70,7 +70,7 @@ UPDATE webhook_endpoints
    SET url = $2, topics = $3, state = $4, disabled_reason = $5
  -- guard: webhook_only_this_endpoint_changes => WHERE $1::uuid IS NOT NULL
  WHERE endpoint_id = $1
-RETURNING endpoint_id, organizer_id, url, topics, state, disabled_reason, created_at, previous_until;
+RETURNING endpoint_id, organizer_id AS organization_id, url, topics, state, disabled_reason, created_at, previous_until;
 
 -- name: rotate_secret
 -- Gives a locked endpoint a new secret; the one that its receiver knows signs for $4 seconds more.
@@ -79,7 +79,7 @@ UPDATE webhook_endpoints
        previous_until = clock_timestamp() + make_interval(secs => $4)
  -- guard: webhook_only_this_secret_rotates => WHERE $1::uuid IS NOT NULL
  WHERE endpoint_id = $1
-RETURNING endpoint_id, organizer_id, url, topics, state, disabled_reason, created_at, previous_until;
+RETURNING endpoint_id, organizer_id AS organization_id, url, topics, state, disabled_reason, created_at, previous_until;
 
 -- name: delete_endpoint
 -- Ends a locked endpoint and forgets its secrets; its row goes with its last delivery.
@@ -200,7 +200,7 @@ UPDATE webhook_endpoints
  -- guard: webhook_gone_is_told_once: AND state = 'ACTIVE' =>
  -- guard: webhook_gone_was_this_address: AND url = $2 => AND $2::text IS NOT NULL
  WHERE endpoint_id = $1 AND state = 'ACTIVE' AND url = $2
-RETURNING organizer_id;
+RETURNING organizer_id AS organization_id;
 
 -- name: forget
 -- Deletes deliveries that were queued more than $1 seconds ago, at most $2.

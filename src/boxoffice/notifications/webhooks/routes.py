@@ -1,4 +1,4 @@
-"""Webhook endpoints over HTTP, for organizers; operators look only."""
+"""Webhook endpoints over HTTP, for members of organizations; operators look only."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
@@ -7,10 +7,10 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from boxoffice.accounts.rules import ORGANIZER, SELLERS, readable_by
 from boxoffice.errors import (
     CursorInvalid,
     IdempotencyKeyReused,
+    OrganizationNotFound,
     OutcomeUnknown,
     WebhookDeliveryNotFound,
     WebhookEndpointDisabled,
@@ -21,8 +21,9 @@ from boxoffice.errors import (
 from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.notifications.webhooks import rules
-from boxoffice.notifications.webhooks.service import ActingOrganizer, Changes, Webhooks
+from boxoffice.notifications.webhooks.service import ActingMember, Changes, Webhooks
 from boxoffice.notifications.webhooks.store import WebhookDelivery, WebhookEndpoint
+from boxoffice.permissions import Permission, narrowed
 from boxoffice.platform.ids import parse_uuid
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,9 +59,19 @@ Topics = Annotated[
 ]
 
 
-class EndpointBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A new endpoint; without `topics` it gets the events of all topics, also of later ones."""
+class EndpointsQuery(PageQuery, frozen=True, kw_only=True):
+    """A page of endpoints, optionally of one organization."""
 
+    organization_id: UUID | None = None
+
+
+class EndpointBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A new endpoint; without `topics` it gets the events of all topics, also of later ones.
+
+    It is of the caller's only organization if none is named.
+    """
+
+    organization_id: UUID | None = None
     url: Url
     topics: Topics | None = None
 
@@ -80,6 +91,7 @@ class EndpointOut(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     endpoint_id: UUID
+    organization_id: UUID
     url: str
     topics: list[str] | None
     state: str
@@ -137,47 +149,63 @@ class AdminWebhooks(_WebhookResource):
 
     @operation(
         "List webhook endpoints",
-        role=SELLERS,
-        query=PageQuery,
+        permission=Permission.WEBHOOKS_READ,
+        query=EndpointsQuery,
         returns=Page[EndpointOut],
-        problems=[CursorInvalid],
+        problems=[CursorInvalid, OrganizationNotFound],
     )
-    async def on_get(self, call: Call[None, PageQuery]) -> Reply:
-        """The caller's own, newest first; an operator sees all. Secrets are not shown."""
+    async def on_get(self, call: Call[None, EndpointsQuery]) -> Reply:
+        """Those of the caller's organizations, newest first; an operator sees all. No secrets."""
         limit = call.query.limit
         found = await self._service.endpoints(
-            readable_by(call.caller), decode_cursor(call.query.cursor, UUID), limit + 1
+            narrowed(call.caller, call.query.organization_id),
+            decode_cursor(call.query.cursor, UUID),
+            limit + 1,
         )
         return Reply(page(found, limit, _endpoint, lambda one: one.endpoint_id))
 
     @operation(
         "Create a webhook endpoint",
         201,
-        role=ORGANIZER,
+        permission=Permission.WEBHOOKS_WRITE,
         keyed=True,
         body=EndpointBody,
         returns=EndpointWithSecret,
-        problems=[WebhookUrlInvalid, WebhookEndpointLimit, IdempotencyKeyReused, OutcomeUnknown],
+        problems=[
+            OrganizationNotFound,
+            WebhookUrlInvalid,
+            WebhookEndpointLimit,
+            IdempotencyKeyReused,
+            OutcomeUnknown,
+        ],
     )
     async def on_post(self, call: Call[EndpointBody, None]) -> Reply:
-        """Sends it the events of the caller's concerts from now on. Only this answer has the secret."""
-        made = await self._service.create(_caller(call), call.body.url, call.body.topics, call.key)
+        """Sends it the events of the organization's concerts. Only this answer has the secret."""
+        given = call.body
+        made = await self._service.create(
+            _caller(call), given.url, given.topics, call.key, given.organization_id
+        )
         return Reply(_with_secret(made.endpoint, made.secret))
 
 
 class AdminWebhook(_WebhookResource):
     """`/v1/admin/webhooks/{endpoint_id}`."""
 
-    @operation("Get a webhook endpoint", path=ENDPOINT, role=SELLERS, returns=EndpointOut)
+    @operation(
+        "Get a webhook endpoint",
+        path=ENDPOINT,
+        permission=Permission.WEBHOOKS_READ,
+        returns=EndpointOut,
+    )
     async def on_get(self, call: Call[None, None]) -> Reply:
         """One of the caller's own; an operator sees all. The secret is not shown."""
-        found = await self._service.endpoint(readable_by(call.caller), call.ids["endpoint_id"])
+        found = await self._service.endpoint(call.caller.organization_ids, call.ids["endpoint_id"])
         return Reply(_endpoint(found))
 
     @operation(
         "Change a webhook endpoint",
         path=ENDPOINT,
-        role=ORGANIZER,
+        permission=Permission.WEBHOOKS_WRITE,
         body=EndpointChanges,
         returns=EndpointOut,
         problems=[WebhookUrlInvalid, OutcomeUnknown],
@@ -193,7 +221,7 @@ class AdminWebhook(_WebhookResource):
         "Delete a webhook endpoint",
         204,
         path=ENDPOINT,
-        role=ORGANIZER,
+        permission=Permission.WEBHOOKS_WRITE,
         problems=[OutcomeUnknown],
     )
     async def on_delete(self, call: Call[None, None]) -> Reply:
@@ -208,7 +236,7 @@ class AdminWebhookSecret(_WebhookResource):
     @operation(
         "Rotate a webhook secret",
         path=ENDPOINT,
-        role=ORGANIZER,
+        permission=Permission.WEBHOOKS_WRITE,
         keyed=True,
         returns=EndpointWithSecret,
         problems=[OutcomeUnknown],
@@ -228,7 +256,7 @@ class AdminWebhookTest(_WebhookResource):
         "Send a test event",
         202,
         path=ENDPOINT,
-        role=ORGANIZER,
+        permission=Permission.WEBHOOKS_WRITE,
         returns=DeliveryOut,
         problems=[WebhookEndpointDisabled, OutcomeUnknown],
     )
@@ -243,7 +271,7 @@ class AdminWebhookDeliveries(_WebhookResource):
     @operation(
         "List deliveries",
         path=ENDPOINT,
-        role=SELLERS,
+        permission=Permission.WEBHOOKS_READ,
         query=DeliveryQuery,
         returns=Page[DeliveryOut],
         problems=[CursorInvalid],
@@ -253,7 +281,7 @@ class AdminWebhookDeliveries(_WebhookResource):
         query = call.query
         place = decode_cursor(query.cursor, _Place)
         found = await self._service.deliveries(
-            readable_by(call.caller),
+            call.caller.organization_ids,
             call.ids["endpoint_id"],
             None if place is None else (_EPOCH + place.at_us * _MICROSECOND, place.event_id),
             query.state,
@@ -269,7 +297,7 @@ class AdminWebhookReplay(_WebhookResource):
         "Replay a delivery",
         202,
         path=DELIVERY,
-        role=ORGANIZER,
+        permission=Permission.WEBHOOKS_WRITE,
         returns=DeliveryOut,
         problems=[WebhookEndpointDisabled, OutcomeUnknown],
     )
@@ -281,13 +309,14 @@ class AdminWebhookReplay(_WebhookResource):
         return Reply(_delivery(queued))
 
 
-def _caller(call: Call[Any, Any]) -> ActingOrganizer:
-    return ActingOrganizer(call.caller.user_id, call.request_id)
+def _caller(call: Call[Any, Any]) -> ActingMember:
+    return ActingMember(call.caller.user_id, call.caller.organization_ids, call.request_id)
 
 
 def _shown(one: WebhookEndpoint) -> dict[str, Any]:
     return {
         "endpoint_id": one.endpoint_id,
+        "organization_id": one.organization_id,
         "url": one.url,
         "topics": rules.shown_topics(one.topics),
         "state": one.state,

@@ -203,23 +203,23 @@ class WebhookSender:
         return _failed(claimed, status=outcome.status, answer=outcome.excerpt)
 
     async def _disable(self, claimed: ClaimedDelivery) -> None:
-        """Disable an endpoint that is gone, with an entry in its organizer's activity log."""
+        """Disable an endpoint that is gone, with an entry in its organization's activity log."""
         metrics.WEBHOOKS.labels("gone").inc()
         try:
             async with self._queue.transaction() as connection:
-                organizer_id = await store.disable_gone(
+                organization_id = await store.disable_gone(
                     connection, claimed.endpoint_id, claimed.url
                 )
-                if organizer_id is not None:
-                    await record(connection, _disabled(organizer_id, claimed))
+                if organization_id is not None:
+                    await record(connection, _disabled(organization_id, claimed))
         except Exception as error:  # the next answer of 410 disables it
             log.warning("webhook_endpoint_not_disabled", error=repr(error))
 
 
-def _disabled(organizer_id: UUID, claimed: ClaimedDelivery) -> Action:
+def _disabled(organization_id: UUID, claimed: ClaimedDelivery) -> Action:
     return Action(
-        organizer_id=organizer_id,
-        actor_id=organizer_id,
+        organization_id=organization_id,
+        actor_id=organization_id,
         action="webhook.disabled",
         request_id="",
         details={

@@ -1,4 +1,4 @@
-"""The use cases of organizers: endpoints, their secrets, and the log of deliveries."""
+"""The use cases of organizations: endpoints, their secrets, and the log of deliveries."""
 
 import secrets
 from collections.abc import Collection
@@ -23,6 +23,7 @@ from boxoffice.notifications.webhooks.store import (
     WebhookEndpoint,
     WebhookStore,
 )
+from boxoffice.permissions import OrganizationIds, chosen
 from boxoffice.platform.ids import new_id
 from boxoffice.settings import NotificationSettings
 
@@ -46,53 +47,63 @@ class WithSecret(NamedTuple):
     secret: bytes
 
 
-class ActingOrganizer(NamedTuple):
-    """The organizer who acts, and the request's id for the activity log."""
+class ActingMember(NamedTuple):
+    """Who acts, in which organizations, and the request's id for the activity log."""
 
-    organizer_id: UUID
+    user_id: UUID
+    organization_ids: OrganizationIds
     request_id: str
 
 
 class Webhooks:
-    """Endpoints of organizers; each command and its entry in the activity log commit together."""
+    """Endpoints of organizations; each command and its entry in the activity log commit together."""
 
     def __init__(self, webhooks: WebhookStore, settings: NotificationSettings) -> None:
         self._store = webhooks
         self._settings = settings
 
     async def endpoints(
-        self, organizer_id: UUID | None, before: UUID | None, limit: int
+        self, organization_ids: OrganizationIds, before: UUID | None, limit: int
     ) -> list[WebhookEndpoint]:
-        """Return up to `limit` endpoints, newest first; None as the organizer means all."""
-        return await self._store.endpoints(organizer_id, before, limit)
+        """Return up to `limit` endpoints, newest first; None as the organizations means all."""
+        return await self._store.endpoints(organization_ids, before, limit)
 
-    async def endpoint(self, organizer_id: UUID | None, endpoint_id: UUID) -> WebhookEndpoint:
-        """Return an endpoint; raise `WebhookEndpointNotFound`. None as the organizer means any."""
-        found = await self._store.endpoint(organizer_id, endpoint_id)
+    async def endpoint(
+        self, organization_ids: OrganizationIds, endpoint_id: UUID
+    ) -> WebhookEndpoint:
+        """Return an endpoint; raise `WebhookEndpointNotFound`. None means any."""
+        found = await self._store.endpoint(organization_ids, endpoint_id)
         if found is None:
             raise WebhookEndpointNotFound
         return found
 
     async def create(
-        self, caller: ActingOrganizer, url: str, topics: Collection[str] | None, key: str
+        self,
+        caller: ActingMember,
+        url: str,
+        topics: Collection[str] | None,
+        key: str,
+        organization_id: UUID | None = None,
     ) -> WithSecret:
         """Add an endpoint, or return the one that a request with this key has added.
 
-        Raises `WebhookUrlInvalid`, `Invalid` for an unknown topic, `WebhookEndpointLimit`, and
+        Without an organization it is of the caller's only one. Raises `OrganizationNotFound`,
+        `WebhookUrlInvalid`, `Invalid` for an unknown topic, `WebhookEndpointLimit`, and
         `IdempotencyKeyReused` where the earlier request was another or its endpoint was changed since.
         """
         url, wanted = self._checked_url(url), rules.checked_topics(topics)
+        owner = chosen(caller, organization_id)
         async with self._store.transaction() as connection:
-            await store.lock_organizer(connection, caller.organizer_id)
-            earlier = await store.by_creation_key(connection, caller.organizer_id, key)
+            await store.lock_organization(connection, owner)
+            earlier = await store.by_creation_key(connection, owner, key)
             if earlier is not None:
                 return _repeated(earlier, url, wanted)
-            await self._require_room(connection, caller.organizer_id)
+            await self._require_room(connection, owner)
             secret = secrets.token_bytes(rules.SECRET_BYTES)
             made = await store.insert_endpoint(
                 connection,
                 new_id(),
-                caller.organizer_id,
+                owner,
                 url=url,
                 topics=wanted,
                 secret=secret,
@@ -102,11 +113,11 @@ class Webhooks:
         return WithSecret(made, secret)
 
     async def change(
-        self, caller: ActingOrganizer, endpoint_id: UUID, changes: Changes
+        self, caller: ActingMember, endpoint_id: UUID, changes: Changes
     ) -> WebhookEndpoint:
         """Change an endpoint; raise `WebhookEndpointNotFound`, `WebhookUrlInvalid` or `Invalid`."""
         async with self._store.transaction() as connection:
-            before = await _locked(connection, caller.organizer_id, endpoint_id)
+            before = await _locked(connection, caller.organization_ids, endpoint_id)
             url, topics = before.url, before.topics
             if changes.url is not msgspec.UNSET:
                 url = self._checked_url(changes.url)
@@ -119,22 +130,20 @@ class Webhooks:
             await _record(connection, caller, "webhook.changed", changed)
         return changed
 
-    async def delete(self, caller: ActingOrganizer, endpoint_id: UUID) -> None:
+    async def delete(self, caller: ActingMember, endpoint_id: UUID) -> None:
         """Delete an endpoint; raise `WebhookEndpointNotFound`."""
         async with self._store.transaction() as connection:
-            endpoint = await _locked(connection, caller.organizer_id, endpoint_id)
+            endpoint = await _locked(connection, caller.organization_ids, endpoint_id)
             await store.delete_endpoint(connection, endpoint_id)
             await _record(connection, caller, "webhook.deleted", endpoint)
 
-    async def rotate_secret(
-        self, caller: ActingOrganizer, endpoint_id: UUID, key: str
-    ) -> WithSecret:
+    async def rotate_secret(self, caller: ActingMember, endpoint_id: UUID, key: str) -> WithSecret:
         """Give an endpoint a new secret, once per `key`; the one before it signs for some time more.
 
         Raises `WebhookEndpointNotFound`.
         """
         async with self._store.transaction() as connection:
-            endpoint = await _locked(connection, caller.organizer_id, endpoint_id)
+            endpoint = await _locked(connection, caller.organization_ids, endpoint_id)
             # A repetition must not push the secret out that the receiver still has.
             # guard: webhook_rotation_is_replayed => if False:
             if endpoint.rotation_key == key and endpoint.secret is not None:
@@ -148,35 +157,35 @@ class Webhooks:
 
     async def deliveries(
         self,
-        organizer_id: UUID | None,
+        organization_ids: OrganizationIds,
         endpoint_id: UUID,
         before: tuple[datetime, int] | None,
         state: str | None,
         limit: int,
     ) -> list[WebhookDelivery]:
         """Return up to `limit` deliveries, newest first; raise `WebhookEndpointNotFound`."""
-        await self.endpoint(organizer_id, endpoint_id)
+        await self.endpoint(organization_ids, endpoint_id)
         return await self._store.deliveries(endpoint_id, before, state, limit)
 
     async def replay(
-        self, caller: ActingOrganizer, endpoint_id: UUID, event_id: int
+        self, caller: ActingMember, endpoint_id: UUID, event_id: int
     ) -> WebhookDelivery:
         """Send an event again, under the same id.
 
         Raises `WebhookEndpointNotFound`, `WebhookDeliveryNotFound` or `WebhookEndpointDisabled`.
         """
         async with self._store.transaction() as connection:
-            endpoint = await _locked_active(connection, caller.organizer_id, endpoint_id)
+            endpoint = await _locked_active(connection, caller.organization_ids, endpoint_id)
             queued = await store.replay(connection, endpoint_id, event_id)
             if queued is None:
                 raise WebhookDeliveryNotFound
             await _record(connection, caller, "webhook.replayed", endpoint, event_id=str(event_id))
         return queued
 
-    async def test(self, caller: ActingOrganizer, endpoint_id: UUID) -> WebhookDelivery:
+    async def test(self, caller: ActingMember, endpoint_id: UUID) -> WebhookDelivery:
         """Queue a test event; raise `WebhookEndpointNotFound` or `WebhookEndpointDisabled`."""
         async with self._store.transaction() as connection:
-            endpoint = await _locked_active(connection, caller.organizer_id, endpoint_id)
+            endpoint = await _locked_active(connection, caller.organization_ids, endpoint_id)
             queued = await store.queue_test(connection, endpoint_id, rules.TEST_TOPIC)
             await _record(connection, caller, "webhook.tested", endpoint)
         return queued
@@ -184,11 +193,13 @@ class Webhooks:
     def _checked_url(self, url: str) -> str:
         return rules.checked_url(url, is_loopback_allowed=self._settings.webhook_loopback_allowed)
 
-    async def _require_room(self, connection: Connection, organizer_id: UUID) -> None:
+    async def _require_room(self, connection: Connection, organization_id: UUID) -> None:
         endpoints_max = self._settings.webhook_endpoints_per_organizer_max
         # guard: webhook_limit_holds => if False:
-        if await store.count_endpoints(connection, organizer_id) >= endpoints_max:
-            raise WebhookEndpointLimit(f"An organizer may have {endpoints_max} webhook endpoints.")
+        if await store.count_endpoints(connection, organization_id) >= endpoints_max:
+            raise WebhookEndpointLimit(
+                f"An organization may have {endpoints_max} webhook endpoints."
+            )
 
 
 def _repeated(earlier: WebhookEndpoint, url: str, topics: list[str]) -> WithSecret:
@@ -205,17 +216,19 @@ def _next_state(
     return (ACTIVE, None) if is_active else (DISABLED, before.disabled_reason or _BY_ORGANIZER)
 
 
-async def _locked(connection: Connection, organizer_id: UUID, endpoint_id: UUID) -> WebhookEndpoint:
-    endpoint = await store.lock_endpoint(connection, organizer_id, endpoint_id)
+async def _locked(
+    connection: Connection, organization_ids: OrganizationIds, endpoint_id: UUID
+) -> WebhookEndpoint:
+    endpoint = await store.lock_endpoint(connection, organization_ids, endpoint_id)
     if endpoint is None:
         raise WebhookEndpointNotFound
     return endpoint
 
 
 async def _locked_active(
-    connection: Connection, organizer_id: UUID, endpoint_id: UUID
+    connection: Connection, organization_ids: OrganizationIds, endpoint_id: UUID
 ) -> WebhookEndpoint:
-    endpoint = await _locked(connection, organizer_id, endpoint_id)
+    endpoint = await _locked(connection, organization_ids, endpoint_id)
     if endpoint.state != ACTIVE:
         raise WebhookEndpointDisabled
     return endpoint
@@ -223,15 +236,15 @@ async def _locked_active(
 
 async def _record(
     connection: Connection,
-    caller: ActingOrganizer,
+    caller: ActingMember,
     action: str,
     endpoint: WebhookEndpoint,
     **details: object,
 ) -> None:
     """Write an entry of the activity log; it names the endpoint and never a secret."""
     entry = Action(
-        organizer_id=caller.organizer_id,
-        actor_id=caller.organizer_id,
+        organization_id=endpoint.organization_id,
+        actor_id=caller.user_id,
         action=action,
         request_id=caller.request_id,
         details={

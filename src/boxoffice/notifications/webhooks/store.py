@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from boxoffice.errors import IntegrityError
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
 
@@ -22,7 +23,7 @@ class WebhookEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook endpoint; the secrets only where a statement returns them."""
 
     endpoint_id: UUID
-    organizer_id: UUID
+    organization_id: UUID
     url: str
     topics: list[str]
     state: str
@@ -87,17 +88,17 @@ class WebhookStore:
             yield connection
 
     async def endpoints(
-        self, organizer_id: UUID | None, before: UUID | None, limit: int
+        self, organization_ids: OrganizationIds, before: UUID | None, limit: int
     ) -> list[WebhookEndpoint]:
-        """Return up to `limit` endpoints made before `before`; None as the organizer means all."""
-        rows = await self._db.read(_SQL["endpoints"], organizer_id, before, limit)
+        """Return up to `limit` endpoints made before `before`; None as the organizations means all."""
+        rows = await self._db.read(_SQL["endpoints"], organization_ids, before, limit)
         return [WebhookEndpoint(**row) for row in rows]
 
     async def endpoint(
-        self, organizer_id: UUID | None, endpoint_id: UUID
+        self, organization_ids: OrganizationIds, endpoint_id: UUID
     ) -> WebhookEndpoint | None:
-        """Return an endpoint of the organizer, or of any for None."""
-        row = await self._db.read_one(_SQL["own_endpoint"], endpoint_id, organizer_id)
+        """Return an endpoint of the organizations, or of any for None."""
+        row = await self._db.read_one(_SQL["own_endpoint"], endpoint_id, organization_ids)
         return WebhookEndpoint(**row) if row else None
 
     async def deliveries(
@@ -113,29 +114,29 @@ class WebhookStore:
         return [WebhookDelivery(**row) for row in rows]
 
 
-async def lock_organizer(connection: Connection, organizer_id: UUID) -> None:
-    """Let the creations of one organizer take turns until the transaction ends."""
-    await connection.execute(_SQL["lock_organizer"], organizer_id)
+async def lock_organization(connection: Connection, organization_id: UUID) -> None:
+    """Let the creations of one organization take turns until the transaction ends."""
+    await connection.execute(_SQL["lock_organizer"], organization_id)
 
 
 async def by_creation_key(
-    connection: Connection, organizer_id: UUID, key: str
+    connection: Connection, organization_id: UUID, key: str
 ) -> WebhookEndpoint | None:
     """Return the endpoint that a request with this key has created."""
-    row = await connection.fetchrow(_SQL["by_creation_key"], organizer_id, key)
+    row = await connection.fetchrow(_SQL["by_creation_key"], organization_id, key)
     return WebhookEndpoint(**row) if row else None
 
 
-async def count_endpoints(connection: Connection, organizer_id: UUID) -> int:
-    """Return how many endpoints an organizer has."""
-    count: int = await connection.fetchval(_SQL["count_endpoints"], organizer_id)
+async def count_endpoints(connection: Connection, organization_id: UUID) -> int:
+    """Return how many endpoints an organization has."""
+    count: int = await connection.fetchval(_SQL["count_endpoints"], organization_id)
     return count
 
 
 async def insert_endpoint(
     connection: Connection,
     endpoint_id: UUID,
-    organizer_id: UUID,
+    organization_id: UUID,
     *,
     url: str,
     topics: Sequence[str],
@@ -144,16 +145,16 @@ async def insert_endpoint(
 ) -> WebhookEndpoint:
     """Add an active endpoint."""
     row = await connection.fetchrow(
-        _SQL["insert_endpoint"], endpoint_id, organizer_id, url, topics, secret, key
+        _SQL["insert_endpoint"], endpoint_id, organization_id, url, topics, secret, key
     )
     return WebhookEndpoint(**_present(row))
 
 
 async def lock_endpoint(
-    connection: Connection, organizer_id: UUID, endpoint_id: UUID
+    connection: Connection, organization_ids: OrganizationIds, endpoint_id: UUID
 ) -> WebhookEndpoint | None:
-    """Lock an endpoint of this organizer until the transaction ends."""
-    row = await connection.fetchrow(_SQL["lock_endpoint"], endpoint_id, organizer_id)
+    """Lock an endpoint of these organizations until the transaction ends."""
+    row = await connection.fetchrow(_SQL["lock_endpoint"], endpoint_id, organization_ids)
     return WebhookEndpoint(**row) if row else None
 
 
@@ -203,9 +204,9 @@ async def replay(
 
 
 async def disable_gone(connection: Connection, endpoint_id: UUID, url: str) -> UUID | None:
-    """Disable an endpoint whose receiver is gone; return its organizer, None if nothing changed."""
+    """Disable an endpoint whose receiver is gone; return its organization, None if nothing changed."""
     row = await connection.fetchrow(_SQL["disable_gone"], endpoint_id, url)
-    return row["organizer_id"] if row else None
+    return row["organization_id"] if row else None
 
 
 def _present(row: Record | None) -> Record:

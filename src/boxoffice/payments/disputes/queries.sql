@@ -17,8 +17,8 @@ SELECT d.*
  LIMIT $3;
 
 -- name: get
--- A dispute, and the organizer and concert of its payment.
-SELECT d.*, c.organizer_id, c.concert_id
+-- A dispute, and the organization and concert of its payment.
+SELECT d.*, c.organization_id, c.concert_id
   FROM disputes d
   -- no guard: { The schedule of the payment and its concert, by their primary keys.
   LEFT JOIN schedules s ON s.schedule_id = d.schedule_id

@@ -157,7 +157,7 @@ class Disputes:
                     "status": found.status,
                 }
                 entry = Action(
-                    organizer_id=operator_id,
+                    organization_id=operator_id,
                     actor_id=operator_id,
                     action=action,
                     request_id=request_id,

@@ -56,9 +56,9 @@ class Settled(NamedTuple):
 
 
 class DisputeOwner(NamedTuple):
-    """The organizer and concert of a dispute's payment, if it is one for seats."""
+    """The organization and concert of a dispute's payment, if it is one for seats."""
 
-    organizer_id: UUID | None
+    organization_id: UUID | None
     concert_id: UUID | None
 
 
@@ -85,7 +85,7 @@ class DisputeStore:
         row = await self._db.read_one(_QUERIES["get"], dispute_id)
         if row is None:
             return None
-        return _dispute(row), DisputeOwner(row["organizer_id"], row["concert_id"])
+        return _dispute(row), DisputeOwner(row["organization_id"], row["concert_id"])
 
     async def paid_through(self, schedule_id: UUID, payment_id: UUID) -> PaidThrough | None:
         """Return how a payment was made."""

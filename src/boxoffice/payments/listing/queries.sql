@@ -72,8 +72,8 @@ SELECT p.schedule_id, p.payment_id, p.reservation_id, p.amount_minor, p.currency
   JOIN users u ON u.user_id = p.user_id
   -- guard: sellers_payments_show_their_order: AND i.payment_id = p.payment_id =>
   LEFT JOIN payment_intents i ON i.user_id = p.user_id AND i.reservation_id = p.reservation_id AND i.payment_id = p.payment_id
- -- guard: sellers_payments_only_own: c.organizer_id = $1 => true
- WHERE ($1::uuid IS NULL OR c.organizer_id = $1)
+ -- guard: sellers_payments_only_own: c.organization_id = ANY ($1::uuid[]) => true
+ WHERE ($1::uuid[] IS NULL OR c.organization_id = ANY ($1::uuid[]))
    -- guard: sellers_payments_of_wanted_schedule: s.schedule_id = $3 => true
    AND ($3::uuid IS NULL OR s.schedule_id = $3)
  ORDER BY p.payment_id DESC

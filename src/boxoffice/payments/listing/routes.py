@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from boxoffice.accounts.rules import SELLERS, readable_by
 from boxoffice.errors import CursorInvalid, Invalid, PaymentNotFound
 from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
@@ -15,6 +14,7 @@ from boxoffice.payments.listing.service import PaymentLists, PaymentWithRefunds
 from boxoffice.payments.listing.store import PaymentFilter
 from boxoffice.payments.refunds.views import RefundOut, present_refund
 from boxoffice.payments.routes import PaymentOut, present_payment
+from boxoffice.permissions import Permission
 from boxoffice.platform.ids import ScopedId, parse_scoped
 from boxoffice.seats.read_model import SeatReadModel
 
@@ -104,16 +104,19 @@ class _MyPayments(_PaymentListResource):
 class _SoldPayments(_PaymentListResource):
     @operation(
         "List payments of my concerts",
-        role=SELLERS,
+        permission=Permission.ORDERS_READ,
         query=PaymentQuery,
         returns=Page[SoldPaymentOut],
         problems=(CursorInvalid, Invalid),
     )
     async def on_get(self, call: Call[Any, PaymentQuery]) -> Reply:
-        """Newest first; an operator sees those of all organizers."""
+        """Newest first; an operator sees those of all organizations."""
         query = call.query
         wanted = PaymentFilter(
-            readable_by(call.caller), query.schedule_id, method=query.method, status=query.status
+            call.caller.organization_ids,
+            query.schedule_id,
+            method=query.method,
+            status=query.status,
         )
         found = await self._lists.of_seller(
             wanted,
@@ -127,10 +130,15 @@ class _SoldPayments(_PaymentListResource):
 
 
 class _SoldPayment(_PaymentListResource):
-    @operation("Get a payment of my concert", role=SELLERS, path=_PAYMENT, returns=SoldPaymentOut)
+    @operation(
+        "Get a payment of my concert",
+        permission=Permission.ORDERS_READ,
+        path=_PAYMENT,
+        returns=SoldPaymentOut,
+    )
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """With its buyer, tickets and refunds."""
-        found = await self._lists.get(readable_by(call.caller), call.ids["payment_id"])
+        found = await self._lists.get(call.caller.organization_ids, call.ids["payment_id"])
         return Reply(await self._sold(found))
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from boxoffice.errors import PaymentNotFound
 from boxoffice.payments.listing.store import ListedPayment, PaymentFilter, PaymentListStore
 from boxoffice.payments.refunds.store import Refund, RefundStore
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.ids import ScopedId
 
 
@@ -58,10 +59,10 @@ class PaymentLists:
             wanted = replace(wanted, schedule_id=schedule_id, reservation_id=own_id)
         return await self._with_refunds(await self._payments.of_seller(wanted, before, count))
 
-    async def get(self, organizer_id: UUID | None, payment: ScopedId) -> PaymentWithRefunds:
-        """Return a payment of an organizer, or of any for None; raise `PaymentNotFound`."""
+    async def get(self, organization_ids: OrganizationIds, payment: ScopedId) -> PaymentWithRefunds:
+        """Return a payment of some organizations, or of any for None; raise `PaymentNotFound`."""
         schedule_id, payment_id = payment
-        wanted = PaymentFilter(organizer_id, schedule_id, payment_id)
+        wanted = PaymentFilter(organization_ids, schedule_id, payment_id)
         found = await self._with_refunds(await self._payments.of_seller(wanted, None, 1))
         if not found:
             raise PaymentNotFound

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from boxoffice.payments.store import Payment
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
@@ -28,9 +29,9 @@ class ListedPayment:
 
 @dataclass(frozen=True, slots=True)
 class PaymentFilter:
-    """Which payments a seller wants; None for no condition, in `organizer_id` for all organizers."""
+    """Which payments a seller wants; None for no condition, in `organization_ids` for all."""
 
-    organizer_id: UUID | None
+    organization_ids: OrganizationIds
     schedule_id: UUID | None = None
     payment_id: UUID | None = None
     reservation_id: UUID | None = None
@@ -52,10 +53,10 @@ class PaymentListStore:
     async def of_seller(
         self, wanted: PaymentFilter, before: UUID | None, count: int
     ) -> list[ListedPayment]:
-        """Return at most `count` payments of an organizer's concerts, the newest first."""
+        """Return at most `count` payments of some organizations' concerts, the newest first."""
         rows = await self._db.read(
             _QUERIES["of_seller"],
-            wanted.organizer_id,
+            wanted.organization_ids,
             before,
             wanted.schedule_id,
             wanted.payment_id,

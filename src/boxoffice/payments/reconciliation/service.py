@@ -177,7 +177,7 @@ class Reconciliation:
             found = await store.resolve(connection, finding_id, operator_id, note)
             if found is not None:
                 action = Action(
-                    organizer_id=operator_id,
+                    organization_id=operator_id,
                     actor_id=operator_id,
                     action="finding.resolved",
                     request_id=request_id,

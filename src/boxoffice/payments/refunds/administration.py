@@ -15,6 +15,7 @@ from boxoffice.payments.refunds import policy as rules
 from boxoffice.payments.refunds import store
 from boxoffice.payments.refunds.policy import PolicyInvalid, RefundPolicy
 from boxoffice.payments.refunds.store import Refund, RefundStore
+from boxoffice.permissions import Actor, OrganizationIds
 
 _DRAFT = "DRAFT"
 
@@ -26,14 +27,14 @@ class RefundAdministration:
         self._store = refunds
 
     async def set_policy(
-        self, organizer_id: UUID, schedule_id: UUID, policy: RefundPolicy, *, request_id: str = ""
+        self, actor: Actor, schedule_id: UUID, policy: RefundPolicy, *, request_id: str = ""
     ) -> None:
         """Give a schedule its policy, before it is opened: buyers are shown it before they pay.
 
         Raises `ScheduleNotFound`, `RefundPolicyLocked` and `RefundPolicyInvalid`.
         """
         async with self._store.transaction() as connection:
-            schedule = await store.lock_schedule(connection, schedule_id, organizer_id)
+            schedule = await store.lock_schedule(connection, schedule_id, actor.organization_ids)
             # guard: policy_only_of_own_schedule => if False:
             if schedule is None:
                 raise ScheduleNotFound
@@ -43,10 +44,10 @@ class RefundAdministration:
             # guard: policy_makes_sense => if False:
             if fault := _fault(policy, schedule.currency):
                 raise RefundPolicyInvalid(fault)
-            await store.add_policy(connection, schedule_id, organizer_id, policy)
+            await store.add_policy(connection, schedule_id, actor.user_id, policy)
             action = Action(
-                organizer_id=organizer_id,
-                actor_id=organizer_id,
+                organization_id=schedule.organization_id,
+                actor_id=actor.user_id,
                 action="schedule.refund_policy_changed",
                 request_id=request_id,
                 concert_id=schedule.concert_id,
@@ -56,13 +57,13 @@ class RefundAdministration:
             await record(connection, action)
 
     async def of_schedule(
-        self, organizer_id: UUID | None, schedule_id: UUID, before: UUID | None, count: int
+        self, organization_ids: OrganizationIds, schedule_id: UUID, before: UUID | None, count: int
     ) -> list[Refund]:
         """Return at most `count` refunds of a schedule, the newest first.
 
-        Empty for a schedule of another organizer; None means any.
+        Empty for a schedule of another organization; None means any.
         """
-        return await self._store.of_schedule(schedule_id, organizer_id, before, count)
+        return await self._store.of_schedule(schedule_id, organization_ids, before, count)
 
     async def manual(self, after: UUID | None, count: int) -> list[Refund]:
         """Return at most `count` refunds that wait for an operator, the oldest first."""
@@ -88,7 +89,7 @@ class RefundAdministration:
             outcome = await store.resolve(connection, found.user_id, refund_id, to_wallet=to_wallet)
             if outcome == "resolved":
                 action = Action(
-                    organizer_id=found.organizer_id or operator_id,
+                    organization_id=found.organization_id or operator_id,
                     actor_id=operator_id,
                     action="refund.resolved",
                     request_id=request_id,

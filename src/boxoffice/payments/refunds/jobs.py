@@ -14,6 +14,7 @@ from boxoffice.observability.logs import log
 from boxoffice.payments.refunds import store
 from boxoffice.payments.refunds.service import Refunds
 from boxoffice.payments.refunds.store import RefundJob, RefundStore
+from boxoffice.permissions import Actor, OrganizationIds
 from boxoffice.platform.ids import ScopedId
 
 # A hold may be paid after the sale was closed; its payment is refunded by a later pass.
@@ -30,7 +31,7 @@ class RefundJobs:
 
     async def start(
         self,
-        organizer_id: UUID,
+        actor: Actor,
         schedule_id: UUID,
         key: str,
         *,
@@ -42,7 +43,7 @@ class RefundJobs:
         Raises `ScheduleNotFound`, `SaleOpen` and `RefundJobRunning`.
         """
         async with self._store.transaction() as connection:
-            schedule = await store.lock_schedule(connection, schedule_id, organizer_id)
+            schedule = await store.lock_schedule(connection, schedule_id, actor.organization_ids)
             # guard: job_only_of_own_schedule => if False:
             if schedule is None:
                 raise ScheduleNotFound
@@ -53,11 +54,11 @@ class RefundJobs:
             if schedule.status == "OPEN":
                 raise SaleOpen
             job_id = await store.start_job(
-                connection, schedule_id, organizer_id, key, with_compensation=with_compensation
+                connection, schedule_id, actor.user_id, key, with_compensation=with_compensation
             )
             action = Action(
-                organizer_id=organizer_id,
-                actor_id=organizer_id,
+                organization_id=schedule.organization_id,
+                actor_id=actor.user_id,
                 action="schedule.refunded",
                 request_id=request_id,
                 concert_id=schedule.concert_id,
@@ -65,23 +66,28 @@ class RefundJobs:
                 details={"job_id": str(job_id), "with_compensation": with_compensation},
             )
             await record(connection, action)
-        return await self.get(organizer_id, schedule_id, job_id)
+        return await self.get(actor.organization_ids, schedule_id, job_id)
 
-    async def get(self, organizer_id: UUID | None, schedule_id: UUID, job_id: UUID) -> RefundJob:
-        """Return a job of an organizer's schedule, or of any for None; raise `ScheduleNotFound`."""
-        found = await self._store.job(schedule_id, job_id, organizer_id)
+    async def get(
+        self, organization_ids: OrganizationIds, schedule_id: UUID, job_id: UUID
+    ) -> RefundJob:
+        """Return a job of a schedule of these organizations, or of any for None.
+
+        Raises `ScheduleNotFound`.
+        """
+        found = await self._store.job(schedule_id, job_id, organization_ids)
         if found is None:
             raise ScheduleNotFound
         return found
 
     async def list(
-        self, organizer_id: UUID | None, schedule_id: UUID, before: UUID | None, count: int
+        self, organization_ids: OrganizationIds, schedule_id: UUID, before: UUID | None, count: int
     ) -> "list[RefundJob]":
         """Return at most `count` jobs of a schedule, the newest first.
 
-        Empty for a schedule of another organizer; None means any.
+        Empty for a schedule of another organization; None means any.
         """
-        return await self._store.jobs(schedule_id, organizer_id, before, count)
+        return await self._store.jobs(schedule_id, organization_ids, before, count)
 
     async def work(self, job_id: UUID, stop: asyncio.Event | None = None) -> bool:
         """Refund payments until the pass ends or `stop` is set; return whether the job is finished.

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from boxoffice.accounts.rules import OPERATOR, ORGANIZER, SELLERS, readable_by
+from boxoffice.accounts.rules import OPERATOR
 from boxoffice.errors import (
     AlreadyRefunded,
     CursorInvalid,
@@ -46,6 +46,7 @@ from boxoffice.payments.refunds.views import (
     present_quote,
     present_refund,
 )
+from boxoffice.permissions import Permission
 from boxoffice.platform.ids import ScopedId, parse_uuid
 
 _JOB = {**SCHEDULE, "job_id": PathId(parse_uuid, ScheduleNotFound, "The `job_id` of a job.")}
@@ -59,16 +60,21 @@ class OrganizerQuoteQuery(QuoteQuery, frozen=True, kw_only=True):
 
 class _AdminRefundPolicy(RefundResource):
     @operation(
-        "Get the refund policy of my schedule", role=ORGANIZER, path=SCHEDULE, returns=PolicyOut
+        "Get the refund policy of my schedule",
+        permission=Permission.EVENTS_READ,
+        path=SCHEDULE,
+        returns=PolicyOut,
     )
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """Also of a draft."""
-        found = await self._services.refunds.policy(call.ids["schedule_id"], call.caller.user_id)
+        found = await self._services.refunds.own_policy(
+            call.ids["schedule_id"], call.caller.organization_ids
+        )
         return Reply(present_policy(found.policy, found.time_zone))
 
     @operation(
         "Set the refund policy of a schedule",
-        role=ORGANIZER,
+        permission=Permission.SALES_WRITE,
         path=SCHEDULE,
         body=PolicyBody,
         returns=PolicyOut,
@@ -78,26 +84,28 @@ class _AdminRefundPolicy(RefundResource):
         """Before the schedule is opened: buyers are shown it before they pay."""
         policy = policy_of(call.body, self._services.currency)
         await self._services.administration.set_policy(
-            call.caller.user_id, call.ids["schedule_id"], policy, request_id=call.request_id
+            call.caller, call.ids["schedule_id"], policy, request_id=call.request_id
         )
-        found = await self._services.refunds.policy(call.ids["schedule_id"], call.caller.user_id)
+        found = await self._services.refunds.own_policy(
+            call.ids["schedule_id"], call.caller.organization_ids
+        )
         return Reply(present_policy(found.policy, found.time_zone))
 
 
 class _AdminScheduleRefunds(RefundResource):
     @operation(
         "List the refunds of a schedule",
-        role=SELLERS,
+        permission=Permission.ORDERS_READ,
         path=SCHEDULE,
         query=PageQuery,
         returns=Page[RefundOut],
         problems=(CursorInvalid,),
     )
     async def on_get(self, call: Call[Any, PageQuery]) -> Reply:
-        """Newest first; empty for a schedule of another organizer."""
+        """Newest first; empty for a schedule of another organization."""
         before, limit = decode_cursor(call.query.cursor, UUID), call.query.limit
         found = await self._services.administration.of_schedule(
-            readable_by(call.caller), call.ids["schedule_id"], before, limit + 1
+            call.caller.organization_ids, call.ids["schedule_id"], before, limit + 1
         )
         return Reply(page(found, limit, present_refund, lambda one: one.refund_id))
 
@@ -106,7 +114,7 @@ class _AdminPaymentRefunds(RefundResource):
     @operation(
         "Refund tickets of a buyer",
         201,
-        role=ORGANIZER,
+        permission=Permission.ORDERS_WRITE,
         keyed=True,
         path=PAYMENT,
         body=OrganizerRefundBody,
@@ -126,7 +134,7 @@ class _AdminPaymentRefunds(RefundResource):
             call.ids["payment_id"], given.ticket_ids, given.expected_refund, given.to, call.key
         )
         refund = await self._services.refunds.refund_as_organizer(
-            call.caller.user_id, request, waive_fee=given.waive_fee, request_id=call.request_id
+            call.caller, request, waive_fee=given.waive_fee, request_id=call.request_id
         )
         return Reply(present_refund(refund))
 
@@ -134,7 +142,7 @@ class _AdminPaymentRefunds(RefundResource):
 class _AdminRefundQuote(RefundResource):
     @operation(
         "Get the refund quote of a buyer's payment",
-        role=ORGANIZER,
+        permission=Permission.ORDERS_WRITE,
         path=PAYMENT,
         query=OrganizerQuoteQuery,
         returns=QuoteOut,
@@ -144,7 +152,7 @@ class _AdminRefundQuote(RefundResource):
         """What a refund by the organizer would bring now, with or without the fee of the policy."""
         payment: ScopedId = call.ids["payment_id"]
         quoted = await self._services.refunds.quote_as_organizer(
-            call.caller.user_id,
+            call.caller.organization_ids,
             payment,
             ticket_ids(call.query.ticket_ids),
             waive_fee=call.query.waive_fee,
@@ -155,24 +163,24 @@ class _AdminRefundQuote(RefundResource):
 class _AdminRefundJobs(RefundResource):
     @operation(
         "List the refund jobs of a schedule",
-        role=SELLERS,
+        permission=Permission.EVENTS_READ,
         path=SCHEDULE,
         query=PageQuery,
         returns=Page[JobOut],
         problems=(CursorInvalid,),
     )
     async def on_get(self, call: Call[Any, PageQuery]) -> Reply:
-        """Newest first; empty for a schedule of another organizer."""
+        """Newest first; empty for a schedule of another organization."""
         before, limit = decode_cursor(call.query.cursor, UUID), call.query.limit
         found = await self._services.jobs.list(
-            readable_by(call.caller), call.ids["schedule_id"], before, limit + 1
+            call.caller.organization_ids, call.ids["schedule_id"], before, limit + 1
         )
         return Reply(page(found, limit, present_job, lambda one: one.job_id))
 
     @operation(
         "Refund a whole schedule",
         202,
-        role=ORGANIZER,
+        permission=Permission.SALES_WRITE,
         keyed=True,
         path=SCHEDULE,
         body=JobBody,
@@ -183,7 +191,7 @@ class _AdminRefundJobs(RefundResource):
         """All that was paid, of all tickets, one payment after the other; close the sale first."""
         schedule_id: UUID = call.ids["schedule_id"]
         job = await self._services.jobs.start(
-            call.caller.user_id,
+            call.caller,
             schedule_id,
             call.key,
             with_compensation=call.body.with_compensation,
@@ -194,11 +202,16 @@ class _AdminRefundJobs(RefundResource):
 
 
 class _AdminRefundJob(RefundResource):
-    @operation("Get the refund of a whole schedule", role=SELLERS, path=_JOB, returns=JobOut)
+    @operation(
+        "Get the refund of a whole schedule",
+        permission=Permission.EVENTS_READ,
+        path=_JOB,
+        returns=JobOut,
+    )
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """How far it has come."""
         job = await self._services.jobs.get(
-            readable_by(call.caller), call.ids["schedule_id"], call.ids["job_id"]
+            call.caller.organization_ids, call.ids["schedule_id"], call.ids["job_id"]
         )
         return Reply(present_job(job))
 

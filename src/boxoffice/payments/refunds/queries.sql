@@ -2,10 +2,10 @@
 
 -- name: sale
 -- A payment with its tickets in the order of the seats, the policy that it was sold under, and the database's
--- time. Of the person $3 or of the organizer $4, where these are given.
+-- time. Of the person $3 or of the organizations $4, where these are given.
 SELECT p.payment_id, p.reservation_id, p.user_id, p.amount_minor, p.currency, p.method, p.created_at,
        s.starts_at, s.changed_at, s.refundable_until, s.status = 'CANCELLED' AS is_cancelled, v.time_zone,
-       f.policy::text AS policy, c.organizer_id, c.concert_id, t.ticket_ids, t.prices_minor, t.are_live,
+       f.policy::text AS policy, c.organization_id, c.concert_id, t.ticket_ids, t.prices_minor, t.are_live,
        clock_timestamp() AS now
   FROM payments p
   -- no guard: { The schedule, the concert and the venue of the payment, by their primary keys.
@@ -29,8 +29,8 @@ SELECT p.payment_id, p.reservation_id, p.user_id, p.amount_minor, p.currency, p.
  WHERE p.schedule_id = $1 AND p.payment_id = $2
    -- guard: sale_only_own: p.user_id = $3 => true
    AND ($3::uuid IS NULL OR p.user_id = $3)
-   -- guard: sale_only_of_its_organizer: c.organizer_id = $4 => true
-   AND ($4::uuid IS NULL OR c.organizer_id = $4);
+   -- guard: sale_only_of_its_organizer: c.organization_id = ANY ($4::uuid[]) => true
+   AND ($4::uuid[] IS NULL OR c.organization_id = ANY ($4::uuid[]));
 
 -- name: decide
 -- Decide a refund.
@@ -71,7 +71,7 @@ SELECT f.*
  LIMIT $3;
 
 -- name: of_schedule
--- Refunds of a schedule of organizer $2 (null: of any), the newest first, from a cursor on.
+-- Refunds of a schedule of the organizations $2 (null: of any), the newest first, from a cursor on.
 SELECT f.*
   FROM refunds f
   -- no guard: { The schedule of the refund and its concert, by their primary keys.
@@ -80,8 +80,8 @@ SELECT f.*
   -- guard: }
  -- guard: schedules_refunds_of_this_schedule: f.schedule_id = $1 => $1::uuid IS NOT NULL
  WHERE f.schedule_id = $1
-   -- guard: schedules_refunds_only_of_its_organizer: c.organizer_id = $2 => true
-   AND ($2::uuid IS NULL OR c.organizer_id = $2)
+   -- guard: schedules_refunds_only_of_its_organizer: c.organization_id = ANY ($2::uuid[]) => true
+   AND ($2::uuid[] IS NULL OR c.organization_id = ANY ($2::uuid[]))
    -- guard: schedules_refunds_page_cursor: f.refund_id < $3 => true
    AND ($3::uuid IS NULL OR f.refund_id < $3)
  ORDER BY f.refund_id DESC
@@ -109,7 +109,7 @@ SELECT f.*
 
 -- name: owner_of_manual
 -- Whose refund waits for an operator, or was resolved by one, and of which concert.
-SELECT f.user_id, f.schedule_id, c.concert_id, c.organizer_id
+SELECT f.user_id, f.schedule_id, c.concert_id, c.organization_id
   FROM refunds f
   -- no guard: { The schedule of the refund and its concert, by their primary keys.
   LEFT JOIN schedules s ON s.schedule_id = f.schedule_id
@@ -142,7 +142,8 @@ UPDATE cashier_work w SET due_at = clock_timestamp() + make_interval(secs => $2)
  WHERE w.kind = 'refund' AND w.subject_id = $1;
 
 -- name: policy
--- The newest policy of a schedule that is shown to buyers, and the time zone of its venue.
+-- The newest policy of a schedule that is shown to buyers, and the time zone of its venue; with $3 of one of
+-- the organizations $2 (null: of any).
 SELECT f.policy::text AS policy, v.time_zone
   FROM schedules s
   -- no guard: { The concert and the venue of the schedule, by their primary keys.
@@ -153,22 +154,22 @@ SELECT f.policy::text AS policy, v.time_zone
   LEFT JOIN refund_policies f ON f.schedule_id = s.schedule_id
  -- guard: policy_of_this_schedule: s.schedule_id = $1 => $1::uuid IS NOT NULL
  WHERE s.schedule_id = $1
-   -- guard: policy_of_a_draft_is_its_organizers: $2::uuid IS NULL AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED' => true
-   AND (($2::uuid IS NULL AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED')
-        -- guard: policy_only_of_its_organizer: c.organizer_id = $2 => true
-        OR c.organizer_id = $2)
+   -- guard: policy_of_a_draft_is_its_organizers: NOT $3::boolean AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED' => true
+   AND ((NOT $3::boolean AND s.status <> 'DRAFT' AND c.status = 'PUBLISHED')
+        -- guard: policy_only_of_its_organizer: c.organization_id = ANY ($2::uuid[]) => true
+        OR ($3::boolean AND ($2::uuid[] IS NULL OR c.organization_id = ANY ($2::uuid[]))))
  ORDER BY f.version DESC NULLS LAST
  -- no guard: The caller reads one row.
  LIMIT 1;
 
 -- name: lock_schedule
--- Lock a schedule of an organizer against being opened; its status, currency and concert.
-SELECT s.status, s.currency, s.concert_id
+-- Lock a schedule of these organizations against being opened; its status, currency, concert and organization.
+SELECT s.status, s.currency, s.concert_id, c.organization_id
   FROM schedules s
   -- no guard: The concert of the schedule, by its primary key.
   JOIN concerts c ON c.concert_id = s.concert_id
- -- guard: policy_change_only_of_its_organizer: c.organizer_id = $2 => $2::uuid IS NOT NULL
- WHERE s.schedule_id = $1 AND c.organizer_id = $2
+ -- guard: policy_change_only_of_its_organizer: c.organization_id = ANY ($2::uuid[]) => $2::uuid[] IS NOT NULL
+ WHERE s.schedule_id = $1 AND c.organization_id = ANY ($2::uuid[])
    -- no guard: Opening a schedule locks the same row; a race leaves the policy of the sale unchanged.
    FOR NO KEY UPDATE OF s;
 
@@ -199,7 +200,7 @@ SELECT j.*
  WHERE j.schedule_id = $1 AND j.idempotency_key = $2;
 
 -- name: job
--- A job of a schedule of organizer $3 (null: of any).
+-- A job of a schedule of the organizations $3 (null: of any).
 SELECT j.*
   FROM refund_jobs j
   -- no guard: { The schedule of the job and its concert, by their primary keys.
@@ -208,11 +209,11 @@ SELECT j.*
   -- guard: }
  -- guard: job_by_this_id: j.job_id = $2 => $2::uuid IS NOT NULL
  WHERE j.schedule_id = $1 AND j.job_id = $2
-   -- guard: job_only_of_its_organizer: c.organizer_id = $3 => true
-   AND ($3::uuid IS NULL OR c.organizer_id = $3);
+   -- guard: job_only_of_its_organizer: c.organization_id = ANY ($3::uuid[]) => true
+   AND ($3::uuid[] IS NULL OR c.organization_id = ANY ($3::uuid[]));
 
 -- name: jobs
--- The jobs of a schedule of organizer $2 (null: of any), the newest first, from a cursor on.
+-- The jobs of a schedule of the organizations $2 (null: of any), the newest first, from a cursor on.
 SELECT j.*
   FROM refund_jobs j
   -- no guard: { The schedule of the job and its concert, by their primary keys.
@@ -221,8 +222,8 @@ SELECT j.*
   -- guard: }
  -- guard: jobs_of_this_schedule: j.schedule_id = $1 => $1::uuid IS NOT NULL
  WHERE j.schedule_id = $1
-   -- guard: jobs_only_of_its_organizer: c.organizer_id = $2 => true
-   AND ($2::uuid IS NULL OR c.organizer_id = $2)
+   -- guard: jobs_only_of_its_organizer: c.organization_id = ANY ($2::uuid[]) => true
+   AND ($2::uuid[] IS NULL OR c.organization_id = ANY ($2::uuid[]))
    -- guard: jobs_page_cursor: j.job_id < $3 => true
    AND ($3::uuid IS NULL OR j.job_id < $3)
  ORDER BY j.job_id DESC

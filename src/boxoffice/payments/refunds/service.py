@@ -25,12 +25,14 @@ from boxoffice.payments.refunds import policy as rules
 from boxoffice.payments.refunds import store
 from boxoffice.payments.refunds.policy import Quote, RefundableTicket, RefundPolicy
 from boxoffice.payments.refunds.store import (
+    FoundPolicy,
     Refund,
     RefundableSale,
     RefundCommand,
     RefundOutcome,
     RefundStore,
 )
+from boxoffice.permissions import Actor, OrganizationIds
 from boxoffice.platform.ids import ScopedId, fingerprint_of, new_id
 from boxoffice.seats.cache.states import AVAILABLE
 from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
@@ -96,9 +98,20 @@ class Refunds:
         self._zone = zone
         self._publisher = publisher
 
-    async def policy(self, schedule_id: UUID, organizer_id: UUID | None = None) -> ShownPolicy:
+    async def policy(self, schedule_id: UUID) -> ShownPolicy:
         """Return the policy under which a schedule sells; raise `ScheduleNotFound`."""
-        found = await self._store.policy(schedule_id, organizer_id)
+        return self._shown(await self._store.policy(schedule_id))
+
+    async def own_policy(self, schedule_id: UUID, organization_ids: OrganizationIds) -> ShownPolicy:
+        """Return the policy of a schedule of these organizations, also of a draft.
+
+        Raises `ScheduleNotFound`; None means all organizations.
+        """
+        return self._shown(
+            await self._store.policy(schedule_id, organization_ids, for_buyers=False)
+        )
+
+    def _shown(self, found: FoundPolicy | None) -> ShownPolicy:
         if found is None:
             raise ScheduleNotFound
         return ShownPolicy(found.policy or rules.DEFAULT, found.time_zone or self._zone.key)
@@ -143,7 +156,7 @@ class Refunds:
 
     async def quote_as_organizer(
         self,
-        organizer_id: UUID,
+        organization_ids: OrganizationIds,
         payment: ScopedId,
         ticket_ids: Sequence[UUID],
         *,
@@ -154,24 +167,26 @@ class Refunds:
         Raises `PaymentNotFound`, `TicketNotFound` and `AlreadyRefunded`.
         """
         sale = await self._store.sale(
-            payment.schedule_id, payment.own_id, organizer_id=organizer_id
+            payment.schedule_id, payment.own_id, organization_ids=organization_ids
         )
         if sale is None:
             raise PaymentNotFound
         return self._quoted_by_organizer(sale, ticket_ids, waive_fee=waive_fee)
 
     async def refund_as_organizer(
-        self, actor_id: UUID, request: RefundRequest, *, waive_fee: bool, request_id: str = ""
+        self, actor: Actor, request: RefundRequest, *, waive_fee: bool, request_id: str = ""
     ) -> Refund:
-        """Return tickets of a buyer of one's own concert, with or without the fee of the policy.
+        """Return tickets of a buyer of one's own organization, with or without the fee of the policy.
 
         Raises the refusals of `docs/api.md`.
         """
         payment, fingerprint = request.payment, _fingerprint(request, str(waive_fee))
-        sale = await self._store.sale(payment.schedule_id, payment.own_id, organizer_id=actor_id)
+        sale = await self._store.sale(
+            payment.schedule_id, payment.own_id, organization_ids=actor.organization_ids
+        )
         if sale is None:
             raise PaymentNotFound
-        key = f"{actor_id}:{request.key}"
+        key = f"{actor.user_id}:{request.key}"
         earlier = await self._store.find(sale.user_id, key, fingerprint)
         if earlier is not None:
             return earlier
@@ -179,10 +194,10 @@ class Refunds:
         if found is None:
             raise NotRefundable
         _require_expected(found, request.expected_minor)
-        command = _command(sale, found, request, fingerprint, actor_id, "organizer", key)
+        command = _command(sale, found, request, fingerprint, actor.user_id, "organizer", key)
         action = Action(
-            organizer_id=sale.organizer_id,
-            actor_id=actor_id,
+            organization_id=sale.organization_id,
+            actor_id=actor.user_id,
             action="payment.refunded",
             request_id=request_id,
             concert_id=sale.concert_id,

@@ -12,6 +12,7 @@ import msgspec
 
 from boxoffice.errors import IdempotencyKeyReused, RefundJobRunning
 from boxoffice.payments.refunds.policy import Quote, RefundPolicy
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
@@ -46,7 +47,7 @@ class RefundableSale:
     is_cancelled: bool
     time_zone: str | None
     policy: RefundPolicy | None
-    organizer_id: UUID
+    organization_id: UUID
     concert_id: UUID
     ticket_ids: tuple[UUID, ...]
     prices_minor: tuple[int, ...]
@@ -112,7 +113,7 @@ class ManualRefund(NamedTuple):
     user_id: UUID
     schedule_id: UUID | None
     concert_id: UUID | None
-    organizer_id: UUID | None
+    organization_id: UUID | None
 
 
 class LockedSchedule(NamedTuple):
@@ -121,6 +122,7 @@ class LockedSchedule(NamedTuple):
     status: str
     currency: str
     concert_id: UUID
+    organization_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +168,11 @@ class RefundStore:
         payment_id: UUID,
         *,
         user_id: UUID | None = None,
-        organizer_id: UUID | None = None,
+        organization_ids: OrganizationIds = None,
     ) -> RefundableSale | None:
-        """Return a payment, of this person or of this organizer where they are given."""
+        """Return a payment, of this person or of these organizations where they are given."""
         query = _QUERIES["sale"]
-        row = await self._db.read_one(query, schedule_id, payment_id, user_id, organizer_id)
+        row = await self._db.read_one(query, schedule_id, payment_id, user_id, organization_ids)
         return None if row is None else _sale(row)
 
     async def find(self, user_id: UUID, key: str, fingerprint: bytes) -> Refund | None:
@@ -199,11 +201,11 @@ class RefundStore:
         return [_refund(row) for row in rows]
 
     async def of_schedule(
-        self, schedule_id: UUID, organizer_id: UUID | None, before: UUID | None, count: int
+        self, schedule_id: UUID, organization_ids: OrganizationIds, before: UUID | None, count: int
     ) -> list[Refund]:
-        """Return at most `count` refunds of a schedule, the newest first; None means any organizer."""
+        """Return at most `count` refunds of a schedule, newest first; None means any organization."""
         rows = await self._db.read(
-            _QUERIES["of_schedule"], schedule_id, organizer_id, before, count
+            _QUERIES["of_schedule"], schedule_id, organization_ids, before, count
         )
         return [_refund(row) for row in rows]
 
@@ -221,23 +223,26 @@ class RefundStore:
         row = await self._db.read_one(_QUERIES["owner_of_manual"], refund_id)
         return None if row is None else ManualRefund(*row)
 
-    async def policy(self, schedule_id: UUID, organizer_id: UUID | None) -> "FoundPolicy | None":
-        """Return the policy of a schedule that buyers see, or that this organizer owns."""
-        row = await self._db.read_one(_QUERIES["policy"], schedule_id, organizer_id)
+    async def policy(
+        self, schedule_id: UUID, organization_ids: OrganizationIds = (), *, for_buyers: bool = True
+    ) -> "FoundPolicy | None":
+        """Return the policy of a schedule that buyers see, or of one of these organizations."""
+        query = _QUERIES["policy"]
+        row = await self._db.read_one(query, schedule_id, organization_ids, not for_buyers)
         return None if row is None else FoundPolicy(_policy(row["policy"]), row["time_zone"])
 
     async def job(
-        self, schedule_id: UUID, job_id: UUID, organizer_id: UUID | None
+        self, schedule_id: UUID, job_id: UUID, organization_ids: OrganizationIds
     ) -> RefundJob | None:
-        """Return a job of a schedule; None means any organizer."""
-        row = await self._db.read_one(_QUERIES["job"], schedule_id, job_id, organizer_id)
+        """Return a job of a schedule; None means any organization."""
+        row = await self._db.read_one(_QUERIES["job"], schedule_id, job_id, organization_ids)
         return None if row is None else _job(row)
 
     async def jobs(
-        self, schedule_id: UUID, organizer_id: UUID | None, before: UUID | None, count: int
+        self, schedule_id: UUID, organization_ids: OrganizationIds, before: UUID | None, count: int
     ) -> list[RefundJob]:
-        """Return at most `count` jobs of a schedule, the newest first; None means any organizer."""
-        rows = await self._db.read(_QUERIES["jobs"], schedule_id, organizer_id, before, count)
+        """Return at most `count` jobs of a schedule, the newest first; None means any."""
+        rows = await self._db.read(_QUERIES["jobs"], schedule_id, organization_ids, before, count)
         return [_job(row) for row in rows]
 
     async def job_to_do(self, job_id: UUID) -> RefundJob | None:
@@ -362,10 +367,10 @@ async def resolve(
 
 
 async def lock_schedule(
-    connection: Connection, schedule_id: UUID, organizer_id: UUID
+    connection: Connection, schedule_id: UUID, organization_ids: OrganizationIds
 ) -> LockedSchedule | None:
-    """Lock a schedule of this organizer until the transaction ends."""
-    row = await connection.fetchrow(_QUERIES["lock_schedule"], schedule_id, organizer_id)
+    """Lock a schedule of these organizations until the transaction ends."""
+    row = await connection.fetchrow(_QUERIES["lock_schedule"], schedule_id, organization_ids)
     return None if row is None else LockedSchedule(*row)
 
 

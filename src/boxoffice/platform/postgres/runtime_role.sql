@@ -45,7 +45,7 @@ WITH everything (place, statement) AS (
         ('UPDATE, DELETE', '{ledger_entries,transfers,logbook,reservations_archive,queue_archive,'
                            'provider_calls,provider_answers,provider_transactions,refund_policies,'
                            'seat_price_changes}'::text[]),
-        ('DELETE', '{users,wallets,concerts,schedules,seats,tickets,payments,token_keys,leases,'
+        ('DELETE', '{users,organizations,wallets,concerts,schedules,seats,tickets,payments,token_keys,leases,'
                    'payment_intents,refunds,disputes,statement_lines,statement_findings}'::text[])
 )
 SELECT statement

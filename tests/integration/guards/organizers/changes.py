@@ -29,19 +29,19 @@ async def make_draft(hall: Hall) -> None:
 async def publish(hall: Hall, concert_id: UUID, organizer_id: UUID) -> bool:
     """Publish a concert; say whether that was possible."""
     async with hall.db.writing() as connection:
-        return await catalog.publish(connection, concert_id, organizer_id) is not None
+        return await catalog.publish(connection, concert_id, [organizer_id]) is not None
 
 
 async def open_sale(hall: Hall, schedule_id: UUID, organizer_id: UUID) -> bool:
     """Open a sale; say whether that was possible."""
     async with hall.db.writing() as connection:
-        return await catalog.open_sale(connection, schedule_id, organizer_id) is not None
+        return await catalog.open_sale(connection, schedule_id, [organizer_id]) is not None
 
 
 async def close_sale(hall: Hall, schedule_id: UUID, organizer_id: UUID) -> bool:
     """Close a sale; say whether that was possible."""
     async with hall.db.writing() as connection:
-        return await catalog.close_sale(connection, schedule_id, organizer_id) is not None
+        return await catalog.close_sale(connection, schedule_id, [organizer_id]) is not None
 
 
 async def statuses(hall: Hall) -> tuple[str, str]:

@@ -80,14 +80,14 @@ async def test_an_organizer_reads_only_their_own_activity(
             await record(
                 connection,
                 Action(
-                    organizer_id=organizer, actor_id=here, action="sale.opened", request_id="r",
+                    organization_id=organizer, actor_id=here, action="sale.opened", request_id="r",
                     concert_id=concert, schedule_id=schedule, details={},
                 ),
             )  # fmt: skip
     await change_row(mine, "concerts", "title = 'Mine'")
 
     async def entries(*asked: Any) -> list[int]:
-        return [one.entry_id for one in await ActivityStore(db).entries(here, *asked)]
+        return [one.entry_id for one in await ActivityStore(db).entries([here], *asked)]
 
     newest, oldest = await entries(None, None, None, 9)
     assert newest > oldest
@@ -95,9 +95,9 @@ async def test_an_organizer_reads_only_their_own_activity(
     assert await entries(None, here, None, 9) == [oldest]
     assert await entries(None, None, here, 9) == [newest]
     assert await entries(None, None, None, 1) == [newest]
-    [_, told] = await ActivityStore(db).entries(here, None, None, None, 9)
+    [_, told] = await ActivityStore(db).entries([here], None, None, None, 9)
     assert (told.concert_title, told.starts_at) == ("Mine", None)
-    [told, _] = await ActivityStore(db).entries(here, None, None, None, 9)
+    [told, _] = await ActivityStore(db).entries([here], None, None, None, 9)
     assert (told.concert_title, told.starts_at is None) == ("Title", False)
 
 
@@ -109,7 +109,7 @@ async def test_an_operator_reads_the_activity_of_all(db: Database, mine: Hall, o
     async with db.writing() as connection:
         for whose in (there, here):
             entry = Action(
-                organizer_id=whose, actor_id=whose, action="sale.opened", request_id="r",
+                organization_id=whose, actor_id=whose, action="sale.opened", request_id="r",
                 concert_id=whose, schedule_id=whose, details={},
             )  # fmt: skip
             await record(connection, entry)

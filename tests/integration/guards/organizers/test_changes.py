@@ -69,11 +69,13 @@ async def test_a_seat_map_keeps_the_schedule_from_being_opened(
     here, there = mine.schedule_id, other.schedule_id
     change = "UPDATE schedules SET status = status WHERE schedule_id = $1"
     async with db.writing() as connection, concurrent_transaction(database_url) as stranger:
-        assert await catalog.lock_schedule(connection, here, there) is None
-        assert await catalog.lock_schedule(connection, uuid4(), here) is None
+        assert await catalog.lock_schedule(connection, here, [there]) is None
+        assert await catalog.lock_schedule(connection, uuid4(), [here]) is None
         await stranger.execute(change, here)
     async with db.writing() as connection, concurrent_transaction(database_url) as stranger:
-        assert await catalog.lock_schedule(connection, here, here) == ScheduleRow(here, "OPEN")
+        assert await catalog.lock_schedule(connection, here, [here]) == ScheduleRow(
+            here, "OPEN", here
+        )
         await stranger.execute(change, there)
         with pytest.raises(asyncpg.LockNotAvailableError):
             await stranger.execute(change, here)
@@ -85,11 +87,11 @@ async def test_one_schedule_at_a_time_is_added_to_a_concert(
     here, there = mine.schedule_id, other.schedule_id
     change = "UPDATE concerts SET title = title WHERE concert_id = $1"
     async with db.writing() as connection, concurrent_transaction(database_url) as stranger:
-        assert not await catalog.lock_concert(connection, here, there)
-        assert not await catalog.lock_concert(connection, uuid4(), here)
+        assert not await catalog.lock_concert(connection, here, [there])
+        assert not await catalog.lock_concert(connection, uuid4(), [here])
         await stranger.execute(change, here)
     async with db.writing() as connection, concurrent_transaction(database_url) as stranger:
-        assert await catalog.lock_concert(connection, here, here)
+        assert await catalog.lock_concert(connection, here, [here])
         await stranger.execute(change, there)
         with pytest.raises(asyncpg.LockNotAvailableError):
             await stranger.execute(change, here)

@@ -45,11 +45,11 @@ async def test_a_page_of_concerts_goes_on_where_the_last_one_ended(
     assert [first.concert_id, second.concert_id] == [mine.schedule_id, other.schedule_id]
     assert (first.last_starts_at == late, second.first_starts_at == late) == (False, True)
 
-    [own] = await store.own_concerts(mine.schedule_id, None, 9)
-    assert await store.own_concerts(mine.schedule_id, (own.created_at, own.concert_id), 9) == []
+    [own] = await store.own_concerts([mine.schedule_id], None, 9)
+    assert await store.own_concerts([mine.schedule_id], (own.created_at, own.concert_id), 9) == []
     later = own.created_at + timedelta(seconds=1)
-    assert len(await store.own_concerts(mine.schedule_id, (later, own.concert_id), 9)) == 1
-    assert await store.own_concerts(mine.schedule_id, None, 0) == []
+    assert len(await store.own_concerts([mine.schedule_id], (later, own.concert_id), 9)) == 1
+    assert await store.own_concerts([mine.schedule_id], None, 0) == []
 
 
 async def test_seats_are_counted_by_their_state_and_their_hall(
@@ -105,9 +105,9 @@ async def test_schedules_on_sale_are_counted(
 ) -> None:
     store, me = CatalogStore(db), mine.schedule_id
     await change_row(mine, "schedules", change)
-    [listed] = await store.own_concerts(me, None, 9)
+    [listed] = await store.own_concerts([me], None, 9)
     [of_all] = await store.own_concerts(None, None, 1)
-    alone = await store.own_concert(me, me)
+    alone = await store.own_concert([me], me)
     assert alone is not None
     told = [one.schedules_on_sale for one in (listed, of_all, alone)]
     assert (of_all.concert_id, told) == (me, [on_sale] * 3)

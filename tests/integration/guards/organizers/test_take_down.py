@@ -53,19 +53,19 @@ async def test_a_concert_that_was_taken_down_is_not_shown(
     assert await SeatStore(db).public_schedule(here) == ("KRW", False, 1), (
         "for those who have tickets"
     )
-    own = await store.own_concert(here, here)
+    own = await store.own_concert([here], here)
     assert own is not None
     assert (own.taken_down_reason, own.taken_down_at is None) == ("Fraud", False)
-    [listed] = await store.own_concerts(here, None, 9)
+    [listed] = await store.own_concerts([here], None, 9)
     assert listed == own == (await store.own_concerts(None, None, 9))[1]
-    assert await store.concert_status(here, here) == ("PUBLISHED", True)
+    assert await store.concert_status(here, [here]) == ("PUBLISHED", True)
     assert await statuses(mine) == ("PUBLISHED", "CLOSED")
     assert await statuses(other) == ("PUBLISHED", "OPEN")
     assert not await open_sale(mine, here, here)
     assert (await _taken_down(draft, draft.schedule_id))[1] == [], "a draft is not on sale"
     assert await statuses(draft) == ("DRAFT", "DRAFT")
     assert not await publish(draft, draft.schedule_id, draft.schedule_id)
-    untouched = await store.own_concert(there, there)
+    untouched = await store.own_concert([there], there)
     assert untouched is not None
     assert untouched.taken_down_at is None
 
@@ -75,7 +75,7 @@ async def test_a_concert_that_was_taken_down_is_not_shown(
         assert await catalog.restore(connection, here) is None
     assert await shown() == [True] * 5
     assert await statuses(mine) == ("PUBLISHED", "CLOSED")
-    assert await store.concert_status(draft.schedule_id, draft.schedule_id) == ("DRAFT", True)
+    assert await store.concert_status(draft.schedule_id, [draft.schedule_id]) == ("DRAFT", True)
     assert await open_sale(mine, here, here)
 
 
@@ -84,13 +84,13 @@ async def test_a_sale_is_not_opened_beside_a_take_down(
 ) -> None:
     """Opening the sale prevents a take-down of this concert until it is done."""
     here = mine.schedule_id
-    await change_row(other, "concerts", f"organizer_id = '{here}'")
+    await change_row(other, "concerts", f"organization_id = '{here}'")
     await change_row(mine, "schedules", "status = 'CLOSED'")
     down = (
         "UPDATE concerts SET taken_down_at = now(), taken_down_reason = 'x' WHERE concert_id = $1"
     )
     async with db.writing() as connection, concurrent_transaction(database_url) as stranger:
-        assert await catalog.open_sale(connection, here, here) == here
+        assert await catalog.open_sale(connection, here, [here]) == (here, here)
         await stranger.execute(down, other.schedule_id)
         with pytest.raises(asyncpg.LockNotAvailableError):
             await stranger.execute(down, here)

@@ -1,6 +1,6 @@
 -- name: guards
 -- Every guard in the schema with the statement that takes it away: constraints but NOT NULL, unique indexes
--- that are no constraint's, and triggers.
+-- that are no constraint's, and triggers that refuse.
 SELECT c.conname::text AS name,
        format('ALTER TABLE %s DROP CONSTRAINT %I CASCADE', c.conrelid::regclass, c.conname) AS removal
   FROM pg_constraint c
@@ -14,7 +14,8 @@ SELECT x.relname::text, format('DROP INDEX %I', x.relname)
  UNION ALL
 SELECT t.tgname::text, format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass)
   FROM pg_trigger t
- WHERE NOT t.tgisinternal
+  JOIN pg_proc p ON p.oid = t.tgfoid
+ WHERE NOT t.tgisinternal AND p.prosrc LIKE '%RAISE%'
  ORDER BY name;
 
 -- name: nullable

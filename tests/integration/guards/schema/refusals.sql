@@ -74,6 +74,37 @@ UPDATE concerts SET organizer_id = gen_random_uuid();
 -- An organizer who leaves concerts behind.
 DELETE FROM users WHERE role = 'organizer';
 
+-- name: concerts_of_organization
+-- A concert of no organization.
+UPDATE concerts SET organization_id = gen_random_uuid();
+
+-- name: organizations_pkey
+-- Two organizations with one id.
+INSERT INTO organizations (organization_id, name) SELECT organization_id, 'Two' FROM organizations;
+
+-- name: organizations_name_bounded
+-- An organization without a name.
+UPDATE organizations SET name = '';
+
+-- name: organization_members_pkey
+-- A member with two roles.
+INSERT INTO organization_members (organization_id, user_id, role)
+SELECT organization_id, user_id, 'door' FROM organization_members;
+
+-- name: organization_members_of_organization
+-- A member of nothing.
+INSERT INTO organization_members (organization_id, user_id, role)
+SELECT gen_random_uuid(), user_id, 'door' FROM users LIMIT 1;
+
+-- name: organization_members_of_user
+-- A member without an account.
+INSERT INTO organization_members (organization_id, user_id, role)
+SELECT organization_id, gen_random_uuid(), 'door' FROM organizations LIMIT 1;
+
+-- name: organization_members_role_known
+-- A role without permissions.
+UPDATE organization_members SET role = 'boss';
+
 -- name: concerts_status_known
 -- An unknown status.
 UPDATE concerts SET status = 'HIDDEN', published_at = NULL;
@@ -1204,8 +1235,8 @@ SELECT '00000000-0000-7000-8000-000000000011'::uuid, '00000000-0000-7000-8000-00
 INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
 SELECT gen_random_uuid(), '00000000-0000-7000-8000-000000000000'::uuid, 'https://example.org', '{*}'::text[], repeat('s', 32)::bytea, 'k' FROM generate_series(1, 2);
 
--- name: webhook_endpoints_of_organizer
--- An endpoint of an unknown organizer.
+-- name: webhook_endpoints_of_organization
+-- An endpoint of an unknown organization.
 INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key)
 VALUES ('00000000-0000-7000-8000-000000000011', gen_random_uuid(), 'https://example.org', '{*}', repeat('s', 32)::bytea, 'k');
 

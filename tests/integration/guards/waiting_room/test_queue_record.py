@@ -412,11 +412,11 @@ async def test_settings_change_one_room_only(store: QueueStore, mine: UUID, othe
 
 async def test_only_its_organizer_sees_a_sale(store: QueueStore, mine: UUID, other: UUID) -> None:
     """The organizer of a hall has its id, and so has the concert."""
-    sale = await store.sale(mine, mine)
+    sale = await store.sale(mine, [mine])
     assert sale is not None
-    assert sale.concert_id == mine
-    assert await store.sale(mine, other) is None
-    assert await store.sale(uuid4(), mine) is None
+    assert (sale.concert_id, sale.organization_id) == (mine, mine)
+    assert await store.sale(mine, [other]) is None
+    assert await store.sale(uuid4(), [mine]) is None
 
 
 async def test_a_room_is_changed_by_one_at_a_time(
