@@ -15,7 +15,7 @@ SET LOCAL statement_timeout = '60s';
 
 CREATE TABLE venues (
     venue_id uuid NOT NULL,
-    organizer_id uuid NOT NULL,
+    organization_id uuid NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     latitude double precision,
     longitude double precision,
@@ -33,7 +33,8 @@ CREATE TABLE venues (
     directions_en text,
     directions_ko text,
     CONSTRAINT venues_pkey PRIMARY KEY (venue_id),
-    CONSTRAINT venues_of_organizer FOREIGN KEY (organizer_id) REFERENCES users (user_id),
+    CONSTRAINT venues_of_organization
+        FOREIGN KEY (organization_id) REFERENCES organizations (organization_id),
     CONSTRAINT venues_version_counted CHECK (version > 0),
     CONSTRAINT venues_country_code CHECK (country ~ '^[A-Z]{2}$'),
     CONSTRAINT venues_time_zone_named CHECK (time_zone ~ '^[A-Za-z][A-Za-z0-9_+/-]{0,63}$'),
@@ -43,7 +44,7 @@ CREATE TABLE venues (
         AND (longitude IS NULL OR longitude BETWEEN -180 AND 180))
 );
 
-CREATE INDEX venues_by_organizer ON venues (organizer_id, venue_id);
+CREATE INDEX venues_by_organization ON venues (organization_id, venue_id);
 
 -- Concerts ---------------------------------------------------------------------------------------------
 -- `version` grows with each change and is the entity tag of a conditional request, also in `schedules`.

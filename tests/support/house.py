@@ -11,7 +11,7 @@ IO = {
     "structlog", "logging", "httptools", "uvloop", "prometheus_client",
 }  # fmt: skip
 # What every feature builds on; the other folders of the product are its features.
-FOUNDATION = {"batching", "cli", "http", "observability", "platform", "settings"}
+FOUNDATION = {"batching", "cli", "errors", "http", "observability", "platform", "settings"}
 
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 60

@@ -96,7 +96,7 @@ SELECT u.role, coalesce(v.version, 0) AS version,
        ARRAY(SELECT m.organization_id
                FROM organization_members m
               -- guard: standing_memberships_of_the_person: m.user_id = u.user_id => true
-              -- guard: standing_memberships_with_the_permission: m.role = ANY ($3::text[]) => true
+              -- guard: standing_memberships_with_the_permission: m.role = ANY ($3::text[]) => $3::text[] IS NOT NULL
               WHERE m.user_id = u.user_id AND m.role = ANY ($3::text[])) AS organization_ids
   FROM users u
   -- guard: standing_version_of_the_persons_tokens: v.user_id = u.user_id => false

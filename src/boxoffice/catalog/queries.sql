@@ -238,10 +238,10 @@ SELECT s.concert_id, s.status, c.organization_id
  WHERE s.schedule_id = $1 AND ($2::uuid[] IS NULL OR c.organization_id = ANY ($2::uuid[]));
 
 -- name: venue_time_zone
--- The time zone of a venue of this organizer.
+-- The time zone of a venue of these organizations.
 -- guard: venue_zone_by_id: v.venue_id = $1 => $1::uuid IS NOT NULL
--- guard: venue_zone_own_organizer_only: v.organizer_id = $2 => $2::uuid IS NOT NULL
-SELECT v.time_zone FROM venues v WHERE v.venue_id = $1 AND v.organizer_id = $2;
+-- guard: venue_zone_own_organizer_only: v.organization_id = ANY ($2::uuid[]) => $2::uuid[] IS NOT NULL
+SELECT v.time_zone FROM venues v WHERE v.venue_id = $1 AND v.organization_id = ANY ($2::uuid[]);
 
 -- name: insert_concert
 -- A draft.

@@ -152,9 +152,11 @@ class CatalogStore:
         row = await self._db.read_one(_SQL["own_concert"], organization_ids, concert_id)
         return OwnConcert(**row) if row else None
 
-    async def venue_time_zone(self, venue_id: UUID, organizer_id: UUID) -> str | None:
-        """Return the time zone of a venue of this organizer."""
-        row = await self._db.read_one(_SQL["venue_time_zone"], venue_id, organizer_id)
+    async def venue_time_zone(
+        self, venue_id: UUID, organization_ids: OrganizationIds
+    ) -> str | None:
+        """Return the time zone of a venue of these organizations."""
+        row = await self._db.read_one(_SQL["venue_time_zone"], venue_id, organization_ids)
         return row["time_zone"] if row else None
 
     async def conflicting_seats(

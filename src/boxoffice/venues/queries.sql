@@ -2,23 +2,23 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: insert_venue
--- A new venue of an organizer.
+-- A new venue of an organization.
 INSERT INTO venues (
-    venue_id, organizer_id, name, name_en, name_ko, address, address_en, address_ko, city, country, time_zone,
+    venue_id, organization_id, name, name_en, name_ko, address, address_en, address_ko, city, country, time_zone,
     directions, directions_en, directions_ko, latitude, longitude)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-RETURNING venue_id, name, name_en, name_ko, address, address_en, address_ko, city, country, time_zone,
+RETURNING venue_id, organization_id, name, name_en, name_ko, address, address_en, address_ko, city, country, time_zone,
           directions, directions_en, directions_ko, latitude, longitude, version, created_at;
 
 -- name: venues_of_organizer
--- A page of an organizer's venues, the newest first, from a cursor on; of all organizers where $1 is null.
-SELECT v.venue_id, v.name, v.name_en, v.name_ko, v.address, v.address_en, v.address_ko, v.city, v.country,
+-- A page of some organizations' venues, the newest first, from a cursor on; of all where $1 is null.
+SELECT v.venue_id, v.organization_id, v.name, v.name_en, v.name_ko, v.address, v.address_en, v.address_ko, v.city, v.country,
        v.time_zone, v.directions, v.directions_en, v.directions_ko, v.latitude, v.longitude, v.version,
        v.created_at
   FROM venues v
- -- guard: venues_only_own: v.organizer_id = $1 => true
- -- guard: venues_operator_too: $1::uuid IS NULL OR =>
- WHERE ($1::uuid IS NULL OR v.organizer_id = $1)
+ -- guard: venues_only_own: v.organization_id = ANY ($1::uuid[]) => true
+ -- guard: venues_operator_too: $1::uuid[] IS NULL OR =>
+ WHERE ($1::uuid[] IS NULL OR v.organization_id = ANY ($1::uuid[]))
    -- guard: venues_page_cursor: v.venue_id < $2 => true
    AND ($2::uuid IS NULL OR v.venue_id < $2)
  ORDER BY v.venue_id DESC
@@ -26,25 +26,25 @@ SELECT v.venue_id, v.name, v.name_en, v.name_ko, v.address, v.address_en, v.addr
  LIMIT $3;
 
 -- name: venue
--- A venue of an organizer; of any organizer where $2 is null.
-SELECT v.venue_id, v.name, v.name_en, v.name_ko, v.address, v.address_en, v.address_ko, v.city, v.country,
+-- A venue of these organizations; of any where $2 is null.
+SELECT v.venue_id, v.organization_id, v.name, v.name_en, v.name_ko, v.address, v.address_en, v.address_ko, v.city, v.country,
        v.time_zone, v.directions, v.directions_en, v.directions_ko, v.latitude, v.longitude, v.version,
        v.created_at
   FROM venues v
  -- guard: venue_by_id: v.venue_id = $1 => $1::uuid IS NOT NULL
- -- guard: venue_only_own: v.organizer_id = $2 => true
- -- guard: venue_operator_too: $2::uuid IS NULL OR =>
- WHERE v.venue_id = $1 AND ($2::uuid IS NULL OR v.organizer_id = $2);
+ -- guard: venue_only_own: v.organization_id = ANY ($2::uuid[]) => true
+ -- guard: venue_operator_too: $2::uuid[] IS NULL OR =>
+ WHERE v.venue_id = $1 AND ($2::uuid[] IS NULL OR v.organization_id = ANY ($2::uuid[]));
 
 -- name: lock_venue
--- Lock a venue of an organizer until the transaction ends.
-SELECT v.venue_id, v.name, v.name_en, v.name_ko, v.address, v.address_en, v.address_ko, v.city, v.country,
+-- Lock a venue of these organizations until the transaction ends.
+SELECT v.venue_id, v.organization_id, v.name, v.name_en, v.name_ko, v.address, v.address_en, v.address_ko, v.city, v.country,
        v.time_zone, v.directions, v.directions_en, v.directions_ko, v.latitude, v.longitude, v.version,
        v.created_at
   FROM venues v
  -- guard: lock_venue_by_id: v.venue_id = $1 => $1::uuid IS NOT NULL
- -- guard: lock_venue_only_own: v.organizer_id = $2 => $2::uuid IS NOT NULL
- WHERE v.venue_id = $1 AND v.organizer_id = $2
+ -- guard: lock_venue_only_own: v.organization_id = ANY ($2::uuid[]) => $2::uuid[] IS NOT NULL
+ WHERE v.venue_id = $1 AND v.organization_id = ANY ($2::uuid[])
    -- guard: lock_venue_it_is_locked => ;
    FOR UPDATE;
 
@@ -65,7 +65,7 @@ UPDATE venues v
        latitude = $14, longitude = $15, version = v.version + 1
  -- guard: update_venue_by_id: v.venue_id = $1 => $1::uuid IS NOT NULL
  WHERE v.venue_id = $1
-RETURNING v.venue_id, v.name, v.name_en, v.name_ko, v.address, v.address_en, v.address_ko, v.city, v.country,
+RETURNING v.venue_id, v.organization_id, v.name, v.name_en, v.name_ko, v.address, v.address_en, v.address_ko, v.city, v.country,
           v.time_zone, v.directions, v.directions_en, v.directions_ko, v.latitude, v.longitude, v.version,
           v.created_at;
 

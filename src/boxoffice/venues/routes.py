@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
-from boxoffice.accounts.rules import ORGANIZER, SELLERS, readable_by
-from boxoffice.errors import CursorInvalid
+from boxoffice.errors import CursorInvalid, OrganizationNotFound
 from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
+from boxoffice.permissions import Permission
 from boxoffice.platform.conditional import entity_tag
 from boxoffice.platform.ids import parse_uuid
 from boxoffice.venues.errors import TimeZoneUnknown, VenueInUse, VenueNotFound
@@ -24,7 +24,7 @@ class AdminVenues:
 
     @operation(
         "List my venues",
-        role=SELLERS,
+        permission=Permission.EVENTS_READ,
         query=PageQuery,
         returns=Page[Venue],
         problems=[CursorInvalid],
@@ -32,23 +32,23 @@ class AdminVenues:
     async def on_get(self, call: Call[None, PageQuery]) -> Reply:
         """The newest first; an operator sees all."""
         before, limit = decode_cursor(call.query.cursor, UUID), call.query.limit
-        found = await self._service.list_of_organizer(readable_by(call.caller), before, limit + 1)
+        found = await self._service.list_of_organizer(
+            call.caller.organization_ids, before, limit + 1
+        )
         return Reply(page(found, limit, lambda one: one, lambda one: one.venue_id))
 
     @operation(
         "Add a venue",
         201,
-        role=ORGANIZER,
+        permission=Permission.EVENTS_WRITE,
         body=VenueBody,
         returns=Venue,
-        problems=[TimeZoneUnknown],
+        problems=[OrganizationNotFound, TimeZoneUnknown],
         tagged=True,
     )
     async def on_post(self, call: Call[VenueBody, None]) -> Reply:
         """All times of its performances are shown in its time zone."""
-        made = await self._service.create(
-            call.caller.user_id, call.body, request_id=call.request_id
-        )
+        made = await self._service.create(call.caller, call.body, request_id=call.request_id)
         return Reply(
             made, etag=entity_tag(made.version), location=f"/v1/admin/venues/{made.venue_id}"
         )
@@ -61,15 +61,17 @@ class AdminVenue:
         self.dependencies = dependencies
         self._service = service
 
-    @operation("Get my venue", role=SELLERS, path=VENUE, returns=Venue, tagged=True)
+    @operation(
+        "Get my venue", permission=Permission.EVENTS_READ, path=VENUE, returns=Venue, tagged=True
+    )
     async def on_get(self, call: Call[None, None]) -> Reply:
         """Its ETag is needed to change it."""
-        found = await self._service.get(readable_by(call.caller), call.ids["venue_id"])
+        found = await self._service.get(call.caller.organization_ids, call.ids["venue_id"])
         return Reply(found, etag=entity_tag(found.version))
 
     @operation(
         "Change a venue",
-        role=ORGANIZER,
+        permission=Permission.EVENTS_WRITE,
         path=VENUE,
         conditional=True,
         tagged=True,
@@ -80,7 +82,7 @@ class AdminVenue:
     async def on_patch(self, call: Call[VenueEdit, None]) -> Reply:
         """Absent members stay. The time zone is fixed while buyers see performances here."""
         after = await self._service.edit(
-            call.caller.user_id,
+            call.caller,
             call.ids["venue_id"],
             call.body,
             call.version,
@@ -91,7 +93,7 @@ class AdminVenue:
     @operation(
         "Delete a venue",
         204,
-        role=ORGANIZER,
+        permission=Permission.EVENTS_WRITE,
         path=VENUE,
         conditional=True,
         problems=[VenueInUse],
@@ -99,7 +101,7 @@ class AdminVenue:
     async def on_delete(self, call: Call[None, None]) -> Reply:
         """One at which no performance takes place."""
         await self._service.delete(
-            call.caller.user_id, call.ids["venue_id"], call.version, request_id=call.request_id
+            call.caller, call.ids["venue_id"], call.version, request_id=call.request_id
         )
         return Reply()
 

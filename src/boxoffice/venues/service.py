@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 
 from boxoffice.activity_log import Action, record
 from boxoffice.errors import Invalid
+from boxoffice.permissions import Actor, OrganizationIds, chosen
 from boxoffice.platform.conditional import require_version
 from boxoffice.platform.ids import new_id
 from boxoffice.venues import store
@@ -22,36 +23,37 @@ _TEXTS = ("address", "city")
 
 
 class Venues:
-    """The venues of organizers."""
+    """The venues of organizations."""
 
     def __init__(self, venues: VenueStore) -> None:
         self._store = venues
 
     async def list_of_organizer(
-        self, organizer_id: UUID | None, before: UUID | None, count: int
+        self, organization_ids: OrganizationIds, before: UUID | None, count: int
     ) -> list[Venue]:
-        """Return at most `count` venues of an organizer, the newest first; None means any organizer."""
-        return await self._store.list_of_organizer(organizer_id, before, count)
+        """Return at most `count` venues of some organizations, the newest first; None means all."""
+        return await self._store.list_of_organizer(organization_ids, before, count)
 
-    async def get(self, organizer_id: UUID | None, venue_id: UUID) -> Venue:
-        """Return a venue of an organizer, or of any for None; raise `VenueNotFound`."""
-        found = await self._store.get(venue_id, organizer_id)
+    async def get(self, organization_ids: OrganizationIds, venue_id: UUID) -> Venue:
+        """Return a venue of these organizations, or of any for None; raise `VenueNotFound`."""
+        found = await self._store.get(venue_id, organization_ids)
         if found is None:
             raise VenueNotFound
         return found
 
-    async def create(self, organizer_id: UUID, given: VenueBody, *, request_id: str = "") -> Venue:
-        """Add a venue; raise `TimeZoneUnknown` and `Invalid`."""
+    async def create(self, actor: Actor, given: VenueBody, *, request_id: str = "") -> Venue:
+        """Add a venue; raise `OrganizationNotFound`, `TimeZoneUnknown` and `Invalid`."""
+        owner = chosen(actor, given.organization_id)
         members = _checked(asdict(given))
         async with self._store.transaction() as connection:
-            made = await store.insert(connection, new_id(), organizer_id, members)
+            made = await store.insert(connection, new_id(), owner, members)
             details = {"venue_id": str(made.venue_id), "name": made.name}
-            await _record(connection, organizer_id, "venue.created", request_id, details)
+            await _record(connection, actor, owner, "venue.created", request_id, details)
         return made
 
     async def edit(
         self,
-        organizer_id: UUID,
+        actor: Actor,
         venue_id: UUID,
         edit: VenueEdit,
         version: int,
@@ -64,7 +66,7 @@ class Venues:
         the time zone of a venue whose performances buyers see.
         """
         async with self._store.transaction() as connection:
-            before = await store.lock(connection, venue_id, organizer_id)
+            before = await store.lock(connection, venue_id, actor.organization_ids)
             if before is None:
                 raise VenueNotFound
             require_version(version, before.version)
@@ -79,21 +81,25 @@ class Venues:
                 raise VenueInUse("Buyers see performances at this venue in its time zone.")
             after = await store.update(connection, venue_id, new)
             details = {"venue_id": str(venue_id), "changed": changed}
-            await _record(connection, organizer_id, "venue.changed", request_id, details)
+            await _record(
+                connection, actor, before.organization_id, "venue.changed", request_id, details
+            )
         return after
 
     async def delete(
-        self, organizer_id: UUID, venue_id: UUID, version: int, *, request_id: str = ""
+        self, actor: Actor, venue_id: UUID, version: int, *, request_id: str = ""
     ) -> None:
         """Delete a venue; raise `VenueNotFound`, `PreconditionFailed` and `VenueInUse`."""
         async with self._store.transaction() as connection:
-            before = await store.lock(connection, venue_id, organizer_id)
+            before = await store.lock(connection, venue_id, actor.organization_ids)
             if before is None:
                 raise VenueNotFound
             require_version(version, before.version)
             await store.delete(connection, venue_id)
             details = {"venue_id": str(venue_id), "name": before.name}
-            await _record(connection, organizer_id, "venue.deleted", request_id, details)
+            await _record(
+                connection, actor, before.organization_id, "venue.deleted", request_id, details
+            )
 
 
 def _checked(members: dict[str, Any]) -> dict[str, Any]:
@@ -109,14 +115,15 @@ def _checked(members: dict[str, Any]) -> dict[str, Any]:
 
 async def _record(
     connection: store.Connection,
-    organizer_id: UUID,
+    actor: Actor,
+    organization_id: UUID,
     action: str,
     request_id: str,
     details: Mapping[str, object],
 ) -> None:
     entry = Action(
-        organizer_id=organizer_id,
-        actor_id=organizer_id,
+        organization_id=organization_id,
+        actor_id=actor.user_id,
         action=action,
         request_id=request_id,
         details=details,

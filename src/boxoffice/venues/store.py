@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.venues.errors import VenueInUse
@@ -41,15 +42,15 @@ class VenueStore:
         self._db = db
 
     async def list_of_organizer(
-        self, organizer_id: UUID | None, before: UUID | None, count: int
+        self, organization_ids: OrganizationIds, before: UUID | None, count: int
     ) -> list[Venue]:
-        """Return at most `count` venues of an organizer, the newest first; None means any organizer."""
-        rows = await self._db.read(_SQL["venues_of_organizer"], organizer_id, before, count)
+        """Return at most `count` venues of some organizations, the newest first; None means all."""
+        rows = await self._db.read(_SQL["venues_of_organizer"], organization_ids, before, count)
         return [Venue(**row) for row in rows]
 
-    async def get(self, venue_id: UUID, organizer_id: UUID | None) -> Venue | None:
-        """Return a venue of an organizer; None as the organizer means any."""
-        row = await self._db.read_one(_SQL["venue"], venue_id, organizer_id)
+    async def get(self, venue_id: UUID, organization_ids: OrganizationIds) -> Venue | None:
+        """Return a venue of these organizations; None means any."""
+        row = await self._db.read_one(_SQL["venue"], venue_id, organization_ids)
         return Venue(**row) if row else None
 
     @asynccontextmanager
@@ -66,18 +67,20 @@ class VenueStore:
 
 
 async def insert(
-    connection: Connection, venue_id: UUID, organizer_id: UUID, members: dict[str, Any]
+    connection: Connection, venue_id: UUID, organization_id: UUID, members: dict[str, Any]
 ) -> Venue:
     """Add a venue."""
     (row,) = await connection.fetch(
-        _SQL["insert_venue"], venue_id, organizer_id, *(members[name] for name in MEMBERS)
+        _SQL["insert_venue"], venue_id, organization_id, *(members[name] for name in MEMBERS)
     )
     return Venue(**row)
 
 
-async def lock(connection: Connection, venue_id: UUID, organizer_id: UUID) -> Venue | None:
-    """Lock a venue of this organizer until the transaction ends."""
-    row = await connection.fetchrow(_SQL["lock_venue"], venue_id, organizer_id)
+async def lock(
+    connection: Connection, venue_id: UUID, organization_ids: OrganizationIds
+) -> Venue | None:
+    """Lock a venue of these organizations until the transaction ends."""
+    row = await connection.fetchrow(_SQL["lock_venue"], venue_id, organization_ids)
     return Venue(**row) if row else None
 
 

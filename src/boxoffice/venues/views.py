@@ -44,13 +44,15 @@ class VenuePlace(msgspec.Struct, frozen=True, kw_only=True):
 class Venue(VenuePlace, frozen=True, kw_only=True):
     """A venue as its organizer sees it; `version` is its entity tag."""
 
+    organization_id: UUID
     version: int
     created_at: datetime
 
 
 class VenueBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A new venue."""
+    """A new venue, of the caller's only organization if none is named."""
 
+    organization_id: UUID | None = None
     name: Line
     country: Country
     time_zone: ZoneName

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from boxoffice.accounts.tokens import Caller
 from boxoffice.notifications.mail.store import MailQueue
 from boxoffice.venues.errors import LocalTimeAmbiguous, LocalTimeSkipped, VenueNotFound
 from boxoffice.venues.rules import LocalTime
@@ -18,7 +19,7 @@ from .support import CONCERT, Shop, schedule
 YEAR = datetime.now(UTC).year + 1
 
 
-async def venue_of(shop: Shop, organizer: UUID, zone: str = "America/New_York") -> Venue:
+async def venue_of(shop: Shop, organizer: Caller, zone: str = "America/New_York") -> Venue:
     body = VenueBody(
         name="Hall", name_en="The Hall", country="US", time_zone=zone, address="5th Ave"
     )

@@ -17,6 +17,7 @@ from boxoffice.venues.store import VenueStore
 from boxoffice.venues.views import VenueBody, VenueEdit
 from tests.integration.catalog.support import add_user
 from tests.support.hall import Hall, open_hall
+from tests.support.members import member
 
 HALL = VenueBody(name="Olympic Hall", country="KR", time_zone="Asia/Seoul", city="Seoul")
 
@@ -43,14 +44,14 @@ async def held_at(db: Database, venue_id: UUID, **changed: Any) -> Hall:
 async def test_a_venue_is_its_organizers_and_operators_read_it(
     db: Database, venues: Venues
 ) -> None:
-    me, other = await add_user(db, "organizer"), await add_user(db, "organizer")
+    me, other = member(await add_user(db, "organizer")), member(await add_user(db, "organizer"))
     first, theirs, second = [await venues.create(who, HALL) for who in (me, other, me)]
-    assert await venues.list_of_organizer(me, None, 9) == [second, first]
-    assert await venues.list_of_organizer(me, second.venue_id, 9) == [first]
+    assert await venues.list_of_organizer(me.organization_ids, None, 9) == [second, first]
+    assert await venues.list_of_organizer(me.organization_ids, second.venue_id, 9) == [first]
     assert await venues.list_of_organizer(None, None, 2) == [second, theirs]
     assert await venues.get(None, theirs.venue_id) == theirs
     with pytest.raises(VenueNotFound):
-        await venues.get(me, theirs.venue_id)
+        await venues.get(me.organization_ids, theirs.venue_id)
     with pytest.raises(VenueNotFound):
         await venues.edit(me, theirs.venue_id, VenueEdit(name="Mine"), 1)
     with pytest.raises(VenueNotFound):
@@ -58,14 +59,14 @@ async def test_a_venue_is_its_organizers_and_operators_read_it(
 
 
 async def test_a_change_needs_the_version_and_is_recorded(db: Database, venues: Venues) -> None:
-    me = await add_user(db, "organizer")
+    me = member(await add_user(db, "organizer"))
     made, untouched = await venues.create(me, HALL), await venues.create(me, HALL)
     edit = VenueEdit(name="Hall 2", city=None, latitude=37.5, longitude=127.1)
     after = await venues.edit(me, made.venue_id, edit, made.version)
     assert after == msgspec.structs.replace(
         made, name="Hall 2", city="", latitude=37.5, longitude=127.1, version=2
     )
-    assert await venues.get(me, untouched.venue_id) == untouched
+    assert await venues.get(me.organization_ids, untouched.venue_id) == untouched
     with pytest.raises(PreconditionFailed):
         await venues.edit(me, made.venue_id, VenueEdit(name="Hall 3"), 1)
     assert await venues.edit(me, made.venue_id, VenueEdit(name="Hall 2"), 2) == after
@@ -79,18 +80,18 @@ async def test_a_change_needs_the_version_and_is_recorded(db: Database, venues: 
 
 
 async def test_of_two_editors_one_is_refused(db: Database, venues: Venues) -> None:
-    me = await add_user(db, "organizer")
+    me = member(await add_user(db, "organizer"))
     made = await venues.create(me, HALL)
     edits = [VenueEdit(name=f"Hall {n}") for n in range(8)]
     tried = [venues.edit(me, made.venue_id, edit, 1) for edit in edits]
     done = await asyncio.gather(*tried, return_exceptions=True)
     won = [one for one in done if not isinstance(one, BaseException)]
     assert [type(one) for one in done].count(PreconditionFailed) == 7
-    assert await venues.get(me, made.venue_id) == won[0]
+    assert await venues.get(me.organization_ids, made.venue_id) == won[0]
 
 
 async def test_the_zone_of_a_venue_on_show_stays(db: Database, venues: Venues) -> None:
-    me = await add_user(db, "organizer")
+    me = member(await add_user(db, "organizer"))
     with pytest.raises(TimeZoneUnknown):
         await venues.create(me, msgspec.structs.replace(HALL, time_zone="Asia/Nowhere"))
     shown, drafted, past, unused = [await venues.create(me, HALL) for _ in range(4)]
@@ -107,5 +108,5 @@ async def test_the_zone_of_a_venue_on_show_stays(db: Database, venues: Venues) -
         await venues.delete(me, shown.venue_id, 1)
     await venues.delete(me, unused.venue_id, 2)
     with pytest.raises(VenueNotFound):
-        await venues.get(me, unused.venue_id)
-    assert await venues.get(me, shown.venue_id) == shown
+        await venues.get(me.organization_ids, unused.venue_id)
+    assert await venues.get(me.organization_ids, shown.venue_id) == shown

@@ -1448,38 +1448,38 @@ INSERT INTO poster_files (image_hash, name, content) VALUES (repeat('0', 32), '3
 
 -- name: venues_pkey
 -- Two venues with one id.
-INSERT INTO venues (venue_id, organizer_id, name, country, time_zone)
+INSERT INTO venues (venue_id, organization_id, name, country, time_zone)
 SELECT '00000000-0000-7000-8000-000000000000'::uuid, '00000000-0000-7000-8000-000000000000', 'V', 'KR', 'Asia/Seoul'
   FROM generate_series(1, 2);
 
--- name: venues_of_organizer
+-- name: venues_of_organization
 -- A venue without an owner.
-INSERT INTO venues (venue_id, organizer_id, name, country, time_zone)
+INSERT INTO venues (venue_id, organization_id, name, country, time_zone)
 VALUES (gen_random_uuid(), gen_random_uuid(), 'V', 'KR', 'Asia/Seoul');
 
 -- name: venues_version_counted
 -- A version below the first.
-INSERT INTO venues (venue_id, organizer_id, name, country, time_zone, version)
+INSERT INTO venues (venue_id, organization_id, name, country, time_zone, version)
 VALUES (gen_random_uuid(), '00000000-0000-7000-8000-000000000000', 'V', 'KR', 'Asia/Seoul', 0);
 
 -- name: venues_country_code
 -- A country that is no code.
-INSERT INTO venues (venue_id, organizer_id, name, country, time_zone)
+INSERT INTO venues (venue_id, organization_id, name, country, time_zone)
 VALUES (gen_random_uuid(), '00000000-0000-7000-8000-000000000000', 'V', 'Korea', 'Asia/Seoul');
 
 -- name: venues_time_zone_named
 -- A time zone without a name.
-INSERT INTO venues (venue_id, organizer_id, name, country, time_zone)
+INSERT INTO venues (venue_id, organization_id, name, country, time_zone)
 VALUES (gen_random_uuid(), '00000000-0000-7000-8000-000000000000', 'V', 'KR', '');
 
 -- name: venues_place_on_earth
 -- A place beyond the pole.
-INSERT INTO venues (venue_id, organizer_id, name, country, time_zone, latitude, longitude)
+INSERT INTO venues (venue_id, organization_id, name, country, time_zone, latitude, longitude)
 VALUES (gen_random_uuid(), '00000000-0000-7000-8000-000000000000', 'V', 'KR', 'Asia/Seoul', 91, 0);
 
 -- name: venues_place_on_earth__half
 -- A latitude alone.
-INSERT INTO venues (venue_id, organizer_id, name, country, time_zone, latitude)
+INSERT INTO venues (venue_id, organization_id, name, country, time_zone, latitude)
 VALUES (gen_random_uuid(), '00000000-0000-7000-8000-000000000000', 'V', 'KR', 'Asia/Seoul', 37);
 
 -- name: concerts_version_counted

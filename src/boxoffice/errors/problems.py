@@ -1,20 +1,4 @@
-"""The tree of errors: those that stop a process, and the problems that answer a request.
-
-    BoxofficeError
-    ├── SettingsInvalid              a process that must not start
-    ├── CannotListen                 the address is in use, or not of this machine
-    ├── IntegrityError               a broken invariant: always a bug
-    └── Problem                      an answer to the caller, with a stable `code`
-        ├── BadRequest               400 family: the request itself is malformed
-        ├── Unauthenticated, Forbidden
-        ├── NotFound                 …_not_found, also for the property of another person
-        ├── Invalid                  422 family: well formed, but not acceptable
-        ├── Rejection                a business rule refuses (sold out, taken): a correct answer
-        ├── TooMany                  429
-        └── Unavailable              503, with the time after which to try again
-
-Each leaf has one `code`. The HTTP status of every code is in `http/api/statuses.py`.
-"""
+"""The roots of the tree, and every problem that is no `NotFound`."""
 
 from typing import ClassVar
 
@@ -139,81 +123,6 @@ class QueuePassRequired(Forbidden):
 class NotFound(Problem):
     code = "not_found"
     title = "There is nothing at this path."
-
-
-class ConcertNotFound(NotFound):
-    code = "concert_not_found"
-    title = "There is no such concert."
-
-
-class OrganizationNotFound(NotFound):
-    code = "organization_not_found"
-    title = "There is no such organization."
-
-
-class ScheduleNotFound(NotFound):
-    code = "schedule_not_found"
-    title = "There is no such schedule."
-
-
-class SeatNotFound(NotFound):
-    code = "seat_not_found"
-    title = "The schedule has no such seat."
-
-
-class ReservationNotFound(NotFound):
-    code = "reservation_not_found"
-    title = "There is no such reservation."
-
-
-class PaymentNotFound(NotFound):
-    code = "payment_not_found"
-    title = "There is no such payment."
-
-
-class TicketNotFound(NotFound):
-    code = "ticket_not_found"
-    title = "The payment has no such ticket."
-
-
-class RefundNotFound(NotFound):
-    code = "refund_not_found"
-    title = "There is no such refund."
-
-
-class PosterNotFound(NotFound):
-    code = "poster_not_found"
-    title = "The concert has no poster."
-
-
-class WebhookEndpointNotFound(NotFound):
-    code = "webhook_endpoint_not_found"
-    title = "There is no such webhook endpoint."
-
-
-class WebhookDeliveryNotFound(NotFound):
-    code = "webhook_delivery_not_found"
-    title = "There is no such delivery."
-
-
-class IntentNotFound(NotFound):
-    code = "payment_intent_not_found"
-    title = "There is no such payment intent."
-
-
-class DisputeNotFound(NotFound):
-    code = "dispute_not_found"
-    title = "There is no such dispute."
-
-
-class FindingNotFound(NotFound):
-    code = "finding_not_found"
-    title = "There is no such finding."
-
-
-class StatementNotFound(NotFound):
-    code = "statement_not_found"
-    title = "No statement of this day was compared."
 
 
 class Invalid(Problem):
