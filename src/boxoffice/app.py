@@ -45,6 +45,10 @@ from boxoffice.notifications.webhooks import routes as webhook_routes
 from boxoffice.notifications.webhooks.service import Webhooks
 from boxoffice.notifications.webhooks.store import WebhookStore
 from boxoffice.observability.access_log import AccessLog, InFlight
+from boxoffice.offers import routes as offer_routes
+from boxoffice.offers.service import Offers
+from boxoffice.offers.store import OfferStore
+from boxoffice.offers.throttle import CodeThrottle
 from boxoffice.payments import routes as payment_routes
 from boxoffice.payments.composition import MoneyServices, compose_money, money_routes
 from boxoffice.payments.intents import routes as intent_routes
@@ -70,7 +74,7 @@ from boxoffice.ranking.store import RankingStore
 from boxoffice.reservations import routes as reservation_routes
 from boxoffice.reservations.handlers import HoldHandler, LockSwitch, ReleaseHandler
 from boxoffice.reservations.seat_lock import SeatLock
-from boxoffice.reservations.service import HoldLimits, Reservations
+from boxoffice.reservations.service import HoldChecks, HoldLimits, Reservations
 from boxoffice.reservations.store import Cooldown, ReservationStore
 from boxoffice.sales_stats import routes as sales_stats_routes
 from boxoffice.sales_stats.service import SalesStats
@@ -85,7 +89,6 @@ from boxoffice.venues.service import Venues
 from boxoffice.venues.store import VenueStore
 from boxoffice.waiting_room import routes as waiting_room_routes
 from boxoffice.waiting_room.position_streams import PositionStreams
-from boxoffice.waiting_room.service import WaitingRoom
 from boxoffice.web import assets as web_assets
 from boxoffice.web import routes as web_routes
 
@@ -104,6 +107,7 @@ class Services:
     seats: SeatServices
     waiting_room: WaitingRoomServices
     reservations: Reservations
+    offers: Offers
     payments: Payments
     money: MoneyServices
     intents: PaymentIntents
@@ -243,6 +247,13 @@ def _services(
     accounts = _accounts(settings, infrastructure)
     seats = compose_seats(settings, infrastructure)
     waiting_room = compose_waiting_room(settings, infrastructure, accounts.tokens.keys, seats)
+    throttle = CodeThrottle(settings.offers, infrastructure.valkey)
+    offers = Offers(
+        OfferStore(db),
+        throttle,
+        settings.offers.offers_cache_ms / 1000,
+        settings.offers.offers_cached_max,
+    )
     on_paid = waiting_room.service.release_paid
     payments = compose_payments(
         settings,
@@ -259,7 +270,10 @@ def _services(
         venues=Venues(VenueStore(db)),
         seats=seats,
         waiting_room=waiting_room,
-        reservations=_reservations(settings, infrastructure, seats, waiting_room.service),
+        reservations=_reservations(
+            settings, infrastructure, seats, HoldChecks(waiting_room.service, throttle, offers)
+        ),
+        offers=offers,
         money=compose_money(settings.payments, db, seats.publisher, providers),
         payments=payments.wallets,
         intents=payments.intents,
@@ -296,7 +310,7 @@ def _reservations(
     settings: Settings,
     infrastructure: Infrastructure,
     seats: SeatServices,
-    queue: WaitingRoom,
+    checks: HoldChecks,
 ) -> Reservations:
     cooldown = Cooldown(
         settings.holds.hold_lapses_free_max,
@@ -318,7 +332,7 @@ def _reservations(
         seats.read_model,
         seats.refusals,
         HoldLimits(settings.holds.seats_per_hold_max),
-        queue,
+        checks,
     )
 
 
@@ -404,6 +418,7 @@ def _routes(
         *venue_routes.routes(services.venues, dependencies),
         *seat_routes.routes(seats, dependencies, settings.seats, streams),
         *reservation_routes.routes(services.reservations, seats, dependencies),
+        *offer_routes.routes(services.offers, dependencies),
         *payment_routes.routes(services.payments, seats, dependencies),
         *money_routes(services.money, seats, dependencies),
         *intent_routes.routes(services.intents, dependencies),

@@ -115,6 +115,10 @@ TABLES = {
     "notifications": {
         "mail_languages", "mails", "webhook_deliveries", "webhook_endpoints",
     },
+    "offers": {
+        "code_batches", "offer_codes", "price_types", "reservation_offers", "sales_channels",
+        "schedule_offers", "seat_attributes",
+    },
     "organizations": {"organization_members", "organizations"},
     "outbox": {"outbox"},
     "payments": {
@@ -143,6 +147,7 @@ WRITES_BESIDE = {
     ("catalog", "seats"): "a new schedule and its seats are created in one transaction",
     ("inventory", "schedules"): "the layout version grows in the transaction of the change",
     ("inventory", "seats"): "a command changes seats and keeps its record in one transaction",
+    ("offers", "schedules"): "a hold reads in the schedule's row whether offers decide it",
     ("payments", "outbox"): "an event is written in the transaction of what it reports",
     ("payments", "reservations"): "one function decides and books a batch of payments",
     ("payments", "schedule_buyers"): "one function decides and books a batch of payments",

@@ -212,14 +212,22 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: reservation_amount_is_the_price
--- A reservation's amount is the sum of its seats' prices at its hold, in the currency of its schedule. Where
--- a price changed within a minute after the hold's time, either price is right: the hold may have waited.
+-- A reservation's amount is the sum of its seats' prices at its hold, or of what offers made of them, in the
+-- currency of its schedule. Where a price changed within a minute after the hold's time, either price is right:
+-- the hold may have waited.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT r.schedule_id, r.reservation_id, r.amount_minor, r.currency,
-               coalesce(sum(coalesce(h.low_minor, s.price_minor)), 0) AS low_minor,
-               coalesce(sum(coalesce(h.high_minor, s.price_minor)), 0) AS high_minor,
+               coalesce(max(o.lines_minor), sum(coalesce(h.low_minor, s.price_minor)), 0) AS low_minor,
+               coalesce(max(o.lines_minor), sum(coalesce(h.high_minor, s.price_minor)), 0) AS high_minor,
                c.currency AS schedule_currency
           FROM reservations r
+          LEFT JOIN (SELECT o.schedule_id, o.reservation_id,
+                            (SELECT sum(x.price_minor - x.discount_minor + x.fee_minor)
+                               FROM unnest(o.prices_minor, o.discounts_minor, o.fees_minor)
+                                    x (price_minor, discount_minor, fee_minor)) AS lines_minor
+                       FROM reservation_offers o) o
+            ON o.schedule_id = r.schedule_id
+           AND o.reservation_id = r.reservation_id
          CROSS JOIN LATERAL unnest(r.seat_ids) l (seat_id)
           LEFT JOIN seats s
             ON s.schedule_id = r.schedule_id
@@ -1035,8 +1043,8 @@ SELECT count(*) OVER () AS violations, x.*
             ON f.schedule_id = p.schedule_id
            AND f.payment_id = p.payment_id
           LEFT JOIN (SELECT t.schedule_id, t.payment_id,
-                            sum(coalesce(h.low_minor, s.price_minor)) AS low_minor,
-                            sum(coalesce(h.high_minor, s.price_minor)) AS high_minor
+                            sum(coalesce(l.paid_minor, h.low_minor, s.price_minor)) AS low_minor,
+                            sum(coalesce(l.paid_minor, h.high_minor, s.price_minor)) AS high_minor
                        FROM tickets t
                        JOIN seats s
                          ON s.schedule_id = t.schedule_id
@@ -1062,6 +1070,18 @@ SELECT count(*) OVER () AS violations, x.*
                                                AND h.changed_at > r.created_at + interval '1 minute'
                                              ORDER BY h.version LIMIT 1), s.price_minor)) v
                              WHERE d.seat_id IS NOT NULL) h ON true
+                       LEFT JOIN (SELECT o.schedule_id, o.reservation_id, x.seat_id,
+                                         x.price_minor - x.discount_minor + x.fee_minor AS paid_minor
+                                    FROM reservation_offers o
+                                    JOIN reservations r
+                                      ON r.schedule_id = o.schedule_id
+                                     AND r.reservation_id = o.reservation_id
+                                   CROSS JOIN LATERAL unnest(
+                                             r.seat_ids, o.prices_minor, o.discounts_minor, o.fees_minor)
+                                             x (seat_id, price_minor, discount_minor, fee_minor)) l
+                         ON l.schedule_id = t.schedule_id
+                        AND l.reservation_id = t.reservation_id
+                        AND l.seat_id = t.seat_id
                       WHERE t.status = 'VOID'
                       GROUP BY t.schedule_id, t.payment_id) v
             ON v.schedule_id = p.schedule_id
@@ -1241,4 +1261,73 @@ SELECT count(*) OVER () AS violations, p.schedule_id, p.payment_id, p.refund_pol
    AND f.version = p.refund_policy_version
  WHERE p.refund_policy_version IS NOT NULL
    AND (f.created_at <= p.created_at) IS NOT TRUE
+ LIMIT 20;
+
+-- name: offer_lines_fit_the_reservation
+-- The prices of a reservation are one per seat; no price is negative, no discount exceeds its price, and a
+-- schedule with offers has prices for each hold that its offers decided.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT o.schedule_id, o.reservation_id, o.user_id, cardinality(o.prices_minor) AS lines,
+               cardinality(r.seat_ids) AS seats
+          FROM reservation_offers o
+          JOIN (SELECT r.schedule_id, r.reservation_id, r.user_id, r.seat_ids
+                  FROM reservations r
+                 UNION ALL
+                SELECT a.schedule_id, a.reservation_id, a.user_id, a.seat_ids
+                  FROM reservations_archive a) r
+            ON r.schedule_id = o.schedule_id
+           AND r.reservation_id = o.reservation_id
+         WHERE cardinality(o.prices_minor) <> cardinality(r.seat_ids)
+            OR o.user_id <> r.user_id
+            OR EXISTS (SELECT
+                         FROM unnest(o.prices_minor, o.discounts_minor, o.fees_minor)
+                              l (price_minor, discount_minor, fee_minor)
+                        WHERE l.discount_minor NOT BETWEEN 0 AND l.price_minor
+                           OR l.price_minor < 0
+                           OR l.fee_minor < 0)) x
+ LIMIT 20;
+
+-- name: code_is_used_within_its_limit
+-- A code has at most as many live uses as it allows, and counts at least those; a use lives as long as its
+-- hold, or as a ticket of its payment.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT k.schedule_id, k.code_hash, k.taken, k.uses_max, count(u.reservation_id) AS live
+          FROM offer_codes k
+          LEFT JOIN (SELECT o.schedule_id, o.reservation_id, o.code_hash
+                       FROM reservation_offers o
+                       JOIN reservations r
+                         ON r.schedule_id = o.schedule_id
+                        AND r.reservation_id = o.reservation_id
+                      WHERE r.status = 'CONFIRMED'
+                         OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz)) u
+            ON u.schedule_id = k.schedule_id
+           AND u.code_hash = k.code_hash
+         GROUP BY k.schedule_id, k.code_hash, k.taken, k.uses_max) x
+ WHERE x.live > x.uses_max OR x.live > x.taken
+ LIMIT 20;
+
+-- name: channel_sells_within_its_quota
+-- A channel with a quota has at most as many seats held and sold as it allows, and counts at least those.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT h.schedule_id, h.code, h.taken, h.quota, coalesce(sum(u.seats), 0) AS live
+          FROM sales_channels h
+          LEFT JOIN (SELECT o.schedule_id, o.channel,
+                            cardinality(r.seat_ids) - coalesce(v.void, 0) AS seats
+                       FROM reservation_offers o
+                       JOIN reservations r
+                         ON r.schedule_id = o.schedule_id
+                        AND r.reservation_id = o.reservation_id
+                       LEFT JOIN (SELECT t.schedule_id, t.reservation_id, count(*) AS void
+                                    FROM tickets t
+                                   WHERE t.status = 'VOID'
+                                   GROUP BY t.schedule_id, t.reservation_id) v
+                         ON v.schedule_id = r.schedule_id
+                        AND v.reservation_id = r.reservation_id
+                      WHERE r.status = 'CONFIRMED'
+                         OR (r.status = 'HELD' AND r.expires_at > $1::timestamptz)) u
+            ON u.schedule_id = h.schedule_id
+           AND u.channel = h.code
+         WHERE h.quota IS NOT NULL
+         GROUP BY h.schedule_id, h.code, h.taken, h.quota) x
+ WHERE x.live > x.quota OR x.live > x.taken
  LIMIT 20;

@@ -40,16 +40,17 @@ class _SeatOrder:
 
 
 class Seating:
-    """The seats of a layout in chain order, all of them and by grade."""
+    """The seats of a layout in chain order, all and by grade, without those of `excluded` ids."""
 
-    def __init__(self, seats: Sequence[LayoutSeat]) -> None:
+    def __init__(self, seats: Sequence[LayoutSeat], excluded: frozenset[str] = frozenset()) -> None:
         # Requests name a grade in normal form; earlier releases stored other forms as well.
         self.grades = [composed(seat.grade) for seat in seats]
         by_grade: dict[str, list[int]] = {}
-        for position, grade in enumerate(self.grades):
-            by_grade.setdefault(grade, []).append(position)
+        chosen = [at for at, seat in enumerate(seats) if seat.seat_id not in excluded]
+        for position in chosen:
+            by_grade.setdefault(self.grades[position], []).append(position)
         everywhere, in_grade = array("L", [0]) * len(seats), array("L", [0]) * len(seats)
-        self._all = _SeatOrder(seats, range(len(seats)), everywhere)
+        self._all = _SeatOrder(seats, chosen, everywhere)
         self._of_grade = {
             grade: _SeatOrder(seats, positions, in_grade) for grade, positions in by_grade.items()
         }

@@ -24,8 +24,10 @@
 -- No (person, key) appears twice. p_apart: no person and no seat appears twice; then the short way is
 -- possible, which holds all commands without reservations_decide_holds_v3.
 -- The body assigns to the parameters: once the outcomes are known they have the held commands only.
+-- p_prices_minor: what each seat costs where offers decide that; null: the price of the seat.
 -- outcomes: held, replayed, key_reused, schedule_not_found, not_on_sale, seat_not_found, no_seats,
--- seat_taken, ticket_limit, hold_cooldown; or blocked by a concurrent transaction, to be retried:
+-- seat_taken, ticket_limit, hold_cooldown; offers_decide: nothing was decided, and `offers_hold_v1` has to be
+-- called; or blocked by a concurrent transaction, to be retried:
 -- person_busy (of the same person), seat_busy (of another person). Null: all are held.
 -- amounts_minor: per held command, in order. seat_versions: the new versions of its seats.
 -- in_the_way, beside p_seat_ids: whether the seat blocked its command; null: none did.
@@ -35,7 +37,7 @@
 -- created_at, the time of the decision; null: no command has to wait.
 -- returns_at: with a return delay, when the seats of each held command are on sale again without a payment;
 -- null: when the hold ends.
-CREATE OR REPLACE FUNCTION reservations_hold_v3(
+CREATE OR REPLACE FUNCTION reservations_hold_v4(
     p_schedule_id uuid,
     p_reservation_ids uuid[],
     p_user_ids uuid[],
@@ -49,6 +51,7 @@ CREATE OR REPLACE FUNCTION reservations_hold_v3(
     p_lapses_free_max integer,
     p_cooldown_first_s integer,
     p_cooldown_max_s integer,
+    p_prices_minor bigint[],
     OUT outcomes text[],
     OUT created_at timestamptz,
     OUT expires_at timestamptz,
@@ -101,7 +104,7 @@ BEGIN
            -- guard: hold_not_after_sale_closed => AND decided_at < s.starts_at AS on_sale,
            -- guard: hold_not_after_performance_has_begun => AND decided_at < coalesce(s.sale_closes_at, 'infinity') AS on_sale,
            AND decided_at < least(s.sale_closes_at, s.starts_at) AS on_sale,
-           s.hold_ttl_s, s.ticket_limit, s.currency, s.seats_return_delay_max_s AS return_delay_s
+           s.hold_ttl_s, s.ticket_limit, s.currency, s.seats_return_delay_max_s AS return_delay_s, s.has_offers
       INTO schedule
       FROM schedules s
      -- guard: hold_schedule_by_id => LIMIT 1;
@@ -109,6 +112,11 @@ BEGIN
     -- guard: hold_of_schedule_that_exists => IF false THEN
     IF NOT FOUND THEN
         outcomes := array_fill('schedule_not_found'::text, ARRAY[cardinality(p_reservation_ids)]);
+        RETURN;
+    END IF;
+    -- guard: hold_offers_decide_where_there_are_some => IF false THEN
+    IF schedule.has_offers AND p_prices_minor IS NULL THEN
+        outcomes := array_fill('offers_decide'::text, ARRAY[cardinality(p_reservation_ids)]);
         RETURN;
     END IF;
     hold_until := decided_at + make_interval(secs => schedule.hold_ttl_s);
@@ -157,6 +165,11 @@ BEGIN
               -- guard: hold_seats_are_locked => ) l ON true;
               -- guard: hold_skips_locked_rows: SKIP LOCKED =>
               FOR UPDATE OF s SKIP LOCKED) l ON true;
+
+    -- guard: hold_price_of_offer => IF false THEN
+    IF p_prices_minor IS NOT NULL THEN
+        prices_minor := p_prices_minor;
+    END IF;
 
     -- guard: hold_short_way_without_rivals: p_apart AND =>
     -- guard: hold_short_way_is_for_what_is_on_sale: schedule.on_sale AND =>
@@ -275,6 +288,41 @@ BEGIN
     expires_at := hold_until;
     currency := schedule.currency;
 END;
+$$;
+
+-- For pods of the previous release, which know of no offers; and for money that comes after its hold ended,
+-- which is returned where offers decide.
+CREATE OR REPLACE FUNCTION reservations_hold_v3(
+    p_schedule_id uuid,
+    p_reservation_ids uuid[],
+    p_user_ids uuid[],
+    p_keys text[],
+    p_fingerprints bytea[],
+    p_seat_ids text[],
+    p_seat_counts integer[],
+    p_seats_to integer[],
+    p_wanted_by integer[],
+    p_apart boolean,
+    p_lapses_free_max integer,
+    p_cooldown_first_s integer,
+    p_cooldown_max_s integer,
+    OUT outcomes text[],
+    OUT created_at timestamptz,
+    OUT expires_at timestamptz,
+    OUT currency text,
+    OUT amounts_minor bigint[],
+    OUT seat_versions bigint[],
+    OUT in_the_way boolean[],
+    OUT cooldown_s double precision[],
+    OUT returns_at timestamptz[]
+)
+LANGUAGE sql
+AS $$
+SELECT array_replace(h.outcomes, 'offers_decide', 'not_on_sale'), h.created_at, h.expires_at, h.currency,
+       h.amounts_minor, h.seat_versions, h.in_the_way, h.cooldown_s, h.returns_at
+  FROM reservations_hold_v4(
+           p_schedule_id, p_reservation_ids, p_user_ids, p_keys, p_fingerprints, p_seat_ids, p_seat_counts,
+           p_seats_to, p_wanted_by, p_apart, p_lapses_free_max, p_cooldown_first_s, p_cooldown_max_s, NULL) h;
 $$;
 
 -- For pods of the previous release, which have no cool-down.
@@ -536,7 +584,7 @@ END;
 $$;
 
 -- Decide holds with conflicts one after the other, in order of arrival: each gets all of its seats or none.
--- The arrays are those of reservations_hold_v3, whose transaction has the people's locks and has locked the
+-- The arrays are those of reservations_hold_v4, whose transaction has the people's locks and has locked the
 -- seats at seat_places. p_known: whether any of the people had a reservation here before.
 CREATE OR REPLACE FUNCTION reservations_decide_holds_v3(
     p_schedule_id uuid,

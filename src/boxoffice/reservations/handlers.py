@@ -231,8 +231,8 @@ def _seat_changes(
 
 
 def _outcome_or_retry(outcome: HoldOutcome) -> Outcome[HoldOutcome]:
-    """Retry a request that is blocked by a concurrent transaction."""
-    if outcome.name == "person_busy":
+    """Retry a request that is blocked by a concurrent transaction, or by a neighbour that may lose."""
+    if outcome.name in ("person_busy", "offers_busy"):
         # Any request of this person for the schedule, not only one under the same key.
         return Retry(outcome.name)
     if outcome.name == "seat_busy":

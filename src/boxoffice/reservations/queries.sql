@@ -4,14 +4,21 @@
 -- Decide a batch of holds of one schedule; one row for the whole batch.
 SELECT outcomes, created_at, expires_at, currency, amounts_minor, seat_versions, in_the_way, cooldown_s,
        returns_at
-  FROM reservations_hold_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
+  FROM reservations_hold_v4($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, NULL);
+
+-- name: hold_with_offers
+-- Decide a batch of holds of one schedule with offers; one row for the whole batch.
+SELECT outcomes, created_at, expires_at, currency, amounts_minor, seat_versions, in_the_way, cooldown_s,
+       returns_at, are_refused, are_at_fault, price_types, prices_minor, discounts_minor, fees_minor
+  FROM offers_hold_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
 
 -- name: find_holds_by_key
 -- What holds with these keys did, archived ones included, for requests whose answer was lost.
 SELECT c.ord::integer AS ord,
        -- guard: find_holds_fingerprint_is_compared => 'replayed' AS outcome,
        CASE WHEN r.fingerprint = c.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
-       r.reservation_id, r.created_at, r.expires_at, r.amount_minor, r.currency, r.seat_ids
+       r.reservation_id, r.created_at, r.expires_at, r.amount_minor, r.currency, r.seat_ids,
+       o.price_types, o.prices_minor, o.discounts_minor, o.fees_minor
   FROM unnest($2::uuid[], $3::text[], $4::bytea[])
        WITH ORDINALITY c (user_id, key, fingerprint, ord)
  CROSS JOIN LATERAL (
@@ -29,6 +36,8 @@ SELECT c.ord::integer AS ord,
        -- guard: find_holds_archived_by_this_key => WHERE false
        WHERE a.schedule_id = $1 AND a.user_id = c.user_id AND a.idempotency_key = c.key
  ) r
+  -- no guard: The prices of the reservation, by their primary key.
+  LEFT JOIN reservation_offers o ON o.schedule_id = $1 AND o.reservation_id = r.reservation_id
  ORDER BY c.ord;
 
 -- name: release
@@ -51,7 +60,8 @@ SELECT c.ord::integer AS ord, 'released' AS outcome, r.seat_ids, r.idempotency_k
 -- name: get
 -- One reservation of one person, with the database's time and the payment, if there is one.
 SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_ids) AS seat_ids, r.amount_minor,
-       r.currency, r.created_at, r.expires_at, p.payment_id, r.intent_id, clock_timestamp() AS now
+       r.currency, r.created_at, r.expires_at, p.payment_id, r.intent_id, clock_timestamp() AS now,
+       r.seat_ids AS sold_seat_ids, o.price_types, o.prices_minor, o.discounts_minor, o.fees_minor
   FROM reservations r
   LEFT JOIN payments p
     -- guard: reservation_its_payment => ON p.schedule_id = r.schedule_id
@@ -63,19 +73,25 @@ SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_id
          JOIN tickets t ON t.schedule_id = r.schedule_id AND t.ticket_id = n.id AND t.status <> 'VOID'
        -- no guard: Joins each payment with its live tickets; the conditions are inside.
        OFFSET 0) l ON true
+  -- no guard: The prices of the reservation, by their primary key.
+  LEFT JOIN reservation_offers o ON o.schedule_id = r.schedule_id AND o.reservation_id = r.reservation_id
  -- guard: reservation_only_own: r.user_id = $3 => $3::uuid IS NOT NULL
  WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3
  UNION ALL
 SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.currency, a.created_at,
-       a.expires_at, NULL, NULL, clock_timestamp()
+       a.expires_at, NULL, NULL, clock_timestamp(), a.seat_ids, o.price_types, o.prices_minor,
+       o.discounts_minor, o.fees_minor
   FROM reservations_archive a
+  -- no guard: The prices of the reservation, by their primary key.
+  LEFT JOIN reservation_offers o ON o.schedule_id = a.schedule_id AND o.reservation_id = a.reservation_id
  -- guard: reservation_only_own_archived: AND a.user_id = $3 =>
  WHERE a.schedule_id = $1 AND a.reservation_id = $2 AND a.user_id = $3;
 
 -- name: list_of_user
 -- Reservations of a person, the newest first, from a cursor on.
 SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_ids) AS seat_ids, r.amount_minor,
-       r.currency, r.created_at, r.expires_at, p.payment_id, r.intent_id, clock_timestamp() AS now
+       r.currency, r.created_at, r.expires_at, p.payment_id, r.intent_id, clock_timestamp() AS now,
+       r.seat_ids AS sold_seat_ids, o.price_types, o.prices_minor, o.discounts_minor, o.fees_minor
   FROM (
       (SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency,
               r.created_at, r.expires_at, r.intent_id
@@ -105,6 +121,8 @@ SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_id
          JOIN tickets t ON t.schedule_id = r.schedule_id AND t.ticket_id = n.id AND t.status <> 'VOID'
        -- no guard: Joins each payment with its live tickets; the conditions are inside.
        OFFSET 0) l ON true
+  -- no guard: The prices of the reservation, by their primary key.
+  LEFT JOIN reservation_offers o ON o.schedule_id = r.schedule_id AND o.reservation_id = r.reservation_id
  ORDER BY r.reservation_id DESC
  -- guard: reservations_page_limit: $3 => $3 + 9
  LIMIT $3;
@@ -113,7 +131,8 @@ SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_id
 -- Holds that have not lapsed, or paid reservations, of a person, in one schedule or in all. The newest first,
 -- from a cursor on.
 SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_ids) AS seat_ids, r.amount_minor,
-       r.currency, r.created_at, r.expires_at, p.payment_id, r.intent_id, clock_timestamp() AS now
+       r.currency, r.created_at, r.expires_at, p.payment_id, r.intent_id, clock_timestamp() AS now,
+       r.seat_ids AS sold_seat_ids, o.price_types, o.prices_minor, o.discounts_minor, o.fees_minor
   FROM reservations r
   LEFT JOIN payments p
     -- guard: active_reservations_their_payments: reservation_id = r.reservation_id => user_id <> r.user_id
@@ -125,6 +144,8 @@ SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_id
          JOIN tickets t ON t.schedule_id = r.schedule_id AND t.ticket_id = n.id AND t.status <> 'VOID'
        -- no guard: Joins each payment with its live tickets; the conditions are inside.
        OFFSET 0) l ON true
+  -- no guard: The prices of the reservation, by their primary key.
+  LEFT JOIN reservation_offers o ON o.schedule_id = r.schedule_id AND o.reservation_id = r.reservation_id
  -- guard: active_reservations_only_own: r.user_id = $1 => $1::uuid IS NOT NULL
  -- guard: active_reservations_from_where_last_page_ended: r.reservation_id < $2 => true
  WHERE r.user_id = $1 AND ($2::uuid IS NULL OR r.reservation_id < $2)

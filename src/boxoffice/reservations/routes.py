@@ -27,10 +27,20 @@ from boxoffice.errors import (
 )
 from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
+from boxoffice.offers.errors import (
+    CodeInvalid,
+    CodeLimit,
+    CodeUsedUp,
+    CompanionRequired,
+    PresaleOnly,
+    PriceTypeUnknown,
+    QuotaExhausted,
+)
+from boxoffice.offers.rules import STANDARD, SeatPrice
 from boxoffice.platform.ids import ScopedId, parse_scoped
 from boxoffice.platform.values import Label, Money, ShortLine
 from boxoffice.reservations import rules
-from boxoffice.reservations.service import Reservations
+from boxoffice.reservations.service import Reservations, Wanted
 from boxoffice.reservations.store import ActiveFilter, Held, Reservation
 from boxoffice.seats.layout import Layout
 from boxoffice.seats.read_model import SeatReadModel
@@ -43,12 +53,21 @@ SeatIds = Annotated[
 ]
 
 
+PriceTypes = Annotated[dict[Label, Annotated[str, Meta(max_length=20)]], Meta(max_length=64)]
+
+
 class HoldRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Either `seat_ids`, or `quantity` with an optional `grade`."""
+    """Either `seat_ids`, or `quantity` with an optional `grade`.
+
+    `price_types` names the price type of seats by their ids; the others have the full price. `code` is
+    a code of the schedule's offers.
+    """
 
     seat_ids: SeatIds | None = None
     quantity: Annotated[int, Meta(ge=1, le=64)] | None = None
     grade: ShortLine | None = None
+    price_types: PriceTypes | None = None
+    code: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
 
 
 # The checks of `_hold` as a JSON schema.
@@ -66,8 +85,12 @@ _EITHER = [
 HoldBody = Annotated[HoldRequest, Meta(extra_json_schema={"oneOf": _EITHER})]
 
 
-class SeatOut(msgspec.Struct):
-    """A seat of a reservation."""
+class SeatOut(msgspec.Struct, omit_defaults=True):
+    """A seat of a reservation.
+
+    Where the schedule has offers, `price` is that of `price_type` (none: the full price); the seat's
+    part of the amount is `price` less `discount`, with `booking_fee`.
+    """
 
     seat_id: str
     section: str
@@ -75,6 +98,9 @@ class SeatOut(msgspec.Struct):
     number: int
     grade: str
     price: Money
+    price_type: str = ""
+    discount: int = 0
+    booking_fee: int = 0
 
 
 class HeldOut(msgspec.Struct, kw_only=True):
@@ -147,6 +173,13 @@ class _HoldCollection(_ReservationResource):
             NotOnSale,
             TicketLimit,
             HoldCooldown,
+            CodeInvalid,
+            CodeUsedUp,
+            CodeLimit,
+            PresaleOnly,
+            QuotaExhausted,
+            PriceTypeUnknown,
+            CompanionRequired,
         ),
     )
     async def on_post(self, call: Call[HoldRequest, Any]) -> Reply:
@@ -162,15 +195,28 @@ class _HoldCollection(_ReservationResource):
         queue_pass = call.req.get_header("Queue-Pass")
         if (asked.seat_ids is None) == (asked.quantity is None):
             raise Invalid("Give either seat_ids or quantity.")
+        wanted = _wanted(asked, call.req.remote_addr)
         if asked.seat_ids is not None:
             if asked.grade is not None:
                 raise Invalid("A grade goes with quantity, not with seat_ids.")
             return await self._service.hold(
-                user_id, schedule_id, call.key, asked.seat_ids, queue_pass
+                user_id, schedule_id, call.key, asked.seat_ids, queue_pass, wanted
             )
+        if asked.price_types:
+            raise Invalid("price_types goes with seat_ids, not with quantity.")
         return await self._service.hold_best(
-            user_id, schedule_id, call.key, asked.quantity or 0, asked.grade, queue_pass
+            user_id, schedule_id, call.key, asked.quantity or 0, asked.grade, queue_pass, wanted
         )
+
+
+def _wanted(asked: HoldRequest, address: str) -> Wanted | None:
+    """Return what a request asks of offers; None where it asks nothing."""
+    types = asked.price_types or {}
+    if not types and asked.code is None:
+        return None
+    if asked.seat_ids is not None and not types.keys() <= {*asked.seat_ids}:
+        raise Invalid("price_types names a seat that is not in seat_ids.")
+    return Wanted(types, asked.code or "", address)
 
 
 class _Item(_ReservationResource):
@@ -238,7 +284,7 @@ def present_held(schedule_id: UUID, held: Held, layout: Layout) -> HeldOut:
         reservation_id=str(ScopedId(schedule_id, held.reservation_id)),
         schedule_id=schedule_id,
         status=rules.Status.HELD,
-        seats=present_seats(held.seat_ids, layout),
+        seats=present_seats(held.seat_ids, layout, held.lines),
         amount=held.amount_minor,
         currency=held.currency,
         created_at=held.created_at,
@@ -257,7 +303,7 @@ def present_reservation(one: Reservation, layout: Layout, user_id: UUID) -> Rese
         reservation_id=str(ScopedId(one.schedule_id, one.reservation_id)),
         schedule_id=one.schedule_id,
         status=status,
-        seats=present_seats(one.seat_ids, layout),
+        seats=present_seats(one.seat_ids, layout, one.lines),
         amount=one.amount_minor,
         currency=one.currency,
         created_at=one.created_at,
@@ -268,9 +314,12 @@ def present_reservation(one: Reservation, layout: Layout, user_id: UUID) -> Rese
     )
 
 
-def present_seats(seat_ids: Sequence[str], layout: Layout) -> list[SeatOut]:
-    """Return the seats as the layout describes them."""
-    seats = (layout.seats[layout.index[seat_id]] for seat_id in seat_ids)
+def present_seats(
+    seat_ids: Sequence[str], layout: Layout, lines: Sequence[SeatPrice] = ()
+) -> list[SeatOut]:
+    """Return the seats as the layout describes them, with the prices of offers where there are any."""
+    seats = [layout.seats[layout.index[seat_id]] for seat_id in seat_ids]
+    prices = lines or [SeatPrice(STANDARD, seat.price_minor) for seat in seats]
     return [
         SeatOut(
             seat.seat_id,
@@ -278,9 +327,12 @@ def present_seats(seat_ids: Sequence[str], layout: Layout) -> list[SeatOut]:
             seat.row,
             seat.number,
             seat.grade,
-            Money(seat.price_minor, layout.currency),
+            Money(price.price_minor, layout.currency),
+            price.price_type,
+            price.discount_minor,
+            price.fee_minor,
         )
-        for seat in seats
+        for seat, price in zip(seats, prices, strict=True)
     ]
 
 

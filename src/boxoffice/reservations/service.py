@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Never, Protocol
@@ -29,6 +29,16 @@ from boxoffice.errors import (
     SoldOut,
     TicketLimit,
 )
+from boxoffice.offers.errors import (
+    CodeInvalid,
+    CodeLimit,
+    CodeUsedUp,
+    CompanionRequired,
+    PresaleOnly,
+    PriceTypeUnknown,
+    QuotaExhausted,
+)
+from boxoffice.offers.rules import STANDARD, OfferRequest, code_hash
 from boxoffice.platform.concurrency.offload import offload
 from boxoffice.platform.concurrency.single_flight import SingleFlight
 from boxoffice.platform.ids import ScopedId, fingerprint_of, new_id
@@ -64,6 +74,13 @@ _REFUSALS: dict[str, type[Problem]] = {
     "reservation_not_found": ReservationNotFound,
     "not_held": NotHeld,
     "payment_in_progress": PaymentInProgress,
+    "code_invalid": CodeInvalid,
+    "code_used_up": CodeUsedUp,
+    "code_limit": CodeLimit,
+    "presale_only": PresaleOnly,
+    "quota_exhausted": QuotaExhausted,
+    "price_type_unknown": PriceTypeUnknown,
+    "companion_required": CompanionRequired,
 }
 
 
@@ -72,6 +89,38 @@ class HoldLimits:
     """The limits of one request."""
 
     seats_per_hold_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request asks of offers: price types by seat and a code, from an address."""
+
+    price_types: Mapping[str, str]
+    code: str = ""
+    address: str = ""
+
+
+class CodeAttempts(Protocol):
+    """Limits attempts with wrong codes."""
+
+    async def counted(
+        self,
+        user_id: UUID,
+        address: str,
+        attempt: Callable[[], Awaitable[HoldOutcome]],
+        is_wrong: Callable[[HoldOutcome], bool],
+        /,
+    ) -> HoldOutcome:
+        """Make an attempt, or raise `TooMany`."""
+        ...
+
+
+class PairedSeats(Protocol):
+    """Which seats are sold together with another one."""
+
+    async def paired_seats(self, schedule_id: UUID, /) -> frozenset[str]:
+        """Return the ids of those seats."""
+        ...
 
 
 class PassCheck(Protocol):
@@ -99,6 +148,18 @@ class _NoPasses:
         return True
 
 
+_NO_PASSES = _NoPasses()
+
+
+@dataclass(frozen=True, slots=True)
+class HoldChecks:
+    """What other modules know about requests for seats: passes, wrong codes, and paired seats."""
+
+    passes: PassCheck = _NO_PASSES
+    codes: CodeAttempts | None = None
+    pairs: PairedSeats | None = None
+
+
 class _HoldRequest(msgspec.Struct, frozen=True, gc=False):
     """What identifies one request for seats and its repetitions; `meaning` is what it asks for."""
 
@@ -106,11 +167,33 @@ class _HoldRequest(msgspec.Struct, frozen=True, gc=False):
     schedule_id: UUID
     key: str
     meaning: tuple[str, ...]
+    wanted: Wanted | None = None
 
     def command(self, seat_ids: Sequence[str] = ()) -> HoldCommand:
         """Return the command to hold these seats, or to look up what the key did before."""
-        fingerprint = fingerprint_of(*self.meaning)
-        return HoldCommand(self.user_id, self.key, fingerprint, new_id(), tuple(seat_ids))
+        fingerprint = fingerprint_of(*self.meaning, *_meaning_of(self.wanted))
+        return HoldCommand(
+            self.user_id, self.key, fingerprint, new_id(), tuple(seat_ids), self._offer(seat_ids)
+        )
+
+    def _offer(self, seat_ids: Sequence[str]) -> OfferRequest | None:
+        wanted = self.wanted
+        if wanted is None:
+            return None
+        types = tuple(wanted.price_types.get(seat_id, STANDARD) for seat_id in seat_ids)
+        return OfferRequest(
+            types, code_hash(self.schedule_id, wanted.code) if wanted.code else None
+        )
+
+
+def _meaning_of(wanted: Wanted | None) -> tuple[str, ...]:
+    """Return what a request asks of offers, nothing for one that asks nothing of them."""
+    if wanted is None:
+        return ()
+    # guard: fingerprint_price_types_of_hold => types: tuple[str, ...] = ()
+    types = tuple(part for pair in sorted(wanted.price_types.items()) for part in pair)
+    # guard: fingerprint_code_of_hold: wanted.code => ""
+    return ("offers", wanted.code, *types)
 
 
 class Reservations:
@@ -125,7 +208,7 @@ class Reservations:
         seats: SeatReadModel,
         refusals: SeatRefusals,
         limits: HoldLimits,
-        passes: PassCheck | None = None,
+        checks: HoldChecks | None = None,
     ) -> None:
         self._store = store
         self._group_commit = group_commit
@@ -134,7 +217,10 @@ class Reservations:
         self._seats = seats
         self._refusals = refusals
         self._limits = limits
-        self._passes = passes or _NoPasses()
+        checks = checks or HoldChecks()
+        self._passes = checks.passes
+        self._codes = checks.codes
+        self._pairs = checks.pairs
         # An allocator lives as long as its layout, which the seat cache owns.
         self._allocators: WeakKeyDictionary[Layout, SingleFlight[BestSeatAllocator]] = (
             WeakKeyDictionary()
@@ -147,6 +233,7 @@ class Reservations:
         key: str,
         seat_ids: Sequence[str],
         queue_pass: str | None = None,
+        wanted: Wanted | None = None,
     ) -> Held:
         """Hold exactly these seats, all or none; the same key and seats return the same hold.
 
@@ -156,7 +243,7 @@ class Reservations:
         # guard: hold_list_of_seats_that_makes_sense
         rules.check_seat_ids(seat_ids, self._limits.seats_per_hold_max)
         # guard: fingerprint_seats_of_hold: "seats", *seat_ids => "seats",
-        request = _HoldRequest(user_id, schedule_id, key, ("seats", *seat_ids))
+        request = _HoldRequest(user_id, schedule_id, key, ("seats", *seat_ids), wanted)
         passes, asked = self._passes, (schedule_id, user_id, queue_pass)
         if not (passes.may_hold_by_cache(*asked) or await passes.may_hold(*asked)):
             return await self._held_before(request)
@@ -180,6 +267,7 @@ class Reservations:
         quantity: int,
         grade: str | None,
         queue_pass: str | None = None,
+        wanted: Wanted | None = None,
     ) -> Held:
         """Hold the best `quantity` adjacent seats, of `grade` where one is given.
 
@@ -191,7 +279,7 @@ class Reservations:
         rules.check_quantity(quantity, self._limits.seats_per_hold_max)
         # guard: fingerprint_number_and_grade_of_hold => meaning: tuple[str, ...] = ("best",)
         meaning = ("best", str(quantity), grade or "")
-        request = _HoldRequest(user_id, schedule_id, key, meaning)
+        request = _HoldRequest(user_id, schedule_id, key, meaning, wanted)
         passes, asked = self._passes, (schedule_id, user_id, queue_pass)
         if not (passes.may_hold_by_cache(*asked) or await passes.may_hold(*asked)):
             return await self._held_before(request)
@@ -224,7 +312,7 @@ class Reservations:
         layout, states = await self._seats.layout_and_states(
             request.schedule_id, max_age_s=0 if attempt else None
         )
-        allocator = await self._allocator(layout)
+        allocator = await self._allocator(request.schedule_id, layout)
         reading = allocator.reading(states.status, states.read_at)
         choice = reading.choose(quantity, grade, lost * (1 + hash(request.key) % 4))
         if not choice and attempt == 0:
@@ -240,6 +328,10 @@ class Reservations:
         with allocator.pending(choice) as free:
             outcome = await self._decide(request, [layout.seats[at].seat_id for at in choice])
             free.extend(_still_free(layout, choice, outcome))
+        if outcome.name == "companion_required":
+            # The pairs of seats have changed since the allocator was made.
+            self._allocators.pop(layout, None)
+            return HoldOutcome("seat_taken")
         if outcome.name == "no_seats":
             _refuse_best(reading, grade)
         return outcome
@@ -278,7 +370,12 @@ class Reservations:
 
     async def _decide(self, request: _HoldRequest, seat_ids: Sequence[str]) -> HoldOutcome:
         command = request.command(seat_ids)
-        return await self._group_commit.submit(self._holds, request.schedule_id, command)
+        decide = partial(self._group_commit.submit, self._holds, request.schedule_id, command)
+        if request.wanted is None or not request.wanted.code or self._codes is None:
+            return await decide()
+        return await self._codes.counted(
+            request.user_id, request.wanted.address, decide, lambda one: one.name == "code_invalid"
+        )
 
     async def _answer(self, request: _HoldRequest, outcome: HoldOutcome) -> Held:
         if outcome.name == "ticket_limit":
@@ -300,11 +397,11 @@ class Reservations:
         text = f"One person may have {limit} tickets of this schedule, and you have {held}."
         return TicketLimit(text, limit=limit, held=held, remaining=max(0, limit - held))
 
-    async def _allocator(self, layout: Layout) -> BestSeatAllocator:
+    async def _allocator(self, schedule_id: UUID, layout: Layout) -> BestSeatAllocator:
         flight = self._allocators.get(layout)
         if flight is None:
             # The seats and not the layout: a reference to the key would keep the entry for ever.
-            make = partial(_new_allocator, layout.seats)
+            make = partial(_new_allocator, layout.seats, self._pairs, schedule_id)
             flight = self._allocators[layout] = SingleFlight(make)
         return await flight.get()
 
@@ -343,8 +440,12 @@ class Reservations:
         self._seats.show_newest(reservation.schedule_id)
 
 
-async def _new_allocator(seats: Sequence[LayoutSeat]) -> BestSeatAllocator:
-    return await offload(len(seats), lambda: BestSeatAllocator(Seating(seats)))
+async def _new_allocator(
+    seats: Sequence[LayoutSeat], pairs: PairedSeats | None, schedule_id: UUID
+) -> BestSeatAllocator:
+    """Return an allocator that never chooses a seat which is sold together with another one."""
+    paired = frozenset() if pairs is None else await pairs.paired_seats(schedule_id)
+    return await offload(len(seats), lambda: BestSeatAllocator(Seating(seats, paired)))
 
 
 def _still_free(layout: Layout, choice: Sequence[int], outcome: HoldOutcome) -> list[int]:

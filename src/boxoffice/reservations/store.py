@@ -9,22 +9,34 @@ from uuid import UUID
 
 import msgspec
 
+from boxoffice.offers.rules import OfferRequest, SeatPrice
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
 
 _QUERIES = sql_files.load("boxoffice.reservations")
 _EARLIER = ("replayed", "key_reused")
+_LINE_COLUMNS = ("price_types", "prices_minor", "discounts_minor", "fees_minor")
+# Refusals of offers that name seats.
+_NAME_SEATS = ("price_type_unknown", "companion_required")
+# Nothing was decided: the schedule has offers.
+_OFFERS_DECIDE = "offers_decide"
+# Schedules with offers that one process keeps in mind; a forgotten one costs a second call.
+_WITH_OFFERS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class HoldCommand:
-    """Hold seats of one schedule; without seats, look up what the key did before."""
+    """Hold seats of one schedule; without seats, look up what the key did before.
+
+    `offer` is what is asked of its offers: None for the full price without a code.
+    """
 
     user_id: UUID
     key: str
     fingerprint: bytes
     reservation_id: UUID
     seat_ids: tuple[str, ...]
+    offer: OfferRequest | None = None
 
     @property
     def identity(self) -> tuple[UUID, str]:
@@ -45,7 +57,7 @@ class ReleaseCommand:
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
-    """A reservation as it was made."""
+    """A reservation as it was made; `lines` are the prices of its seats where offers decided them."""
 
     reservation_id: UUID
     created_at: datetime
@@ -53,6 +65,7 @@ class Held(msgspec.Struct, frozen=True, gc=False):
     amount_minor: int
     currency: str
     seat_ids: tuple[str, ...]
+    lines: tuple[SeatPrice, ...] = ()
 
     @property
     def ttl_s(self) -> float:
@@ -108,6 +121,7 @@ class Reservation:
     payment_id: UUID | None
     intent_id: UUID | None
     now: datetime
+    lines: tuple[SeatPrice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +168,33 @@ class ReservationStore:
     def __init__(self, db: Database, cooldown: Cooldown = NO_COOLDOWN) -> None:
         self._db = db
         self._cooldown = cooldown
+        # In order of age. It only saves a call.
+        self._with_offers: dict[UUID, None] = {}
 
     async def hold(self, schedule_id: UUID, commands: Sequence[HoldCommand]) -> list[HoldOutcome]:
         """Decide `commands` in one transaction; no (person, key) may appear twice."""
-        args = (schedule_id, *_columns(commands), *self._cooldown)
-        (row,) = await self._db.fetch(_QUERIES["hold"], *args)
-        outcomes = _hold_outcomes(commands, row)
+        outcomes = await self._decide(schedule_id, commands)
         await self._look_up_earlier(schedule_id, commands, outcomes)
         return outcomes
+
+    async def _decide(
+        self, schedule_id: UUID, commands: Sequence[HoldCommand]
+    ) -> list[HoldOutcome]:
+        """Decide holds; the database refuses the plain statement where a schedule has offers."""
+        args = (schedule_id, *_columns(commands), *self._cooldown)
+        if schedule_id not in self._with_offers and all(one.offer is None for one in commands):
+            (row,) = await self._db.fetch(_QUERIES["hold"], *args)
+            if not row["outcomes"] or row["outcomes"][0] != _OFFERS_DECIDE:
+                return _hold_outcomes(commands, tuple(row))
+            self._note_offers(schedule_id)
+        asked = _offer_columns(commands)
+        (row,) = await self._db.fetch(_QUERIES["hold_with_offers"], *args, *asked)
+        return _hold_outcomes_with_offers(commands, row)
+
+    def _note_offers(self, schedule_id: UUID) -> None:
+        self._with_offers[schedule_id] = None
+        if len(self._with_offers) > _WITH_OFFERS_MAX:
+            del self._with_offers[next(iter(self._with_offers))]
 
     async def _look_up_earlier(
         self, schedule_id: UUID, commands: Sequence[HoldCommand], outcomes: list[HoldOutcome]
@@ -279,18 +312,62 @@ def _columns(commands: Sequence[HoldCommand]) -> tuple[Any, ...]:
     )
 
 
-def _hold_outcomes(commands: Sequence[HoldCommand], row: Record) -> list[HoldOutcome]:
+def _offer_columns(commands: Sequence[HoldCommand]) -> tuple[list[str], list[bytes | None]]:
+    """Return the arguments that `offers_hold_v1` has beside those of the hold function."""
+    types = [
+        one
+        for command in commands
+        for one in (command.offer.price_types if command.offer else ("",) * len(command.seat_ids))
+    ]
+    return types, [command.offer.code_hash if command.offer else None for command in commands]
+
+
+def _hold_outcomes_with_offers(commands: Sequence[HoldCommand], row: Record) -> list[HoldOutcome]:
+    """Return outcomes with the prices of held seats, and with the seats that offers refused."""
+    decided, refused, at_fault, lines = tuple(row[:9]), row[9], row[10], row[11:]
+    # A refused command asked for no seats.
+    asked = [() if refused and refused[at] else one.seat_ids for at, one in enumerate(commands)]
+    outcomes = _hold_outcomes(commands, decided, asked, _lines(*lines))
+    start = 0
+    for at, command in enumerate(commands):
+        end = start + len(command.seat_ids)
+        if refused and refused[at] and outcomes[at].name in _NAME_SEATS:
+            named = tuple(compress(command.seat_ids, at_fault[start:end]))
+            outcomes[at] = HoldOutcome(outcomes[at].name, None, named)
+        start = end
+    return outcomes
+
+
+def _lines(*columns: Sequence[Any] | None) -> tuple[SeatPrice, ...]:
+    """Return the prices of seats from the columns of `reservation_offers`, none from null ones."""
+    return tuple(
+        SeatPrice(*line) for line in zip(*(column or () for column in columns), strict=True)
+    )
+
+
+def _hold_outcomes(
+    commands: Sequence[HoldCommand],
+    row: Sequence[Any],
+    asked: Sequence[tuple[str, ...]] | None = None,
+    lines: tuple[SeatPrice, ...] = (),
+) -> list[HoldOutcome]:
     names, created_at, expires_at, currency, amounts, versions, blocked, cooldowns, returns = row
     outcomes = []
     start = won = held = 0
     for at, command in enumerate(commands):
-        seats = command.seat_ids
+        seats = command.seat_ids if asked is None else asked[at]
         end = start + len(seats)
         if names is None or names[at] == "held":
-            made = Held(
-                command.reservation_id, created_at, expires_at, amounts[held], currency, seats
-            )
             won_to = won + len(seats)
+            made = Held(
+                command.reservation_id,
+                created_at,
+                expires_at,
+                amounts[held],
+                currency,
+                seats,
+                lines[won:won_to],
+            )
             returns_at = returns[held] if returns else None
             outcomes.append(HoldOutcome("held", made, (), tuple(versions[won:won_to]), returns_at))
             held, won = held + 1, won_to
@@ -315,8 +392,13 @@ def _hold_outcome(row: Record) -> HoldOutcome:
         row["amount_minor"],
         row["currency"],
         seat_ids,
+        _lines_of(row),
     )
     return HoldOutcome(row["outcome"], held)
+
+
+def _lines_of(row: Record) -> tuple[SeatPrice, ...]:
+    return _lines(*(row[name] for name in _LINE_COLUMNS))
 
 
 def _release_outcome(row: Record) -> ReleaseOutcome:
@@ -330,4 +412,8 @@ def _release_outcome(row: Record) -> ReleaseOutcome:
 
 
 def _reservation(row: Record) -> Reservation:
-    return Reservation(**{**dict(row), "seat_ids": tuple(row["seat_ids"])})
+    fields = {name: value for name, value in row.items() if name not in _LINE_COLUMNS}
+    # A refunded seat is not shown, and has a price.
+    sold = dict(zip(fields.pop("sold_seat_ids"), _lines_of(row), strict=False))
+    fields["seat_ids"] = tuple(row["seat_ids"])
+    return Reservation(**fields, lines=tuple(sold[one] for one in row["seat_ids"] if sold))

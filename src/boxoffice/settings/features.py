@@ -46,6 +46,16 @@ class WaitingRoomSettings(msgspec.Struct, frozen=True, kw_only=True):
     queue_address_requests_per_s_max: Count = 5_000
 
 
+class OfferSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Offers: wrong codes, and how old the offers are that buyers are shown."""
+
+    code_failures_per_account_max: Count = 10
+    code_failures_per_address_max: Count = 200
+    code_failures_window_s: Annotated[int, Meta(ge=1, le=86_400)] = 900
+    offers_cache_ms: Milliseconds = 1_000
+    offers_cached_max: Count = 1_000
+
+
 class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Concerts and schedules: look-ups, and uploads of seat maps."""
 

@@ -12,6 +12,7 @@ from boxoffice.settings.features import (
     AuditSettings,
     CatalogSettings,
     HoldSettings,
+    OfferSettings,
     OutboxSettings,
     RankingSettings,
     SalesStatsSettings,
@@ -41,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     streams: StreamSettings = StreamSettings()
     batching: BatchingSettings = BatchingSettings()
     holds: HoldSettings = HoldSettings()
+    offers: OfferSettings = OfferSettings()
     waiting_room: WaitingRoomSettings = WaitingRoomSettings()
     catalog: CatalogSettings = CatalogSettings()
     posters: PosterSettings = PosterSettings()

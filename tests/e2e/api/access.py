@@ -104,6 +104,20 @@ MATRIX = {
     "GET /v1/schedules/{schedule_id}/queue/events": everybody("queue_ticket_invalid"),
     "GET /v1/schedules/{schedule_id}/queue/draw": everybody("schedule_not_found"),
     "POST /v1/schedules/{schedule_id}/reservations": anybody("seat_not_found"),
+    "GET /v1/schedules/{schedule_id}/offers": everybody(200),
+    "POST /v1/schedules/{schedule_id}/offers/code": anybody("code_invalid"),
+    "GET /v1/admin/schedules/{schedule_id}/offers": looked_at("schedule_not_found"),
+    # Terms that were read from another schedule.
+    "PUT /v1/admin/schedules/{schedule_id}/offers": sellers("offers_invalid", "schedule_not_found"),
+    "PUT /v1/admin/schedules/{schedule_id}/offers/seats": sellers(200, "schedule_not_found"),
+    "GET /v1/admin/schedules/{schedule_id}/offers/codes": sellers(200, 200),
+    "POST /v1/admin/schedules/{schedule_id}/offers/codes": sellers(201, "schedule_not_found"),
+    "GET /v1/admin/schedules/{schedule_id}/offers/codes/{batch_id}/export": sellers(
+        "code_batch_not_found", "code_batch_not_found"
+    ),
+    "PUT /v1/admin/schedules/{schedule_id}/offers/codes/{batch_id}/disabled": sellers(
+        "code_batch_not_found", "schedule_not_found"
+    ),
     "GET /v1/reservations/{reservation_id}": owned(200, "reservation_not_found"),
     "DELETE /v1/reservations/{reservation_id}": owned("not_held", "reservation_not_found"),
     "GET /v1/me/reservations": anybody(200),
@@ -283,6 +297,9 @@ def _bodies(buyer: Person, order: object, paid: str) -> dict[str, object]:
         "POST /v1/users": {**login, "name": "Somebody"},
         "POST /v1/sessions": login,
         "POST /v1/schedules/{schedule_id}/reservations": {"seat_ids": ["Z-9-9"]},
+        "POST /v1/schedules/{schedule_id}/offers/code": {"code": "NOSUCHCODE"},
+        "PUT /v1/admin/schedules/{schedule_id}/offers": {"version": 999},
+        "POST /v1/admin/schedules/{schedule_id}/offers/codes": {"name": "Friends", "count": 1},
         "POST /v1/payments": order,
         "POST /v1/payment-intents": {"top_up_amount": 1_000, "method": "toss"},
         "POST /v1/payment-intents/{intent_id}/confirm": {
@@ -337,6 +354,7 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "reservation_id": sold,
         "payment_id": paid,
         "refund_id": _refunded(buyer, sale),
+        "batch_id": "00000000-0000-7000-8000-000000000000",
         "job_id": "00000000-0000-7000-8000-000000000000",
         "dispute_id": "00000000-0000-7000-8000-000000000000",
         "finding_id": "00000000-0000-7000-8000-000000000000",

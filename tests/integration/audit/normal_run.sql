@@ -196,3 +196,34 @@ SELECT inventory_change_v1('00000000-0000-7000-8000-0000000000aa', ARRAY['S13'],
                            '00000000-0000-7000-8000-000000000000');
 SELECT inventory_change_v1('00000000-0000-7000-8000-0000000000aa', ARRAY['S06', 'S07', 'S17'], 'reprice', 10, 'Z', NULL,
                            NULL, '00000000-0000-7000-8000-000000000000');
+
+-- The schedule gets offers: S19 is paid at a reduced price with a code of two uses, S20 is held at the full one.
+INSERT INTO seats (schedule_id, price_minor, ordinal, number, seat_id, section, row_label, grade)
+SELECT '00000000-0000-7000-8000-0000000000aa', 1000, i, i, 'S' || i, 'S', '1', 'R' FROM generate_series(19, 20) i;
+INSERT INTO schedule_offers (schedule_id, changed_at, fee_minor, is_limited, public_from)
+VALUES ('00000000-0000-7000-8000-0000000000aa', clock_timestamp(), 50, true, NULL);
+INSERT INTO price_types (schedule_id, code, ordinal, percent_off, amount_off_minor, name, name_ko, note, note_ko)
+VALUES ('00000000-0000-7000-8000-0000000000aa', 'youth', 0, 50, 0, 'Youth', '청소년', '', '');
+INSERT INTO sales_channels (schedule_id, code, name, is_default, quota)
+VALUES ('00000000-0000-7000-8000-0000000000aa', 'web', 'Web', true, 5);
+INSERT INTO code_batches (schedule_id, batch_id, created_at, created_by, amount_off_minor, percent_off, uses_max,
+                          codes, is_presale, is_shared, name, idempotency_key)
+VALUES ('00000000-0000-7000-8000-0000000000aa', '00000000-0000-7000-8000-0000000000cb', clock_timestamp(),
+        '00000000-0000-7000-8000-000000000000', 0, 10, 2, 1, false, true, 'Friends', 'k');
+INSERT INTO offer_codes (schedule_id, code_hash, batch_id, uses_max, suffix)
+VALUES ('00000000-0000-7000-8000-0000000000aa', '\xc0de', '00000000-0000-7000-8000-0000000000cb', 2, '');
+INSERT INTO seat_attributes (schedule_id, seat_id, partner_id, is_accessible, note, note_ko)
+VALUES ('00000000-0000-7000-8000-0000000000aa', 'S12', 'S13', true, 'Beside a pillar', '기둥 옆'),
+       ('00000000-0000-7000-8000-0000000000aa', 'S13', 'S12', false, '', '');
+UPDATE schedules SET has_offers = true;
+SELECT offers_hold_v1(
+    '00000000-0000-7000-8000-0000000000aa',
+    ARRAY['00000000-0000-7000-8000-0000000000be', '00000000-0000-7000-8000-0000000000bf']::uuid[],
+    ARRAY['00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002']::uuid[],
+    ARRAY['ke', 'kf'], ARRAY['\x0e', '\x0f']::bytea[], ARRAY['S19', 'S20'], ARRAY[1, 1], ARRAY[1, 2],
+    ARRAY[1, 2], true, 2147483647, 0, 0, ARRAY['youth', ''], ARRAY['\xc0de', NULL]::bytea[]);
+SELECT payments_pay_v3(
+    '00000000-0000-7000-8000-0000000000aa', ARRAY['00000000-0000-7000-8000-0000000000ef']::uuid[],
+    ARRAY['00000000-0000-7000-8000-0000000001ff']::uuid[], ARRAY['00000000-0000-7000-8000-000000000001']::uuid[],
+    ARRAY['00000000-0000-7000-8000-0000000000be']::uuid[], ARRAY['wallet'], NULL, NULL, ARRAY['pe'],
+    ARRAY['\x0e']::bytea[], true);

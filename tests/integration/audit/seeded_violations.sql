@@ -951,3 +951,39 @@ UPDATE reservations SET amount_minor = 10 WHERE idempotency_key = 'k4';
 -- name: refund_is_the_price__neither_price
 -- A refund of a seat whose price changed, with neither price.
 UPDATE refunds SET amount_minor = 5 WHERE seat_ids = '{S17}';
+
+-- name: reservation_amount_is_the_price__of_offers
+-- A reservation costs more than the prices that its offers made.
+UPDATE reservation_offers SET discounts_minor = ARRAY[0]
+ WHERE reservation_id = '00000000-0000-7000-8000-0000000000be';
+
+-- name: offer_lines_fit_the_reservation__count
+-- Prices for more seats than the reservation has.
+UPDATE reservation_offers
+   SET price_types = ARRAY['', ''], prices_minor = ARRAY[500, 0], discounts_minor = ARRAY[50, 0],
+       fees_minor = ARRAY[50, 0]
+ WHERE reservation_id = '00000000-0000-7000-8000-0000000000be';
+
+-- name: offer_lines_fit_the_reservation__discount
+-- A discount that exceeds its price.
+UPDATE reservation_offers SET prices_minor = ARRAY[0], discounts_minor = ARRAY[50], fees_minor = ARRAY[550]
+ WHERE reservation_id = '00000000-0000-7000-8000-0000000000be';
+
+-- name: code_is_used_within_its_limit__uncounted
+-- A use that the code does not count.
+UPDATE offer_codes SET taken = 0;
+
+-- name: code_is_used_within_its_limit__twice
+-- Two reservations with a code of one use.
+ALTER TABLE offer_codes DROP CONSTRAINT offer_codes_uses_kept;
+UPDATE offer_codes SET uses_max = 1, taken = 9;
+UPDATE reservation_offers SET code_hash = '\xc0de', batch_id = '00000000-0000-7000-8000-0000000000cb';
+
+-- name: channel_sells_within_its_quota__uncounted
+-- Seats that the channel does not count.
+UPDATE sales_channels SET taken = 1;
+
+-- name: channel_sells_within_its_quota__more
+-- More seats than the quota.
+ALTER TABLE sales_channels DROP CONSTRAINT sales_channels_quota_kept;
+UPDATE sales_channels SET quota = 1;

@@ -89,18 +89,18 @@ async def test_a_normal_run_is_clean_and_reaches_every_state(
     assert msgspec.json.decode(states["seats"]) == {
         "AVAILABLE": 8,
         "BLOCKED": 1,
-        "HELD": 4,
-        "SOLD": 5,
+        "HELD": 5,
+        "SOLD": 6,
     }
     assert msgspec.json.decode(states["reservations"]) == {
-        "HELD": 4,
-        "CONFIRMED": 4,
+        "HELD": 5,
+        "CONFIRMED": 5,
         "EXPIRED": 1,
         "CANCELLED": 1,
         "REFUNDED": 2,
     }
     counts = {name: states[name] for name in ("tickets", "payments", "transfers", "topics")}
-    assert counts == {"tickets": 8, "payments": 6, "transfers": 20, "topics": 12}
+    assert counts == {"tickets": 9, "payments": 7, "transfers": 21, "topics": 12}
 
     report = await audit(settings)
     assert report.ok, render(report)

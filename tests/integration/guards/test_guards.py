@@ -294,10 +294,10 @@ _HOLD_TESTS = ("tests/integration/reservations/test_hold.py",)
 @pytest.mark.parametrize(
     ("file", "part", "old", "new", "says"),
     [
-        (HOLD_SQL, "reservations_hold_v3", "FOR UPDATE OF s ", "FOR UPDATE OF ", "SyntaxError"),
+        (HOLD_SQL, "reservations_hold_v4", "FOR UPDATE OF s ", "FOR UPDATE OF ", "SyntaxError"),
         (
             HOLD_SQL,
-            "reservations_hold_v3",
+            "reservations_hold_v4",
             "s.hold_ttl_s, s.ticket_limit,",
             "s.hold_ttl_s, s.limit,",
             "UndefinedColumnError",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -22,8 +23,11 @@ from boxoffice.notifications.messenger import ROLE
 from boxoffice.platform.ids import ScopedId, new_id
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database, Record
+from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
+from tests.support.offers import FREE, YOUTH
+from tests.support.offers import desk as offer_desk
 
 from .mail_servers import MailServer
 from .messengers import make_due, messenger, until
@@ -121,6 +125,35 @@ async def test_a_receipt_has_the_tickets_and_a_calendar_entry(
     assert "TZOFFSETTO:+0900\n" in unfolded
     assert "SUMMARY:밤의 노래\\; Encore\\, Seoul\n" in unfolded
     assert all(len(line) <= 998 for line in server.raw[0].splitlines())
+
+
+async def test_a_receipt_of_offers_has_price_types_and_the_booking_fee(
+    db: Database,
+    hall: Hall,
+    relay: "Deliver",
+    server: MailServer,
+    mailing: Settings,
+    valkey: Valkey,
+) -> None:
+    person = hall.people[0]
+    desk = offer_desk(hall, mailing, valkey)
+    await desk.terms(YOUTH, FREE, fee_minor=50)
+    elsewhere = offer_desk(await open_hall(db), mailing, valkey)
+    await elsewhere.terms(replace(YOUTH, name_ko="다른 청소년"))
+    held = (await desk.hold(person, "S002", "S001", types=("youth", ""))).held
+    assert held is not None
+    await hall.pay(person, held.reservation_id)
+    await relay()
+    async with messenger(mailing):
+        await until(lambda: is_state(db, "SENT"))
+    text = text_of(server.mails[0])
+    for part in (
+        "2번 (R), 청소년: KRW 670",
+        "1번 (R): KRW 1,000",
+        "예매 수수료: KRW 100",
+        "KRW 1,770",
+    ):
+        assert part in text, (part, text)
 
 
 async def test_without_a_choice_it_is_in_the_language_of_the_settings(

@@ -78,11 +78,29 @@ SELECT p.reservation_id, p.amount_minor, p.currency, p.created_at AS paid_at,
   LEFT JOIN venues v ON v.venue_id = s.venue_id
  CROSS JOIN LATERAL (
        SELECT json_agg(json_build_object('section', x.section, 'row', x.row_label, 'number', x.number,
-                                         'grade', x.grade, 'price_minor', x.price_minor)
+                                         'grade', x.grade, 'price_minor', coalesce(o.price_minor, x.price_minor),
+                                         'fee_minor', coalesce(o.fee_minor, 0),
+                                         'price_type', coalesce(n.name, o.price_type, ''),
+                                         'price_type_ko', coalesce(n.name_ko, o.price_type, ''))
                        ORDER BY t.position)::text AS seats
          FROM tickets t
          -- guard: receipt_seat_of_ticket: AND x.seat_id = t.seat_id =>
          JOIN seats x ON x.schedule_id = t.schedule_id AND x.seat_id = t.seat_id
+         LEFT JOIN LATERAL (
+              SELECT l.price_type, l.price_minor - l.discount_minor AS price_minor, l.fee_minor
+                FROM reservations r
+                -- no guard: { The prices of the payment's reservation, where offers decided them.
+                JOIN reservation_offers o ON o.schedule_id = r.schedule_id AND o.reservation_id = r.reservation_id
+               CROSS JOIN LATERAL unnest(r.seat_ids, o.price_types, o.prices_minor, o.discounts_minor, o.fees_minor)
+                          l (seat_id, price_type, price_minor, discount_minor, fee_minor)
+               WHERE r.schedule_id = p.schedule_id AND r.reservation_id = p.reservation_id
+                 -- guard: }
+                 -- guard: receipt_price_of_the_seat
+                 AND l.seat_id = t.seat_id
+              -- no guard: Joins each seat with its price, if any; the conditions are inside.
+              OFFSET 0) o ON true
+         -- guard: receipt_name_of_the_price_type: AND n.code = o.price_type =>
+         LEFT JOIN price_types n ON n.schedule_id = t.schedule_id AND n.code = o.price_type
         -- guard: receipt_tickets_of_payment: AND t.payment_id = p.payment_id =>
         WHERE t.schedule_id = p.schedule_id AND t.payment_id = p.payment_id) t
  -- guard: receipt_of_payment: AND p.payment_id = $2 => AND $2::uuid IS NOT NULL

@@ -12,7 +12,7 @@ from email.utils import format_datetime, parseaddr
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from boxoffice.notifications.mail.store import ClaimedMail, ReceiptFacts, RefundFacts
+from boxoffice.notifications.mail.store import ClaimedMail, ReceiptFacts, RefundFacts, SoldSeat
 from boxoffice.notifications.mail.texts import TEXTS
 from boxoffice.platform.currencies import DECIMALS
 from boxoffice.platform.ids import ScopedId
@@ -83,13 +83,9 @@ def receipt(mail: ClaimedMail, facts: ReceiptFacts, shop: Shop) -> EmailMessage:
     """Return the receipt of a payment with its tickets and a calendar entry."""
     texts, zone = TEXTS[mail.language], shop.zone_of(facts.time_zone)
     subject = texts["receipt_subject"].format(title=facts.title)
-    seats = [
-        texts["seat"].format(
-            section=seat.section, row=seat.row, number=seat.number, grade=seat.grade
-        )
-        + f": {money(seat.price_minor, facts.currency)}"
-        for seat in facts.seats
-    ]
+    seats = [_seat(seat, facts.currency, mail.language) for seat in facts.seats]
+    fee_minor = sum(seat.fee_minor for seat in facts.seats)
+    fee = [Row(texts["booking_fee"], [money(fee_minor, facts.currency)])] if fee_minor else []
     lines = [
         Row(texts["concert"], [facts.title]),
         Row(texts["artist"], [facts.artist]),
@@ -97,6 +93,7 @@ def receipt(mail: ClaimedMail, facts: ReceiptFacts, shop: Shop) -> EmailMessage:
         *_doors(facts, zone, mail.language),
         Row(texts["starts_at"], [local_time(facts.starts_at, zone, mail.language)]),
         Row(texts["seats"], seats),
+        *fee,
         Row(texts["total"], [money(facts.amount_minor, facts.currency)]),
         Row(texts["paid_at"], [local_time(facts.paid_at, zone, mail.language)]),
     ]
@@ -121,6 +118,15 @@ def _doors(facts: ReceiptFacts, zone: ZoneInfo, language: str) -> list[Row]:
     if facts.doors_at is None:
         return []
     return [Row(TEXTS[language]["doors_at"], [local_time(facts.doors_at, zone, language)])]
+
+
+def _seat(seat: SoldSeat, currency: str, language: str) -> str:
+    text = TEXTS[language]["seat"].format(
+        section=seat.section, row=seat.row, number=seat.number, grade=seat.grade
+    )
+    kind = seat.price_type_ko if language == "ko" else seat.price_type
+    named = f"{text}, {one_line(kind)}" if kind else text
+    return f"{named}: {money(seat.price_minor, currency)}"
 
 
 def refund(mail: ClaimedMail, facts: RefundFacts, shop: Shop) -> EmailMessage:

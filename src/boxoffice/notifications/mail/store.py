@@ -29,13 +29,16 @@ class ClaimedMail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SoldSeat(msgspec.Struct, frozen=True):
-    """A seat as its ticket names it; the price in minor units."""
+    """A seat as its ticket names it; amounts in minor units, the booking fee beside the price."""
 
     section: str
     row: str
     number: int
     grade: str
     price_minor: int
+    fee_minor: int = 0
+    price_type: str = ""
+    price_type_ko: str = ""
 
 
 class ReceiptFacts(msgspec.Struct, frozen=True, kw_only=True):

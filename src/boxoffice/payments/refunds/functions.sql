@@ -87,7 +87,7 @@ BEGIN
     SELECT array_agg(w.seat_id ORDER BY w.at), array_agg(l.place ORDER BY w.at),
            array_agg(l.version + 1 ORDER BY w.at), bool_and(w.status = 'VALID'),
            -- guard: refund_line_is_the_price => true
-           bool_and(l.price_minor = w.paid_minor)
+           bool_and(coalesce(o.paid_minor, l.price_minor) = w.paid_minor)
       INTO seat_ids, places, seat_versions, all_live, prices_agree
       FROM (SELECT c.at, t.seat_id, t.status, c.refund_minor + c.fee_minor AS paid_minor
               FROM unnest(p_ticket_ids, p_refunds_minor, p_fees_minor)
@@ -108,8 +108,21 @@ BEGIN
               AND s.seat_id = w.seat_id
               AND s.reservation_id = sale.reservation_id
               AND s.state = 'SOLD'
-              FOR NO KEY UPDATE) l ON true;
+              FOR NO KEY UPDATE) l ON true
             -- guard: }
+      LEFT JOIN LATERAL (
+           SELECT x.price_minor - x.discount_minor + x.fee_minor AS paid_minor
+             FROM reservations r
+             -- no guard: { The prices of the payment's reservation, where offers decided them.
+             JOIN reservation_offers o ON o.schedule_id = r.schedule_id AND o.reservation_id = r.reservation_id
+            CROSS JOIN LATERAL unnest(r.seat_ids, o.prices_minor, o.discounts_minor, o.fees_minor)
+                       x (seat_id, price_minor, discount_minor, fee_minor)
+            WHERE r.schedule_id = p_schedule_id AND r.reservation_id = sale.reservation_id
+              -- guard: }
+              -- guard: refund_price_of_this_seat
+              AND x.seat_id = w.seat_id
+           -- no guard: Joins each seat with its price, if any; the conditions are inside.
+           OFFSET 0) o ON true;
 
     SELECT w.currency INTO wallet_currency FROM wallets w
      -- no guard: The update below repeats the person, and takes the same lock.
@@ -239,6 +252,9 @@ BEGIN
      -- no guard: The refund that is inserted above.
      WHERE f.user_id = p_user_id AND f.refund_id = p_refund_id;
     PERFORM refunds_report_v1(p_user_id, p_refund_id, decided_at);
+    -- Last, because holds of the schedule wait for the row that this locks.
+    -- guard: refund_returns_what_offers_count => NULL;
+    PERFORM offers_refund_v1(p_schedule_id, sale.reservation_id, cardinality(p_ticket_ids));
     -- guard: refund_seats_that_are_still_held_are_not_said_to_be_free => IF false THEN
     IF returns_at IS NOT NULL THEN
         seat_ids := '{}';

@@ -5,8 +5,8 @@
 -- time. Of the person $3 or of the organizations $4, where these are given.
 SELECT p.payment_id, p.reservation_id, p.user_id, p.amount_minor, p.currency, p.method, p.created_at,
        s.starts_at, s.changed_at, s.refundable_until, s.status = 'CANCELLED' AS is_cancelled, v.time_zone,
-       f.policy::text AS policy, c.organization_id, c.concert_id, t.ticket_ids, t.prices_minor, t.are_live,
-       clock_timestamp() AS now
+       f.policy::text AS policy, c.organization_id, c.concert_id, t.ticket_ids, t.prices_minor, t.fees_minor,
+       t.are_live, clock_timestamp() AS now
   FROM payments p
   -- no guard: { The schedule, the concert and the venue of the payment, by their primary keys.
   JOIN schedules s ON s.schedule_id = p.schedule_id
@@ -17,12 +17,22 @@ SELECT p.payment_id, p.reservation_id, p.user_id, p.amount_minor, p.currency, p.
   LEFT JOIN refund_policies f ON f.schedule_id = p.schedule_id AND f.version = p.refund_policy_version
  CROSS JOIN LATERAL (
       SELECT array_agg(t.ticket_id ORDER BY n.at) AS ticket_ids,
-             array_agg(e.price_minor ORDER BY n.at) AS prices_minor,
+             array_agg(coalesce(o.price_minor, e.price_minor) ORDER BY n.at) AS prices_minor,
+             array_agg(coalesce(o.fee_minor, 0) ORDER BY n.at) AS fees_minor,
              array_agg(t.status = 'VALID' ORDER BY n.at) AS are_live
         FROM unnest(p.ticket_ids) WITH ORDINALITY n (ticket_id, at)
         -- no guard: { The tickets of the payment and their seats, by their primary keys.
         JOIN tickets t ON t.schedule_id = p.schedule_id AND t.ticket_id = n.ticket_id
         JOIN seats e ON e.schedule_id = t.schedule_id AND e.seat_id = t.seat_id
+        LEFT JOIN LATERAL (
+             SELECT x.price_minor - x.discount_minor AS price_minor, x.fee_minor
+               FROM reservations r
+               JOIN reservation_offers o ON o.schedule_id = r.schedule_id AND o.reservation_id = r.reservation_id
+              CROSS JOIN LATERAL unnest(r.seat_ids, o.prices_minor, o.discounts_minor, o.fees_minor)
+                         x (seat_id, price_minor, discount_minor, fee_minor)
+              WHERE r.schedule_id = p.schedule_id AND r.reservation_id = p.reservation_id
+                AND x.seat_id = t.seat_id
+             OFFSET 0) o ON true
         -- guard: }
  ) t
  -- guard: sale_by_id: p.payment_id = $2 => $2::uuid IS NOT NULL

@@ -296,8 +296,8 @@ def _tickets(sale: RefundableSale, ticket_ids: Sequence[UUID]) -> list[Refundabl
     """Return the wanted tickets, or all live ones; raise `TicketNotFound` or `AlreadyRefunded`."""
     if len(set(ticket_ids)) != len(ticket_ids):
         raise Invalid("ticket_ids names a ticket twice.")
-    columns = zip(sale.ticket_ids, sale.prices_minor, sale.are_live, strict=True)
-    known = {ticket_id: (price, is_live) for ticket_id, price, is_live in columns}
+    columns = zip(sale.ticket_ids, sale.prices_minor, sale.fees_minor, sale.are_live, strict=True)
+    known = {ticket_id: (price, is_live, fee) for ticket_id, price, fee, is_live in columns}
     unknown = [str(one) for one in ticket_ids if one not in known]
     if unknown:
         raise TicketNotFound(ticket_ids=unknown)
@@ -307,7 +307,7 @@ def _tickets(sale: RefundableSale, ticket_ids: Sequence[UUID]) -> list[Refundabl
     wanted = ticket_ids or [one for one in sale.ticket_ids if known[one][1]]
     if not wanted:
         raise AlreadyRefunded
-    return [RefundableTicket(str(one), known[one][0]) for one in wanted]
+    return [RefundableTicket(str(one), known[one][0], known[one][2]) for one in wanted]
 
 
 def _command(

@@ -29,6 +29,7 @@ _READ_AT_ONCE = 100
 class RefundableSale:
     """A payment with its tickets in the order of the seats; `now` is the database's time.
 
+    `fees_minor` are the booking fees of the tickets, which `prices_minor` do not include.
     `policy` is None where the sale was made without one of its own, `time_zone` where the performance
     has no venue. Date, place or start changed at `changed_at`; the fee is waived until
     `refundable_until`.
@@ -51,6 +52,7 @@ class RefundableSale:
     concert_id: UUID
     ticket_ids: tuple[UUID, ...]
     prices_minor: tuple[int, ...]
+    fees_minor: tuple[int, ...]
     are_live: tuple[bool, ...]
     now: datetime
 
@@ -409,7 +411,7 @@ def _policy(text: str | None) -> RefundPolicy | None:
 
 
 def _sale(row: Record) -> RefundableSale:
-    tuples = ("ticket_ids", "prices_minor", "are_live")
+    tuples = ("ticket_ids", "prices_minor", "fees_minor", "are_live")
     fields: dict[str, Any] = {**dict(row), **{name: tuple(row[name] or ()) for name in tuples}}
     return RefundableSale(**{**fields, "policy": _policy(row["policy"])})
 

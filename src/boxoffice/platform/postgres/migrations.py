@@ -23,6 +23,7 @@ from boxoffice.settings import Settings
 MODULES_WITH_FUNCTIONS = (
     "boxoffice.reservations",
     "boxoffice.inventory",
+    "boxoffice.offers",
     "boxoffice.payments",
     "boxoffice.payments.refunds",
     "boxoffice.payments.intents",

@@ -46,7 +46,8 @@ WITH everything (place, statement) AS (
                            'provider_calls,provider_answers,provider_transactions,refund_policies,'
                            'seat_price_changes}'::text[]),
         ('DELETE', '{users,organizations,wallets,concerts,schedules,seats,tickets,payments,token_keys,leases,'
-                   'payment_intents,refunds,disputes,statement_lines,statement_findings}'::text[])
+                   'payment_intents,refunds,disputes,statement_lines,statement_findings,reservation_offers,'
+                   'code_batches,offer_codes,schedule_offers}'::text[])
 )
 SELECT statement
   FROM (SELECT place, statement FROM everything

@@ -1585,3 +1585,105 @@ INSERT INTO schedule_changes (schedule_id, change_id, asked_by, created_at, star
 SELECT s.schedule_id, gen_random_uuid(), gen_random_uuid(), now(), s.starts_at, s.starts_at, 'CANCELLED', 'V', 'V',
        'k' || n, '\x', gen_random_uuid()
   FROM schedules s CROSS JOIN generate_series(1, 2) n;
+
+-- name: schedule_offers_pkey
+-- Two sets of terms for one schedule.
+INSERT INTO schedule_offers (schedule_id, changed_at) SELECT schedule_id, changed_at FROM schedule_offers;
+
+-- name: schedule_offers_fee_bounded
+-- A fee that pays the buyer.
+UPDATE schedule_offers SET fee_minor = -1;
+
+-- name: price_types_pkey
+-- Two price types with one code.
+INSERT INTO price_types (schedule_id, code, ordinal, percent_off, amount_off_minor, name, name_ko, note, note_ko)
+SELECT schedule_id, code, 1, 0, 0, name, name_ko, note, note_ko FROM price_types;
+
+-- name: price_types_reduction_bounded
+-- A reduction that raises the price.
+UPDATE price_types SET percent_off = -1;
+
+-- name: price_types_reduction_bounded__amount
+-- An amount that raises the price.
+UPDATE price_types SET amount_off_minor = -1;
+
+-- name: sales_channels_pkey
+-- Two channels with one code.
+INSERT INTO sales_channels (schedule_id, code, name, is_default) SELECT schedule_id, code, name, false FROM sales_channels;
+
+-- name: sales_channels_quota_kept
+-- More seats than the quota.
+UPDATE sales_channels SET taken = quota + 1;
+
+-- name: sales_channels_one_default
+-- Two default channels.
+INSERT INTO sales_channels (schedule_id, code, name, is_default) SELECT schedule_id, 'two', name, true FROM sales_channels;
+
+-- name: code_batches_pkey
+-- Two batches with one id.
+INSERT INTO code_batches (schedule_id, batch_id, created_at, created_by, amount_off_minor, percent_off, codes,
+                          is_presale, is_shared, name, idempotency_key)
+SELECT schedule_id, batch_id, created_at, created_by, 0, 0, 1, false, false, name, 'another' FROM code_batches;
+
+-- name: code_batches_key_unique
+-- One request that made two batches.
+INSERT INTO code_batches (schedule_id, batch_id, created_at, created_by, amount_off_minor, percent_off, codes,
+                          is_presale, is_shared, name, idempotency_key)
+SELECT schedule_id, gen_random_uuid(), created_at, created_by, 0, 0, 1, false, false, name, idempotency_key
+  FROM code_batches;
+
+-- name: code_batches_reduction_bounded
+-- A discount of more than the price.
+UPDATE code_batches SET percent_off = 101;
+
+-- name: code_batches_limits_positive
+-- Codes without any use.
+UPDATE code_batches SET uses_max = 0;
+
+-- name: code_batches_window
+-- Codes that end before they begin.
+UPDATE code_batches SET valid_from = now(), valid_until = now() - interval '1 hour';
+
+-- name: offer_codes_pkey
+-- One code twice.
+INSERT INTO offer_codes (schedule_id, code_hash, batch_id, suffix) SELECT schedule_id, code_hash, batch_id, '' FROM offer_codes;
+
+-- name: offer_codes_of_batch
+-- A code without terms.
+UPDATE offer_codes SET batch_id = gen_random_uuid();
+
+-- name: offer_codes_uses_kept
+-- A code that is used more often than allowed.
+UPDATE offer_codes SET taken = uses_max + 1;
+
+-- name: seat_attributes_pkey
+-- A seat that is described twice.
+INSERT INTO seat_attributes (schedule_id, seat_id, is_accessible, note, note_ko)
+SELECT schedule_id, seat_id, false, '', '' FROM seat_attributes LIMIT 1;
+
+-- name: seat_attributes_partner_differs
+-- A seat that is sold together with itself.
+UPDATE seat_attributes SET partner_id = seat_id;
+
+-- name: reservation_offers_pkey
+-- Two prices of one reservation.
+INSERT INTO reservation_offers (schedule_id, reservation_id, user_id, seats, price_types, prices_minor,
+                                discounts_minor, fees_minor)
+SELECT schedule_id, reservation_id, user_id, 1, price_types, prices_minor, discounts_minor, fees_minor
+  FROM reservation_offers LIMIT 1;
+
+-- name: reservation_offers_state_agrees
+-- A use that has ended and still counts.
+UPDATE reservation_offers SET state = 'RETURNED';
+
+-- name: reservation_offers_state_agrees__unknown
+-- An unknown state.
+UPDATE reservation_offers SET state = 'LOST';
+
+-- name: reservation_offers_code_agrees
+-- A code without its batch.
+UPDATE reservation_offers SET batch_id = NULL, code_hash = '\x00';
+
+-- name: reservation_offers_lines_agree
+-- A price without a fee.
+UPDATE reservation_offers SET fees_minor = '{}';

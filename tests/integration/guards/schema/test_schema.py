@@ -38,6 +38,15 @@ _TOLD_BY = {
 # Columns that may be null; a null elsewhere would break the program that reads it.
 _MAY_BE_NULL = {
     "audit_runs": ("asked_by", "checks", "failure", "finished_at", "ok", "started_at"),
+    "code_batches": (
+        "channel",
+        "disabled_at",
+        "person_uses_max",
+        "seats_max",
+        "uses_max",
+        "valid_from",
+        "valid_until",
+    ),
     "concerts": (
         "age_rating",
         "artist_en",
@@ -74,6 +83,7 @@ _MAY_BE_NULL = {
         "sent_at",
         "to_address",
     ),
+    "offer_codes": ("disabled_at", "uses_max"),
     "outbox": (
         "amounts_minor",
         "currency",
@@ -99,6 +109,7 @@ _MAY_BE_NULL = {
     "poster_files": ("content",),
     "posters": ("alt_en", "alt_ko"),
     "payments": ("provider_reference", "refund_policy_version"),
+    "price_types": ("grades",),
     "provider_answers": ("body", "status"),
     "provider_calls": ("intent_id", "refund_id"),
     "provider_notices": (
@@ -125,8 +136,10 @@ _MAY_BE_NULL = {
         "sent_at",
         "transaction_key",
     ),
+    "reservation_offers": ("batch_id", "channel", "code_hash"),
     "reservations": ("closed_at", "closed_by", "intent_id"),
     "reservations_archive": ("closed_by",),
+    "sales_channels": ("quota",),
     "schedule_buyers": ("sold_seats",),
     "schedule_changes": (
         "after_reservation_id",
@@ -135,6 +148,7 @@ _MAY_BE_NULL = {
         "refund_job_id",
         "refundable_until",
     ),
+    "schedule_offers": ("public_from",),
     "schedules": (
         "cancelled_at",
         "changed_at",
@@ -144,6 +158,7 @@ _MAY_BE_NULL = {
         "sale_closes_at",
         "venue_id",
     ),
+    "seat_attributes": ("partner_id",),
     "seats": ("expires_at", "reservation_id", "user_id"),
     "statement_findings": (
         "here_minor",
