@@ -44,7 +44,9 @@ class _CurrentRun:
     batches: BatchCounters = field(default_factory=BatchCounters)
 
     def before(self) -> None:
-        """Read the counters right before the measured requests."""
+        """Read the counters right before the measured requests; earlier events are delivered."""
+        if self.scenario.relay:
+            wait_until_delivered(self.settings)
         if self.scenario.server == APP:
             self.batches = self.server.batches()
         self.events = self.streams.events()

@@ -1,7 +1,7 @@
 """The list of scenarios."""
 
 from bench.environment.processes import BARE_SERVER, LOCK_PER_REQUEST
-from bench.scenarios import holds, lookups, streams, waiting_room
+from bench.scenarios import holds, lookups, notices, streams, waiting_room
 from bench.scenarios.scenario import HUGE, LARGE, SEAT_TAKEN, BenchScenario
 
 BASELINE = "baseline"
@@ -35,6 +35,12 @@ _HOLDS = (
         has_provider=True,
         about="its confirmation, at a simulated provider",
     ),
+    BenchScenario(
+        "notice_new", notices.new, _OK, env=notices.ENV, about="signed notices of a provider"
+    ),
+    BenchScenario(
+        "notice_repeated", notices.repeated, _OK, env=notices.ENV, about="the same, kept already"
+    ),
 )
 _LOOKUPS = (
     BenchScenario("seats_read", lookups.seats_read, _OK, about="1,000 seats, gzip"),
@@ -58,6 +64,7 @@ _WORKERS_AND_RELAY = (
     BenchScenario(
         "hold_accepted_relayed", holds.accepted, relay=True, about="until all events are delivered"
     ),
+    BenchScenario("pay_relayed", holds.pay, relay=True, about="pay, until all are delivered"),
 )
 _WAITING_ROOM = (
     BenchScenario(

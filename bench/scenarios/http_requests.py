@@ -39,6 +39,16 @@ _POST = (
     "Content-Length: {length}\r\n\r\n"
 )
 
+_NOTICE = (
+    "POST /v1/webhooks/{provider} HTTP/1.1\r\n"
+    "Host: 127.0.0.1\r\n"
+    "User-Agent: boxoffice-bench\r\n"
+    "Accept: */*\r\n"
+    "Stripe-Signature: {signature}\r\n"
+    "Content-Type: application/json; charset=utf-8\r\n"
+    "Content-Length: {length}\r\n\r\n"
+)
+
 
 def get(path: str, token: str, *, gzip: bool = True, etag: str = "") -> bytes:
     """Return a lookup; with `etag` a conditional one."""
@@ -75,6 +85,12 @@ def hold_best(schedule_id: str, token: str, key: str, quantity: int) -> bytes:
     """Return a hold of the best adjacent seats."""
     path = f"/v1/schedules/{schedule_id}/reservations"
     return post(path, token, key, {"quantity": quantity})
+
+
+def notice(provider: str, body: bytes, signature: str) -> bytes:
+    """Return a signed notice of a payment provider."""
+    head = _NOTICE.format(provider=provider, signature=signature, length=len(body))
+    return head.encode() + body
 
 
 def open_intent(token: str, reservation_id: str) -> bytes:

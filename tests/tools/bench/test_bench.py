@@ -28,6 +28,7 @@ SHOP = [
     "hold_refused",
     "hold_sold_out",
     "pay",
+    "notice_repeated",
     "seats_304",
     "open_88",
 ]
