@@ -12,7 +12,7 @@ import { home } from "./home.js";
 import { live } from "./live.js";
 import { activity, activityOfSchedule } from "./activity.js";
 import { queue } from "./queue.js";
-import { manualRefunds, refunds } from "./refunds.js";
+import { manualRefunds, refunds } from "./money/refunds.js";
 import { reservations } from "./reservations.js";
 import { seats } from "./seats.js";
 import { texts } from "./texts.js";

@@ -1,17 +1,17 @@
 // The refunds of a schedule: the policy, which is fixed once the sale has opened, the refund of everything with its
 // progress, and the list. For operators also the refunds that a provider refused.
 
-import { call, get, ignoreProblem, newKey, pause, post } from "../lib/api.js";
-import { h, setChildren } from "../lib/dom.js";
-import { dateTime, money, number, t } from "../lib/i18n.js";
-import { session } from "../lib/session.js";
-import { localStore } from "../lib/storage.js";
-import { announcer } from "../components/announcer.js";
-import { Field, form } from "../components/forms.js";
-import { methodName } from "../components/payment-methods.js";
-import { policyTable } from "../components/refund-policy.js";
-import { confirmAction } from "./actions.js";
-import { breadcrumbs, fetchSchedule, pagedList, scheduleHead, timestamp } from "./components.js";
+import { call, get, ignoreProblem, newKey, pause, post } from "../../lib/api.js";
+import { h, setChildren } from "../../lib/dom.js";
+import { dateTime, money, number, t } from "../../lib/i18n.js";
+import { session } from "../../lib/session.js";
+import { localStore } from "../../lib/storage.js";
+import { announcer } from "../../components/announcer.js";
+import { Field, form } from "../../components/forms.js";
+import { methodName } from "../../components/payment-methods.js";
+import { policyTable } from "../../components/refund-policy.js";
+import { confirmAction } from "../actions.js";
+import { breadcrumbs, fetchSchedule, pagedList, scheduleHead, timestamp } from "../components.js";
 
 const LIMIT = 20;
 const AGAIN_MS = 2_000;
