@@ -48,7 +48,7 @@ def compose_money(
     store = RefundStore(db)
     refunds = Refunds(store, ZoneInfo(settings.venue_time_zone), publisher)
     return MoneyServices(
-        payments=PaymentLists(PaymentListStore(db), store),
+        payments=PaymentLists(PaymentListStore(db, settings.venue_time_zone), store),
         disputes=Disputes(DisputeStore(db)),
         reconciliation=Reconciliation(
             StatementStore(db),

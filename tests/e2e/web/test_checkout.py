@@ -2,11 +2,12 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.conftest import Servers
 from tests.e2e.api.client import Person, Sale, sign_up
@@ -48,6 +49,7 @@ def paying(
             servers.valkey_url,
             log,
             confirm_wait_ms="1000",
+            provider_breaker_open_ms="1000",
             **simulator_processes.values,
         ) as started,
     ):
@@ -276,6 +278,61 @@ async def test_one_provider_away_and_the_next_is_offered(
     await press_pay(page)
     await act(page, "pay")
     await see_tickets(page)
+
+
+async def test_a_provider_whose_breaker_is_open_is_greyed_out(
+    arrive: Arrive, simulators: Simulators, paying: Running, poor: Person, sale: Sale
+) -> None:
+    await simulators.stripe.set_faults({"fault": "error_before", "times": 0})
+    held = answered(poor.api.keyed(sale.holds, {"quantity": 1}), 201).json
+    order = {"reservation_id": held["reservation_id"], "method": "stripe"}
+    while is_offered(paying, "stripe"):
+        answered(poor.api.keyed("/v1/payment-intents", order), 503, "provider_unavailable")
+    visitor = await arrive()
+    page = visitor.page
+    await expect(page.get_by_role("radio", name=re.compile("Stripe"))).to_be_disabled()
+    await expect(page.get_by_text("Please choose another method")).to_be_visible()
+    await choose(visitor, "Toss")
+    await press_pay(page)
+    await act(page, "pay")
+    await see_tickets(page)
+    await simulators.stripe.set_faults()
+    ends_at = time.monotonic() + 10
+    while not is_offered(paying, "stripe"):
+        assert time.monotonic() < ends_at, "the provider is not offered again"
+        await asyncio.sleep(0.1)
+
+
+def is_offered(paying: Running, method: str) -> bool:
+    """Whether a provider is offered at present."""
+    items = answered(paying.api.get("/v1/payment-methods"), 200).json["items"]
+    return [one["is_available"] for one in items if one["method"] == method] == [True]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("CAPTURED_LATE", "checking whether your seats are still free"),
+        ("RETURNING", "Your money is being returned"),
+        ("RETURNED", "Your money was returned"),
+    ],
+)
+async def test_late_money_is_explained(arrive: Arrive, status: str, said: str) -> None:
+    """The page of an intent in this status; how it comes about, the tests of the cashier show."""
+    visitor = await arrive(viewport=PHONE)
+    page = visitor.page
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(response=answer, json={**await answer.json(), "status": status})
+
+    await page.route(re.compile(r"/v1/payment-intents/[^/]+$"), late)
+    await page.get_by_role("radio", name=re.compile("Toss")).check()
+    await visitor.button("Continue with", exact=False).click()
+    await page.wait_for_url(re.compile("/checkout/"))
+    await expect(page.locator(".checkout")).to_contain_text(said)
+    await expect(page.locator(".checkout").get_by_role("button", name=PAY)).to_have_count(0)
+    assert await visitor.overflow_px() == 0
 
 
 async def test_a_payment_that_was_begun_elsewhere_can_be_continued(arrive: Arrive) -> None:

@@ -58,7 +58,7 @@ async def test_one_of_two_tickets_is_cancelled(visit: Visit, sale: Sale, buyer: 
     await expect(page.get_by_text("Paid back: Wallet")).to_be_visible()
     assert balance(buyer) == before + PRICE
     await visitor.open("/me")
-    await expect(visitor.heading("Refunds")).to_be_visible()
+    await expect(visitor.heading("Payments and refunds")).to_be_visible()
     await expect(page.get_by_text("Paid back: Wallet")).to_be_visible()
     await visitor.open(f"/schedules/{sale.schedule_id}")
     await visitor.unfold()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from boxoffice.web import assets
-from boxoffice.web.routes import PAGES
+from boxoffice.web.routes import CHECKOUT_PAGES, PAGES
 from tests.e2e.api.client import expect
 from tests.e2e.api.conftest import Running
 
@@ -33,7 +33,7 @@ def test_a_changed_file_changes_every_address(tmp_path: Path) -> None:
     assert before.find(after.hash, "js/main.js") is None
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, *CHECKOUT_PAGES])
 def test_a_page_is_asked_for_each_time_and_may_load_only_from_here(
     shop: Running, path: str
 ) -> None:

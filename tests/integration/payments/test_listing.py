@@ -16,7 +16,7 @@ from tests.support.refunds import asked, refunds, sold
 
 
 def lists(hall: Hall) -> PaymentLists:
-    return PaymentLists(PaymentListStore(hall.db), RefundStore(hall.db))
+    return PaymentLists(PaymentListStore(hall.db, "Asia/Seoul"), RefundStore(hall.db))
 
 
 def of(hall: Hall, **wanted: object) -> PaymentFilter:
@@ -51,6 +51,7 @@ async def test_a_buyer_sees_payments_with_their_refunds(hall: Hall, db: Database
     assert shown[first.payment_id].listed.payment.void_ticket_ids == set(first.ticket_ids)
     assert shown[second.payment_id].listed.payment == second
     assert shown[second.payment_id].listed.title == "Title"
+    assert shown[second.payment_id].listed.time_zone == "Asia/Seoul"
     page = await lists(hall).of_user(buyer, None, 1)
     assert len(page) == 1
     assert ids(await lists(hall).of_user(buyer, ids(page)[0], 10)) == ids(found)[1:]

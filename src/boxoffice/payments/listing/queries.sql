@@ -4,7 +4,7 @@
 -- Payments of a person with their tickets in the order of the seats, the newest first, from a cursor on.
 SELECT p.schedule_id, p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at,
        p.ticket_ids, t.seat_ids, t.void_ticket_ids, p.user_id, u.email, u.name, c.title, s.starts_at,
-       NULL::uuid AS intent_id
+       v.time_zone, NULL::uuid AS intent_id
   FROM (SELECT p.*
           FROM payments p
          -- guard: my_payments_only_own: p.user_id = $1 => $1::uuid IS NOT NULL
@@ -13,10 +13,11 @@ SELECT p.schedule_id, p.payment_id, p.reservation_id, p.amount_minor, p.currency
          ORDER BY p.payment_id DESC
          -- guard: my_payments_page_limit: $3 => $3 + 9
          LIMIT $3) p
-  -- no guard: { The payer, the schedule and the concert of a payment, by their primary keys.
+  -- no guard: { The payer, the schedule, the concert and the venue of a payment, by their primary keys.
   JOIN users u ON u.user_id = p.user_id
   JOIN schedules s ON s.schedule_id = p.schedule_id
   JOIN concerts c ON c.concert_id = s.concert_id
+  LEFT JOIN venues v ON v.venue_id = s.venue_id
   -- guard: }
  CROSS JOIN LATERAL (
       SELECT array_agg(t.seat_id ORDER BY n.at) AS seat_ids,
@@ -33,10 +34,12 @@ SELECT p.schedule_id, p.payment_id, p.reservation_id, p.amount_minor, p.currency
 -- a reservation $5, a method $6 and a status $7 where these are given.
 SELECT p.schedule_id, p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at,
        p.ticket_ids, p.seat_ids, p.void_ticket_ids, p.user_id, u.email, u.name, c.title, s.starts_at,
-       i.intent_id
+       v.time_zone, i.intent_id
   FROM schedules s
-  -- no guard: The concert of the schedule, by its primary key.
+  -- no guard: { The concert and the venue of the schedule, by their primary keys.
   JOIN concerts c ON c.concert_id = s.concert_id
+  LEFT JOIN venues v ON v.venue_id = s.venue_id
+  -- guard: }
  CROSS JOIN LATERAL (
       SELECT p.schedule_id, p.payment_id, p.reservation_id, p.user_id, p.amount_minor, p.currency, p.method,
              p.created_at, p.ticket_ids, t.seat_ids, t.void_ticket_ids
@@ -45,9 +48,14 @@ SELECT p.schedule_id, p.payment_id, p.reservation_id, p.amount_minor, p.currency
             SELECT array_agg(t.seat_id ORDER BY n.at) AS seat_ids,
                    -- guard: sellers_payments_tickets_that_are_void: FILTER (WHERE t.status = 'VOID') =>
                    array_agg(t.ticket_id) FILTER (WHERE t.status = 'VOID') AS void_ticket_ids,
+                   -- guard: sellers_payments_status_counts_void_tickets: FILTER (WHERE t.status = 'VOID') =>
                    CASE count(*) FILTER (WHERE t.status = 'VOID')
-                       WHEN 0 THEN 'SUCCEEDED' WHEN count(*) THEN 'REFUNDED' ELSE 'PARTLY_REFUNDED'
-                   END AS status
+                       -- guard: sellers_payments_status_without_refund
+                       WHEN 0 THEN 'SUCCEEDED'
+                       -- guard: sellers_payments_status_of_whole_refund
+                       WHEN count(*) THEN 'REFUNDED'
+                       -- no guard: The rest.
+                       ELSE 'PARTLY_REFUNDED' END AS status
               FROM unnest(p.ticket_ids) WITH ORDINALITY n (ticket_id, at)
               -- no guard: The tickets of the payment, by their primary key.
               JOIN tickets t ON t.schedule_id = p.schedule_id AND t.ticket_id = n.ticket_id

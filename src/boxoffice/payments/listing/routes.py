@@ -37,10 +37,11 @@ class PaymentQuery(PageQuery, frozen=True, kw_only=True):
 
 
 class MyPaymentOut(PaymentOut, kw_only=True):
-    """A payment with its performance and its refunds, the oldest first."""
+    """A payment with its performance, which is shown in `time_zone`, and its refunds, oldest first."""
 
     concert_title: str
     starts_at: datetime
+    time_zone: str
     refunds: list[RefundOut]
 
 
@@ -60,7 +61,10 @@ class SoldPaymentOut(MyPaymentOut, kw_only=True):
 
 class _PaymentListResource:
     def __init__(
-        self, lists: PaymentLists, seats: SeatReadModel, dependencies: RouteDependencies
+        self,
+        lists: PaymentLists,
+        seats: SeatReadModel,
+        dependencies: RouteDependencies,
     ) -> None:
         self._lists = lists
         self._seats = seats
@@ -73,6 +77,7 @@ class _PaymentListResource:
         return msgspec.structs.asdict(shown) | {
             "concert_title": listed.title,
             "starts_at": listed.starts_at,
+            "time_zone": listed.time_zone,
             "refunds": [present_refund(refund) for refund in one.refunds],
         }
 
@@ -159,8 +164,9 @@ def routes(
     lists: PaymentLists, seats: SeatReadModel, dependencies: RouteDependencies
 ) -> list[tuple[str, object]]:
     """Return the resources of this module by URI template."""
+    parts = (lists, seats, dependencies)
     return [
-        ("/v1/me/payments", _MyPayments(lists, seats, dependencies)),
-        ("/v1/admin/payments", _SoldPayments(lists, seats, dependencies)),
-        ("/v1/admin/payments/{payment_id}", _SoldPayment(lists, seats, dependencies)),
+        ("/v1/me/payments", _MyPayments(*parts)),
+        ("/v1/admin/payments", _SoldPayments(*parts)),
+        ("/v1/admin/payments/{payment_id}", _SoldPayment(*parts)),
     ]

@@ -15,7 +15,10 @@ _QUERIES = sql_files.load("boxoffice.payments.listing")
 
 @dataclass(frozen=True, slots=True)
 class ListedPayment:
-    """A payment with its payer and its performance; `intent_id` is read for sellers only."""
+    """A payment with its payer and its performance.
+
+    `intent_id` is read for sellers only.
+    """
 
     payment: Payment
     schedule_id: UUID
@@ -24,6 +27,7 @@ class ListedPayment:
     name: str
     title: str
     starts_at: datetime
+    time_zone: str
     intent_id: UUID | None
 
 
@@ -40,15 +44,16 @@ class PaymentFilter:
 
 
 class PaymentListStore:
-    """Payments in lists."""
+    """Payments in lists; `time_zone` is that of performances without a venue."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, time_zone: str) -> None:
         self._db = db
+        self._time_zone = time_zone
 
     async def of_user(self, user_id: UUID, before: UUID | None, count: int) -> list[ListedPayment]:
         """Return at most `count` payments of this person, the newest first."""
         rows = await self._db.read(_QUERIES["of_user"], user_id, before, count)
-        return [_listed(row) for row in rows]
+        return [_listed(row, self._time_zone) for row in rows]
 
     async def of_seller(
         self, wanted: PaymentFilter, before: UUID | None, count: int
@@ -65,7 +70,7 @@ class PaymentListStore:
             wanted.status,
             count,
         )
-        return [_listed(row) for row in rows]
+        return [_listed(row, self._time_zone) for row in rows]
 
     async def reservation_of_order(self, order: ScopedId) -> ScopedId | None:
         """Return the reservation that an intent pays, None for a top-up or an unknown intent."""
@@ -73,7 +78,7 @@ class PaymentListStore:
         return None if row is None else ScopedId(*row)
 
 
-def _listed(row: Record) -> ListedPayment:
+def _listed(row: Record, time_zone: str) -> ListedPayment:
     payment = Payment(
         row["payment_id"],
         row["reservation_id"],
@@ -86,4 +91,5 @@ def _listed(row: Record) -> ListedPayment:
         frozenset(row["void_ticket_ids"] or ()),
     )
     more = ("schedule_id", "user_id", "email", "name", "title", "starts_at", "intent_id")
-    return ListedPayment(payment, **{name: row[name] for name in more})
+    zone = row["time_zone"] or time_zone
+    return ListedPayment(payment, time_zone=zone, **{name: row[name] for name in more})

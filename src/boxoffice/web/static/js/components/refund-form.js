@@ -20,15 +20,19 @@ export class RefundForm {
   #result = h("div", { class: "stack", role: "status" });
   #policy = h("div", { class: "stack" });
 
-  /** `paid` is a payment of the API; `refresh()` is called after a refund. */
-  constructor({ paid, signal, refresh }) {
-    Object.assign(this, { paid, signal, refresh });
+  #isFeeWaived = true;
+
+  /** `paid` is a payment of the API; `refresh()` is called after a refund. A seller may waive the fee. */
+  constructor({ paid, signal, refresh, isSeller = false }) {
+    Object.assign(this, { paid, signal, refresh, isSeller });
+    this.path = `/v1/${isSeller ? "admin/" : ""}payments/${paid.payment_id}`;
     const live = paid.tickets.filter((ticket) => ticket.status === "VALID");
     this.view = h("details", { class: "card refund no-print" },
-      h("summary", {}, h("h2", {}, t("refund.title"))),
+      h("summary", {}, h("h2", {}, this.#text("title"))),
       h("div", { class: "stack" },
         this.#policy,
-        h("fieldset", { class: "choices" }, h("legend", {}, t("refund.choose")), live.map((ticket) => this.#ticketBox(ticket))),
+        h("fieldset", { class: "choices tickets-to-return" }, h("legend", {}, t("refund.choose")), live.map((ticket) => this.#ticketBox(ticket)), live.length > 1 && this.#allButton()),
+        isSeller && this.#waiver(),
         paid.method !== "wallet" && this.#destinations(),
         this.#result));
     this.view.addEventListener("toggle", () => { if (this.view.open) this.#draw(); });
@@ -43,20 +47,40 @@ export class RefundForm {
     return h("label", {}, h("input", { type: "checkbox", onchange: change }), h("span", { class: "grow" }, seatName(ticket)), h("span", { class: "muted" }, ticket.grade));
   }
 
+  // What differs for a seller has texts of its own.
+  #text(key, values) {
+    return t(this.isSeller ? `sellerRefund.${key}` : `refund.${key}`, values);
+  }
+
+  #allButton() {
+    const choose = () => {
+      for (const box of this.view.querySelectorAll(".tickets-to-return input:not(:checked)")) box.click();
+    };
+    return h("div", { class: "actions" }, h("button", { type: "button", class: "button", onclick: choose }, t("refund.chooseAll")));
+  }
+
+  #waiver() {
+    const change = (event) => {
+      this.#isFeeWaived = event.target.checked;
+      this.#draw();
+    };
+    return h("div", { class: "choices" }, h("label", {}, h("input", { type: "checkbox", checked: true, onchange: change }), t("sellerRefund.waive")));
+  }
+
   #destinations() {
     const name = uniqueId("to");
     const choice = (to, text) => h("label", {}, h("input", { type: "radio", name, checked: to === this.#to, onchange: () => { this.#to = to; } }), text);
     return h("fieldset", { class: "choices" }, h("legend", {}, t("refund.to")),
-      choice("original", t("refund.to.original", { method: methodName(this.paid.method) })), choice("wallet", t("refund.to.wallet")));
+      choice("original", t("refund.to.original", { method: methodName(this.paid.method) })), choice("wallet", this.#text("to.wallet")));
   }
 
   // Without a choice the quote is that of all tickets, and shows the policy of the sale.
   async #draw() {
     const asked = this.#asked += 1;
     const ids = [...this.#chosen].sort();
-    const query = new URLSearchParams({ ticket_ids: ids.join(",") });
+    const query = new URLSearchParams({ ticket_ids: ids.join(","), ...(this.isSeller && { waive_fee: this.#isFeeWaived }) });
     try {
-      const quote = await get(`/v1/payments/${this.paid.payment_id}/refund-quote?${query}`, { signal: this.signal });
+      const quote = await get(`${this.path}/refund-quote?${query}`, { signal: this.signal });
       if (asked !== this.#asked) return;
       this.#quote = quote;
       setChildren(this.#policy, policyTable(quote.policy));
@@ -68,21 +92,21 @@ export class RefundForm {
   }
 
   #offer(quote, ids) {
-    if (!quote.is_refundable) return h("p", { class: "notice warn" }, t("refund.over"));
-    if (!ids.length) return h("p", { class: "muted" }, t("refund.chooseFirst"));
-    const button = h("button", { type: "button", class: "button danger" }, t("refund.request", { n: ids.length }));
+    if (!quote.is_refundable) return h("p", { class: "notice warn" }, this.#text("over"));
+    if (!ids.length) return h("p", { class: "muted" }, this.#text("chooseFirst"));
+    const button = h("button", { type: "button", class: "button danger" }, this.#text("request", { n: ids.length }));
     button.addEventListener("click", () => this.#confirm(button, quote, ids));
-    return [amounts(quote), h("div", { class: "actions" }, button)];
+    return [this.#amounts(quote), h("div", { class: "actions" }, button)];
   }
 
   async #confirm(button, quote, ids) {
     if (button.getAttribute("aria-disabled")) return;
-    const where = this.#to === "wallet" || this.paid.method === "wallet" ? t("refund.to.wallet") : t("refund.to.original", { method: methodName(this.paid.method) });
-    const isSure = await ask(t("refund.sure", { n: ids.length }), (close) => [
-      amounts(quote), h("p", {}, where), h("p", { class: "muted" }, t("refund.final")),
+    const where = this.#to === "wallet" || this.paid.method === "wallet" ? this.#text("to.wallet") : t("refund.to.original", { method: methodName(this.paid.method) });
+    const isSure = await ask(this.#text("sure", { n: ids.length }), (close) => [
+      this.#amounts(quote), h("p", {}, where), h("p", { class: "muted" }, t("refund.final")),
       h("div", { class: "actions" },
-        h("button", { type: "button", class: "button danger", onclick: () => close(true) }, t("refund.request", { n: ids.length })),
-        h("button", { type: "button", class: "button", onclick: () => close(null) }, t("refund.keep"))),
+        h("button", { type: "button", class: "button danger", onclick: () => close(true) }, this.#text("request", { n: ids.length })),
+        h("button", { type: "button", class: "button", onclick: () => close(null) }, this.#text("keep"))),
     ]);
     if (!isSure) return;
     button.setAttribute("aria-disabled", "true");
@@ -98,28 +122,28 @@ export class RefundForm {
     }
   }
 
+  #amounts({ refund, fee, currency }) {
+    return h("ul", { class: "lines" },
+      h("li", {}, h("span", { class: "grow" }, t("refund.feeTotal")), h("span", { class: "number" }, money(fee, currency))),
+      h("li", {}, h("strong", { class: "grow" }, this.#text("back")), h("strong", { class: "number" }, money(refund, currency))));
+  }
+
   // A refund whose answer was lost is the same refund.
   async #send(quote, ids) {
-    const order = { ticket_ids: ids, expected_refund: quote.refund, to: this.#to };
+    const order = { ticket_ids: ids, expected_refund: quote.refund, to: this.#to, ...(this.isSeller && { waive_fee: this.#isFeeWaived }) };
     const name = `refund.${this.paid.payment_id}`;
     const open = localStore.get(name);
     const isSame = open && JSON.stringify(open.order) === JSON.stringify(order);
     const key = isSame ? open.key : newKey();
     localStore.set(name, { key, order });
     try {
-      await post(`/v1/payments/${this.paid.payment_id}/refunds`, order, { key, signal: this.signal });
+      await post(`${this.path}/refunds`, order, { key, signal: this.signal });
     } catch (error) {
       if (error instanceof Problem && !error.isTemporary) localStore.set(name, null);
       throw error;
     }
     localStore.set(name, null);
-    announcer.notify(t("refund.requested"), "good");
+    announcer.notify(this.#text("requested"), "good");
     this.refresh();
   }
-}
-
-function amounts({ refund, fee, currency }) {
-  return h("ul", { class: "lines" },
-    h("li", {}, h("span", { class: "grow" }, t("refund.feeTotal")), h("span", { class: "number" }, money(fee, currency))),
-    h("li", {}, h("strong", { class: "grow" }, t("refund.back")), h("strong", { class: "number" }, money(refund, currency))));
 }

@@ -18,14 +18,19 @@ export async function home({ signal }) {
     h("div", { class: "console-head" },
       h("div", {}, h("h1", {}, t("console.title")), h("p", { class: "muted" }, t(session.isOperator ? "console.leadAll" : "console.lead"))),
       h("div", { class: "actions" },
-        h("a", { class: "button", href: "/organizer/activity" }, t("console.activity")),
-        session.isOperator
-          ? [h("a", { class: "button", href: "/organizer/refunds" }, t("refunds.manual")), h("a", { class: "button", href: "/organizer/audit" }, t("console.audit"))]
-          : h("a", { class: "button primary", href: "/organizer/new" }, t("console.new")))),
+        !session.isOperator && h("a", { class: "button primary", href: "/organizer/new" }, t("console.new")))),
+    parts(),
     first.items.length ? list : h("p", { class: "card" }, t(session.isOperator ? "console.noneAll" : "console.none")),
     more,
   ];
   return { title: t("console.title"), view };
+}
+
+function parts() {
+  const everyone = [["payments", t("payments.title")], ["webhooks", t("hooks.title")], ["activity", t("console.activity")]];
+  const operators = [["refunds", t("refunds.manual")], ["disputes", t("disputes.title")], ["statements", t("statements.title")], ["audit", t("console.audit")]];
+  return h("nav", { class: "tabs", "aria-label": t("nav.console") },
+    [...everyone, ...(session.isOperator ? operators : [])].map(([path, name]) => h("a", { href: `/organizer/${path}` }, name)));
 }
 
 function card(one) {

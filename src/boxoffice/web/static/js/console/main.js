@@ -10,12 +10,16 @@ import { concert, newConcert } from "./concert.js";
 import { history } from "./history.js";
 import { home } from "./home.js";
 import { live } from "./live.js";
+import { disputes } from "./money/disputes.js";
+import { payment, payments, paymentsOfSchedule } from "./money/payments.js";
+import { manualRefunds, refunds } from "./money/refunds.js";
+import { statementDay, statements } from "./money/statements.js";
 import { activity, activityOfSchedule } from "./activity.js";
 import { queue } from "./queue.js";
-import { manualRefunds, refunds } from "./money/refunds.js";
 import { reservations } from "./reservations.js";
 import { seats } from "./seats.js";
 import { texts } from "./texts.js";
+import { webhook, webhooks } from "./webhooks/endpoints.js";
 
 addTexts(texts);
 
@@ -26,11 +30,19 @@ const PAGES = [
   ["/activity", activity],
   ["/audit", audit],
   ["/refunds", manualRefunds],
+  ["/payments", payments],
+  [`/payments/${ID}`, payment],
+  ["/disputes", disputes],
+  ["/statements", statements],
+  [`/statements/${ID}/${ID}`, statementDay],
+  ["/webhooks", webhooks],
+  [`/webhooks/${ID}`, webhook],
   [`/concerts/${ID}`, concert],
   [`/schedules/${ID}`, live],
   [`/schedules/${ID}/seats`, seats],
   [`/schedules/${ID}/queue`, queue],
   [`/schedules/${ID}/reservations`, reservations],
+  [`/schedules/${ID}/payments`, paymentsOfSchedule],
   [`/schedules/${ID}/refunds`, refunds],
   [`/schedules/${ID}/activity`, activityOfSchedule],
   [`/reservations/${ID}`, history],
@@ -41,7 +53,7 @@ export async function page(context) {
   if (!session.isLoggedIn) return loggedOut();
   for (const [pattern, show] of PAGES) {
     const match = pattern.exec(location.pathname);
-    if (match) return guarded(show, { ...context, id: match[1] });
+    if (match) return guarded(show, { ...context, id: match[1], second: match[2] });
   }
   return errorPage(null, context);
 }

@@ -9,9 +9,10 @@ import { seatName } from "../map/labels.js";
 import { announcer } from "../components/announcer.js";
 import { ICONS } from "../components/icons.js";
 import { logOut, logOutEverywhere } from "../components/logout.js";
+import { lateRefunds, paymentItem } from "../components/payment-list.js";
 import { paymentMethods } from "../components/payment-methods.js";
 import { errorText } from "../components/problem.js";
-import { ownRefunds, refundList } from "../components/refund-list.js";
+import { refundList } from "../components/refund-list.js";
 import { statusChip } from "../components/status-chip.js";
 import { topUpForm, wallet } from "../components/wallet.js";
 
@@ -23,8 +24,8 @@ export async function me({ signal, go, query }) {
     return { title: t("nav.me"), view: h("section", { class: "card narrow" }, h("h1", {}, t("nav.me")), h("p", {}, t("account.needed")), h("a", { class: "button primary", href: "/login?to=/me" }, t("account.logIn"))) };
   }
   const money_ = await walletCard(signal, go);
-  const [refunds, reservations, entries] = await Promise.all([
-    ownRefunds(signal),
+  const [late, payments, reservations, entries] = await Promise.all([
+    lateRefunds(signal), paged("/v1/me/payments", signal, paymentItem),
     query.has("schedule") ? ofSchedule(query.get("schedule"), signal) : paged("/v1/me/reservations", signal, reservationItem), paged("/v1/me/wallet/entries", signal, entryItem),
   ]);
   const view = [
@@ -33,7 +34,7 @@ export async function me({ signal, go, query }) {
     h("div", { class: "two-columns" },
       h("div", { class: "stack" },
         h("section", { class: "card" }, h("h2", {}, t("me.reservations")), reservations),
-        refunds.length > 0 && h("section", { class: "card" }, h("h2", {}, t("refund.refunds")), refundList(refunds))),
+        h("section", { class: "card" }, h("h2", {}, t("me.payments")), payments, late.length > 0 && [h("h3", {}, t("me.late")), refundList(late)])),
       h("div", { class: "stack" }, money_, h("section", { class: "card" }, h("h2", {}, t("wallet.entries")), entries), everywhereCard(go))),
   ];
   return { title: t("nav.me"), view };
