@@ -23,10 +23,9 @@ from boxoffice.inventory.rules import BlockReason, Command, SeatCommand, Selecti
 from boxoffice.inventory.service import CommandResult, Inventory
 from boxoffice.inventory.store import BlockedSeat
 from boxoffice.permissions import Permission
-from boxoffice.platform.values import Label, ShortLine
+from boxoffice.platform.values import Label, Line, ShortLine
 from boxoffice.seats.views import SeatStatus
 
-Note = Annotated[str, Meta(max_length=200, extra={"text": "line", "chars_max": 200})]
 Price = Annotated[int, Meta(ge=0, le=catalog_rules.PRICE_MAX_MINOR)]
 _SEATS_MAX = 10_000
 
@@ -38,30 +37,24 @@ class SelectionBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     section: ShortLine | None = None
     row: ShortLine | None = None
     grade: ShortLine | None = None
+    note: Line | None = None
 
 
-class BlockBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class BlockBody(SelectionBody, forbid_unknown_fields=True, kw_only=True):
     """Seats that are taken off sale, and why."""
 
-    seats: SelectionBody
     reason: BlockReason
-    note: Note = ""
 
 
-class UnblockBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class UnblockBody(SelectionBody, forbid_unknown_fields=True, kw_only=True):
     """Blocked seats that go back on sale."""
 
-    seats: SelectionBody
-    note: Note = ""
 
-
-class RepriceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class RepriceBody(SelectionBody, forbid_unknown_fields=True, kw_only=True):
     """The new price in minor units, the new grade, or both."""
 
-    seats: SelectionBody
     price: Price | None = None
-    grade: ShortLine | None = None
-    note: Note = ""
+    new_grade: ShortLine | None = None
 
 
 class AddedSeatBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -154,9 +147,8 @@ class _Blocks(_SeatResource):
     )
     async def on_post(self, call: Call[BlockBody, Any]) -> Reply:
         """Takes free seats off sale. Seats that are held or sold stay so; repeating is no error."""
-        given = call.body
-        command = _command("block", given.seats, given.note)
-        return await self._change(call, command._replace(reason=given.reason))
+        command = _command("block", call.body)
+        return await self._change(call, command._replace(reason=call.body.reason))
 
 
 class _Releases(_SeatResource):
@@ -170,7 +162,7 @@ class _Releases(_SeatResource):
     )
     async def on_post(self, call: Call[UnblockBody, Any]) -> Reply:
         """Seats that are not blocked stay as they are; repeating is no error."""
-        return await self._change(call, _command("release", call.body.seats, call.body.note))
+        return await self._change(call, _command("release", call.body))
 
 
 class _Prices(_SeatResource):
@@ -185,9 +177,9 @@ class _Prices(_SeatResource):
     async def on_post(self, call: Call[RepriceBody, Any]) -> Reply:
         """A hold keeps its price. Open maps show the new one within a second."""
         given = call.body
-        command = _command("reprice", given.seats, given.note)
+        command = _command("reprice", given)
         return await self._change(
-            call, command._replace(price_minor=given.price, grade=given.grade)
+            call, command._replace(price_minor=given.price, grade=given.new_grade)
         )
 
 
@@ -217,9 +209,9 @@ class _Additions(_SeatResource):
         )
 
 
-def _command(name: Command, given: SelectionBody, note: str) -> SeatCommand:
+def _command(name: Command, given: SelectionBody) -> SeatCommand:
     selection = Selection(given.seat_ids, given.section, given.row, given.grade)
-    return SeatCommand(name, selection, note=note)
+    return SeatCommand(name, selection, note=given.note or "")
 
 
 def present_change(done: CommandResult) -> SeatsChangedOut:

@@ -335,9 +335,9 @@ def _bodies(buyer: Person, order: object, paid: str) -> dict[str, object]:
         "PATCH /v1/admin/venues/{venue_id}": {"name": "W"},
         "POST /v1/admin/concerts": {"title": "T", "artist": "A", "venue": "V"},
         "POST /v1/admin/schedules/{schedule_id}/seats": {"seats": seat_bodies(1)},
-        "POST /v1/admin/schedules/{schedule_id}/seats/block": {"seats": _SOLD, "reason": "house"},
-        "POST /v1/admin/schedules/{schedule_id}/seats/release": {"seats": _SOLD},
-        "POST /v1/admin/schedules/{schedule_id}/seats/reprice": {"seats": _SOLD, "price": 1},
+        "POST /v1/admin/schedules/{schedule_id}/seats/block": {**_SOLD, "reason": "house"},
+        "POST /v1/admin/schedules/{schedule_id}/seats/release": _SOLD,
+        "POST /v1/admin/schedules/{schedule_id}/seats/reprice": {**_SOLD, "price": 1},
         "POST /v1/admin/schedules/{schedule_id}/seats/add": {"seats": seat_bodies(1)},
     }
 
