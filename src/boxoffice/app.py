@@ -36,9 +36,11 @@ from boxoffice.http.api import health, openapi
 from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.api.router import Router
 from boxoffice.http.streams import Streams, limits_of
-from boxoffice.inventory import routes as inventory_routes
-from boxoffice.inventory.service import Inventory, InventoryLimits
-from boxoffice.inventory.store import InventoryStore
+from boxoffice.inventory.composition import (
+    InventoryServices,
+    compose_inventory,
+    inventory_routes,
+)
 from boxoffice.notifications.mail import routes as mail_routes
 from boxoffice.notifications.mail.store import MailLanguages
 from boxoffice.notifications.webhooks import routes as webhook_routes
@@ -102,8 +104,8 @@ class Services:
     accounts: Accounts
     catalog: Catalog
     posters: Posters
-    inventory: Inventory
     venues: Venues
+    inventory: InventoryServices
     seats: SeatServices
     waiting_room: WaitingRoomServices
     reservations: Reservations
@@ -266,8 +268,10 @@ def _services(
         accounts=accounts,
         posters=_posters(settings, infrastructure),
         catalog=catalog,
-        inventory=_inventory(settings, infrastructure, seats, catalog),
         venues=Venues(VenueStore(db)),
+        inventory=compose_inventory(
+            settings.catalog, db, seats.publisher, catalog.lookups.invalidate
+        ),
         seats=seats,
         waiting_room=waiting_room,
         reservations=_reservations(
@@ -334,16 +338,6 @@ def _reservations(
         HoldLimits(settings.holds.seats_per_hold_max),
         checks,
     )
-
-
-def _inventory(
-    settings: Settings, infrastructure: Infrastructure, seats: SeatServices, catalog: Catalog
-) -> Inventory:
-    limits = InventoryLimits(
-        settings.catalog.inventory_seats_max, settings.catalog.seats_per_schedule_max
-    )
-    store = InventoryStore(infrastructure.db)
-    return Inventory(store, seats.publisher, catalog.lookups.invalidate, limits)
 
 
 def _ranking(settings: Settings, infrastructure: Infrastructure) -> Ranking:
@@ -414,8 +408,8 @@ def _routes(
         *account_routes.routes(services.accounts, dependencies),
         *catalog_routes.routes(services.catalog, dependencies, settings),
         *poster_routes.routes(services.posters, dependencies, settings.posters.poster_max_bytes),
-        *inventory_routes.routes(services.inventory, dependencies),
         *venue_routes.routes(services.venues, dependencies),
+        *inventory_routes(services.inventory, dependencies),
         *seat_routes.routes(seats, dependencies, settings.seats, streams),
         *reservation_routes.routes(services.reservations, seats, dependencies),
         *offer_routes.routes(services.offers, dependencies),

@@ -111,7 +111,7 @@ TABLES = {
     "audit": {"audit_runs"},
     "cancellations": {"schedule_changes"},
     "catalog": {"concerts", "schedules"},
-    "inventory": {"seat_blocks", "seat_price_changes"},
+    "inventory": {"house_accounts", "seat_blocks", "seat_price_changes", "ticket_issues"},
     "notifications": {
         "mail_languages", "mails", "webhook_deliveries", "webhook_endpoints",
     },
@@ -146,6 +146,43 @@ WRITES_BESIDE = {
     ("archive", "schedule_buyers"): "ended rows move into the archive in one transaction",
     ("catalog", "seats"): "a new schedule and its seats are created in one transaction",
     ("inventory", "schedules"): "the layout version grows in the transaction of the change",
+    (
+        "inventory",
+        "ledger_entries",
+    ): "an issue, its tickets, its payment and its seats are written in one transaction",
+    (
+        "inventory",
+        "outbox",
+    ): "an issue, its tickets, its payment and its seats are written in one transaction",
+    (
+        "inventory",
+        "payments",
+    ): "an issue, its tickets, its payment and its seats are written in one transaction",
+    (
+        "inventory",
+        "refunds",
+    ): "an issue, its tickets, its payment and its seats are written in one transaction",
+    (
+        "inventory",
+        "reservations",
+    ): "an issue, its tickets, its payment and its seats are written in one transaction",
+    (
+        "inventory",
+        "schedule_buyers",
+    ): "an issue, its tickets, its payment and its seats are written in one transaction",
+    (
+        "inventory",
+        "tickets",
+    ): "an issue, its tickets, its payment and its seats are written in one transaction",
+    (
+        "inventory",
+        "transfers",
+    ): "an issue, its tickets, its payment and its seats are written in one transaction",
+    ("inventory", "users"): "a house account is made on first use, in the transaction of its issue",
+    (
+        "inventory",
+        "wallets",
+    ): "a house account is made on first use, in the transaction of its issue",
     ("inventory", "seats"): "a command changes seats and keeps its record in one transaction",
     ("offers", "schedules"): "a hold reads in the schedule's row whether offers decide it",
     ("payments", "outbox"): "an event is written in the transaction of what it reports",

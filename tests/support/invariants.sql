@@ -39,13 +39,18 @@ SELECT s.seat_id
    AND (r.reservation_id IS NULL OR r.status NOT IN ('HELD', 'CONFIRMED'));
 
 -- name: paid_without_its_papers
--- A confirmed reservation without exactly one payment of its amount and one ticket for each seat.
+-- A confirmed reservation without exactly one payment of its amount and one ticket for each seat; a gift costs
+-- nothing and has no payment.
 SELECT r.reservation_id
   FROM reservations r
  WHERE r.schedule_id = $1
    AND (r.status IN ('CONFIRMED', 'REFUNDED')) <> (
-       EXISTS (SELECT FROM payments p WHERE p.schedule_id = $1
-                  AND p.reservation_id = r.reservation_id AND p.amount_minor = r.amount_minor)
+       CASE (SELECT i.kind FROM ticket_issues i
+              WHERE i.schedule_id = $1 AND i.reservation_id = r.reservation_id)
+           WHEN 'COMPLIMENTARY' THEN r.amount_minor = 0 AND NOT EXISTS (
+               SELECT FROM payments p WHERE p.schedule_id = $1 AND p.reservation_id = r.reservation_id)
+           ELSE EXISTS (SELECT FROM payments p WHERE p.schedule_id = $1
+                  AND p.reservation_id = r.reservation_id AND p.amount_minor = r.amount_minor) END
        AND r.seat_ids = (SELECT array_agg(t.seat_id ORDER BY t.position) FROM tickets t
                           WHERE t.schedule_id = $1 AND t.reservation_id = r.reservation_id));
 
@@ -55,6 +60,7 @@ SELECT r.user_id
   FROM reservations r JOIN schedules s ON s.schedule_id = r.schedule_id
  WHERE r.schedule_id = $1
    AND (r.status = 'CONFIRMED' OR (r.status = 'HELD' AND r.expires_at > clock_timestamp()))
+   AND NOT EXISTS (SELECT FROM house_accounts h WHERE h.user_id = r.user_id)
  GROUP BY r.user_id, s.ticket_limit
 HAVING sum(cardinality(r.seat_ids) - (
        SELECT count(*) FROM tickets t
@@ -81,11 +87,13 @@ SELECT i.earned, p.paid
  WHERE i.earned <> p.paid - f.back;
 
 -- name: event_is_missing_or_told_twice
--- Each reservation tells that it was held, and once how it ended.
+-- Each reservation tells that it was held, unless it was issued, and once how it ended.
 SELECT r.reservation_id
   FROM reservations r
  WHERE r.schedule_id = $1
-   AND ARRAY['reservation.held']
+   AND CASE WHEN EXISTS (SELECT FROM ticket_issues i WHERE i.schedule_id = $1
+                            AND i.reservation_id = r.reservation_id)
+            THEN '{}'::text[] ELSE ARRAY['reservation.held'] END
            || CASE r.status WHEN 'HELD' THEN '{}'::text[]
                             WHEN 'REFUNDED' THEN ARRAY['reservation.confirmed']
                             ELSE ARRAY['reservation.' || lower(r.status)] END

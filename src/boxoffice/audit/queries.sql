@@ -214,11 +214,15 @@ SELECT count(*) OVER () AS violations, x.*
 -- name: reservation_amount_is_the_price
 -- A reservation's amount is the sum of its seats' prices at its hold, or of what offers made of them, in the
 -- currency of its schedule. Where a price changed within a minute after the hold's time, either price is right:
--- the hold may have waited.
+-- the hold may have waited. Complimentary tickets cost nothing.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT r.schedule_id, r.reservation_id, r.amount_minor, r.currency,
-               coalesce(max(o.lines_minor), sum(coalesce(h.low_minor, s.price_minor)), 0) AS low_minor,
-               coalesce(max(o.lines_minor), sum(coalesce(h.high_minor, s.price_minor)), 0) AS high_minor,
+               CASE WHEN i.kind = 'COMPLIMENTARY' THEN 0
+                    ELSE coalesce(max(o.lines_minor), sum(coalesce(h.low_minor, s.price_minor)), 0)
+                    END AS low_minor,
+               CASE WHEN i.kind = 'COMPLIMENTARY' THEN 0
+                    ELSE coalesce(max(o.lines_minor), sum(coalesce(h.high_minor, s.price_minor)), 0)
+                    END AS high_minor,
                c.currency AS schedule_currency
           FROM reservations r
           LEFT JOIN (SELECT o.schedule_id, o.reservation_id,
@@ -249,14 +253,18 @@ SELECT count(*) OVER () AS violations, x.*
                                   AND h.changed_at > r.created_at + interval '1 minute'
                                 ORDER BY h.version LIMIT 1), s.price_minor)) v
                 WHERE d.seat_id IS NOT NULL) h ON true
+          LEFT JOIN ticket_issues i
+            ON i.schedule_id = r.schedule_id
+           AND i.reservation_id = r.reservation_id
           LEFT JOIN schedules c
             ON c.schedule_id = r.schedule_id
-         GROUP BY r.schedule_id, r.reservation_id, r.amount_minor, r.currency, c.currency) x
+         GROUP BY r.schedule_id, r.reservation_id, r.amount_minor, r.currency, c.currency, i.kind) x
  WHERE x.amount_minor NOT BETWEEN x.low_minor AND x.high_minor OR x.currency IS DISTINCT FROM x.schedule_currency
  LIMIT 20;
 
 -- name: confirmed_reservation_is_paid_once
--- A confirmed or refunded reservation has exactly one payment, of its owner, amount and currency.
+-- A confirmed or refunded reservation has exactly one payment, of its owner, amount and currency; one of
+-- complimentary tickets has none.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT r.schedule_id, r.reservation_id, r.user_id, r.amount_minor, r.currency,
                count(p.payment_id) AS payments,
@@ -269,7 +277,11 @@ SELECT count(*) OVER () AS violations, x.*
            AND p.reservation_id = r.reservation_id
          WHERE r.status IN ('CONFIRMED', 'REFUNDED')
          GROUP BY r.schedule_id, r.reservation_id, r.user_id, r.amount_minor, r.currency) x
- WHERE x.payments <> 1 OR x.fitting <> 1
+  LEFT JOIN ticket_issues i
+    ON i.schedule_id = x.schedule_id
+   AND i.reservation_id = x.reservation_id
+   AND i.kind = 'COMPLIMENTARY'
+ WHERE x.payments <> CASE WHEN i.kind IS NULL THEN 1 ELSE 0 END OR x.fitting <> x.payments
  LIMIT 20;
 
 -- name: payment_confirmed_its_reservation
@@ -309,7 +321,8 @@ SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.status
  LIMIT 20;
 
 -- name: live_ticket_has_its_sale
--- A live ticket is for a seat of a confirmed reservation and its payment, all of the same owner.
+-- A live ticket is for a seat of a confirmed reservation and its payment, all of the same owner; without a
+-- payment, of an issue of complimentary tickets that lists it.
 SELECT count(*) OVER () AS violations, t.schedule_id, t.ticket_id, t.seat_id, t.reservation_id,
        t.payment_id, t.user_id, r.status AS reservation_status
   FROM tickets t
@@ -321,7 +334,11 @@ SELECT count(*) OVER () AS violations, t.schedule_id, t.ticket_id, t.seat_id, t.
    AND p.payment_id = t.payment_id
  WHERE t.status <> 'VOID'
    AND (r.status = 'CONFIRMED' AND r.user_id = t.user_id AND t.seat_id = ANY (r.seat_ids)
-        AND p.reservation_id = t.reservation_id AND p.user_id = t.user_id) IS NOT TRUE
+        AND CASE WHEN t.payment_id IS NULL
+                 THEN EXISTS (SELECT FROM ticket_issues i
+                               WHERE i.schedule_id = t.schedule_id AND i.reservation_id = t.reservation_id
+                                 AND i.kind = 'COMPLIMENTARY' AND t.ticket_id = ANY (i.ticket_ids))
+                 ELSE p.reservation_id = t.reservation_id AND p.user_id = t.user_id END) IS NOT TRUE
  LIMIT 20;
 
 -- name: transfer_sums_to_zero
@@ -357,11 +374,16 @@ SELECT count(*) OVER () AS violations, t.user_id, t.transfer_id, t.kind, p.metho
            WHEN 'top_up' THEN CASE WHEN e.amount_minor > 0 THEN '{wallet}' ELSE '{suspense}' END
            WHEN 'payment' THEN CASE WHEN e.amount_minor > 0 THEN '{income}'
                                     WHEN p.method = 'wallet' THEN '{wallet}'
+                                    WHEN p.method = 'cash' THEN '{till}'
+                                    WHEN p.method = 'card_terminal' THEN '{terminal}'
                                     WHEN p.method IS NOT NULL THEN '{suspense,cash}' END
            WHEN 'late' THEN CASE WHEN e.amount_minor > 0 THEN '{refunds_due}' ELSE '{suspense}' END
            WHEN 'refund' THEN CASE WHEN e.amount_minor > 0 THEN '{refunds_due,fees}' ELSE '{income}' END
            WHEN 'refund_paid' THEN CASE WHEN e.amount_minor < 0 THEN '{refunds_due}'
-                                        WHEN t.provider IS NOT NULL THEN '{cash}' ELSE '{wallet,cash}' END
+                                        WHEN t.provider IS NOT NULL THEN '{cash}'
+                                        WHEN p.method = 'cash' THEN '{till}'
+                                        WHEN p.method = 'card_terminal' THEN '{terminal}'
+                                        ELSE '{wallet,cash}' END
            WHEN 'refund_failed' THEN CASE WHEN e.amount_minor > 0 THEN '{refunds_due}' ELSE '{cash}' END
            WHEN 'compensation' THEN CASE WHEN e.amount_minor > 0 THEN '{wallet}' ELSE '{income}' END
            WHEN 'dispute' THEN CASE WHEN e.amount_minor > 0 THEN '{cash}' ELSE '{disputes}' END
@@ -508,7 +530,7 @@ SELECT count(*) OVER () AS violations, x.*
  LIMIT 20;
 
 -- name: ticket_limit_is_kept
--- No user has more seats of a schedule, held or with live tickets, than its limit.
+-- No user has more seats of a schedule, held or with live tickets, than its limit; a house account has none.
 SELECT count(*) OVER () AS violations, x.schedule_id, x.user_id, sum(x.seats) AS seats, c.ticket_limit
   FROM (SELECT r.schedule_id, r.user_id, cardinality(r.seat_ids) AS seats
           FROM reservations r
@@ -519,6 +541,7 @@ SELECT count(*) OVER () AS violations, x.schedule_id, x.user_id, sum(x.seats) AS
          WHERE t.status <> 'VOID'
          GROUP BY t.schedule_id, t.user_id) x
   JOIN schedules c ON c.schedule_id = x.schedule_id
+ WHERE NOT EXISTS (SELECT FROM house_accounts h WHERE h.user_id = x.user_id)
  GROUP BY x.schedule_id, x.user_id, c.ticket_limit
 HAVING sum(x.seats) > c.ticket_limit
  LIMIT 20;
@@ -951,7 +974,7 @@ SELECT count(*) OVER () AS violations, x.*
 
 -- name: hold_within_its_sale
 -- No hold was made after the performance began or the sale closed. An organizer's close counts a minute
--- after its entry, because a concurrent hold may have seen the sale open.
+-- after its entry, because a concurrent hold may have seen the sale open. Organizers issue tickets at any time.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT r.schedule_id, r.reservation_id, r.created_at,
                CASE WHEN r.created_at >= s.starts_at THEN 'has begun'
@@ -964,7 +987,9 @@ SELECT count(*) OVER () AS violations, x.*
                  FROM logbook l
                 WHERE l.action = 'schedule.closed'
                 GROUP BY l.schedule_id) c ON c.schedule_id = s.schedule_id AND s.status = 'CLOSED'
-         WHERE r.created_at >= least(s.starts_at, s.sale_closes_at, c.at + interval '1 minute')) x
+         WHERE r.created_at >= least(s.starts_at, s.sale_closes_at, c.at + interval '1 minute')
+           AND NOT EXISTS (SELECT FROM ticket_issues i
+                            WHERE i.schedule_id = r.schedule_id AND i.reservation_id = r.reservation_id)) x
  LIMIT 20;
 
 -- name: queue_hold_within_stay
@@ -1008,11 +1033,13 @@ SELECT count(*) OVER () AS violations, c.concert_id, s.schedule_id, c.taken_down
 
 -- name: void_ticket_has_its_refund
 -- A ticket is void if and only if exactly one refund lists it with its seat, and that refund is of its
--- payment and owner.
+-- payment and owner; one without a payment if and only if its issue is void.
 SELECT count(*) OVER () AS violations, x.*
   FROM (SELECT coalesce(t.schedule_id, f.schedule_id) AS schedule_id,
                coalesce(t.ticket_id, f.ticket_id) AS ticket_id, t.status, coalesce(f.refunds, 0) AS refunds,
-               coalesce(f.fitting, false) AS fitting
+               coalesce(f.fitting, false) AS fitting, t.payment_id,
+               (SELECT i.voided_at IS NOT NULL FROM ticket_issues i
+                 WHERE i.schedule_id = t.schedule_id AND i.reservation_id = t.reservation_id) AS issue_is_void
           FROM tickets t
           FULL JOIN (SELECT f.schedule_id, l.ticket_id, count(*) AS refunds,
                             bool_and(t.payment_id = f.payment_id AND t.user_id = f.user_id
@@ -1025,7 +1052,9 @@ SELECT count(*) OVER () AS violations, x.*
                       GROUP BY f.schedule_id, l.ticket_id) f
             ON f.schedule_id = t.schedule_id
            AND f.ticket_id = t.ticket_id) x
- WHERE (CASE x.status WHEN 'VOID' THEN x.refunds = 1 AND x.fitting ELSE x.refunds = 0 END) IS NOT TRUE
+ WHERE (CASE WHEN x.status = 'VOID' AND x.payment_id IS NULL THEN x.refunds = 0 AND x.issue_is_void
+             WHEN x.status = 'VOID' THEN x.refunds = 1 AND x.fitting AND x.issue_is_void IS NOT FALSE
+             ELSE x.refunds = 0 AND x.issue_is_void IS NOT TRUE END) IS NOT TRUE
  LIMIT 20;
 
 -- name: refund_is_the_price
@@ -1330,4 +1359,59 @@ SELECT count(*) OVER () AS violations, x.*
          WHERE h.quota IS NOT NULL
          GROUP BY h.schedule_id, h.code, h.taken, h.quota) x
  WHERE x.live > x.quota OR x.live > x.taken
+ LIMIT 20;
+
+-- name: issue_has_its_tickets
+-- An issue has its reservation of the concert's house account, and lists exactly its tickets. Complimentary
+-- tickets have no payment, and those of the box office one in cash or at a card terminal; such a payment has
+-- its issue.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT i.schedule_id, i.reservation_id, i.kind, r.status, p.method,
+               array_agg(t.ticket_id ORDER BY t.position) AS tickets
+          FROM ticket_issues i
+          LEFT JOIN reservations r
+            ON r.schedule_id = i.schedule_id
+           AND r.reservation_id = i.reservation_id
+          LEFT JOIN schedules s
+            ON s.schedule_id = i.schedule_id
+          LEFT JOIN house_accounts h
+            ON h.concert_id = s.concert_id
+           AND h.user_id = r.user_id
+          LEFT JOIN payments p
+            ON p.schedule_id = i.schedule_id
+           AND p.reservation_id = i.reservation_id
+          LEFT JOIN tickets t
+            ON t.schedule_id = i.schedule_id
+           AND t.reservation_id = i.reservation_id
+         GROUP BY i.schedule_id, i.reservation_id, r.status, r.user_id, p.method, p.payment_id, h.user_id
+        HAVING (r.user_id = h.user_id
+                AND array_agg(t.ticket_id ORDER BY t.position) = i.ticket_ids
+                AND bool_and(t.payment_id IS NOT DISTINCT FROM p.payment_id)
+                AND CASE i.kind WHEN 'COMPLIMENTARY' THEN p.method IS NULL
+                                ELSE p.method IN ('cash', 'card_terminal') END) IS NOT TRUE
+         UNION ALL
+        SELECT p.schedule_id, p.reservation_id, 'none', p.status, p.method, p.ticket_ids
+          FROM payments p
+         WHERE p.method IN ('cash', 'card_terminal')
+           AND NOT EXISTS (SELECT FROM ticket_issues i
+                            WHERE i.schedule_id = p.schedule_id AND i.reservation_id = p.reservation_id)) x
+ LIMIT 20;
+
+-- name: blocked_seat_has_no_ticket
+-- A blocked seat has no live ticket, and what is recorded of a block is of a blocked seat.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT s.schedule_id, s.seat_id, s.state, t.ticket_id
+          FROM seats s
+          JOIN tickets t
+            ON t.schedule_id = s.schedule_id
+           AND t.seat_id = s.seat_id
+           AND t.status <> 'VOID'
+         WHERE s.state = 'BLOCKED'
+         UNION ALL
+        SELECT b.schedule_id, b.seat_id, s.state, NULL
+          FROM seat_blocks b
+          LEFT JOIN seats s
+            ON s.schedule_id = b.schedule_id
+           AND s.seat_id = b.seat_id
+         WHERE s.state IS DISTINCT FROM 'BLOCKED') x
  LIMIT 20;

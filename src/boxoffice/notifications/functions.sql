@@ -89,10 +89,22 @@ BEGIN
     INSERT INTO mails (user_id, scope_id, subject_id, kind)
     SELECT m.user_id, p_scope_id, m.subject_id, mailed
       FROM unnest(p_subject_ids, p_user_ids) m (subject_id, user_id)
+     -- guard: mail_none_to_house_accounts
+     WHERE NOT EXISTS (SELECT FROM house_accounts h WHERE h.user_id = m.user_id)
     -- guard: mail_once_per_subject => ;
     ON CONFLICT DO NOTHING;
     -- no guard: A figure for the metrics.
     GET DIAGNOSTICS queued = ROW_COUNT;
     RETURN queued;
 END;
+$$;
+
+-- Queue the mail with the tickets of a guest, in the transaction that issues them. p_user_id: the house account
+-- of the concert. The issue has the guest's address.
+CREATE OR REPLACE FUNCTION notifications_queue_guest_v1(
+    p_user_id uuid, p_schedule_id uuid, p_reservation_id uuid)
+RETURNS void
+LANGUAGE sql AS $$
+INSERT INTO mails (user_id, scope_id, subject_id, kind)
+VALUES (p_user_id, p_schedule_id, p_reservation_id, 'guest');
 $$;

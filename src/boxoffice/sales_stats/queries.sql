@@ -46,6 +46,8 @@ WITH recent AS MATERIALIZED (
     SELECT r.created_at, r.closed_at, r.status, r.amount_minor
       FROM reservations r
      WHERE r.schedule_id = $1 AND r.reservation_id >= $3
+       -- guard: sales_stats_complimentary_tickets_are_no_sales
+       AND NOT EXISTS (SELECT FROM ticket_issues i WHERE i.schedule_id = r.schedule_id AND i.reservation_id = r.reservation_id AND i.kind = 'COMPLIMENTARY')
 )
 SELECT e.step, sum(e.holds) AS holds, sum(e.sales) AS sales, sum(e.revenue)::bigint AS revenue
   FROM (SELECT floor(date_part('epoch', r.created_at) / $4)::bigint AS step, 1 AS holds, 0 AS sales,

@@ -243,6 +243,16 @@ MATRIX = {
     "POST /v1/admin/schedules/{schedule_id}/seats/block": sellers(200, "schedule_not_found"),
     "POST /v1/admin/schedules/{schedule_id}/seats/release": sellers(200, "schedule_not_found"),
     "POST /v1/admin/schedules/{schedule_id}/seats/reprice": sellers(200, "schedule_not_found"),
+    # The seat is sold.
+    "POST /v1/admin/schedules/{schedule_id}/complimentary-tickets": sellers(
+        "seat_taken", "schedule_not_found"
+    ),
+    "POST /v1/admin/schedules/{schedule_id}/box-office-sales": sellers(
+        "seat_taken", "schedule_not_found"
+    ),
+    "GET /v1/admin/schedules/{schedule_id}/issues": looked_at(),
+    "GET /v1/admin/issues/{issue_id}": looked_at("issue_not_found"),
+    "POST /v1/admin/issues/{issue_id}/void": sellers(200, "issue_not_found"),
     # The owner finds that the seat exists.
     "POST /v1/admin/schedules/{schedule_id}/seats/add": sellers(
         "seat_exists", "schedule_not_found"
@@ -275,6 +285,7 @@ _SOLD = {"seat_ids": ["A-1-1"]}
 _VENUE = {"name": "V", "country": "KR", "time_zone": "Asia/Seoul"}
 # An ETag that no version has.
 _OLD = {"If-Match": '"999999999"'}
+_GIVEN = {**_SOLD, "name": "Guest", "reason": "press"}
 
 _DELETE_ENDPOINT = "DELETE /v1/admin/webhooks/{endpoint_id}"
 _NO_ENDPOINT = "00000000-0000-7000-8000-000000000000"
@@ -337,6 +348,12 @@ def _bodies(buyer: Person, order: object, paid: str) -> dict[str, object]:
         "POST /v1/admin/schedules/{schedule_id}/seats": {"seats": seat_bodies(1)},
         "POST /v1/admin/schedules/{schedule_id}/seats/block": {**_SOLD, "reason": "house"},
         "POST /v1/admin/schedules/{schedule_id}/seats/release": _SOLD,
+        "POST /v1/admin/schedules/{schedule_id}/complimentary-tickets": _GIVEN,
+        "POST /v1/admin/schedules/{schedule_id}/box-office-sales": {
+            **_SOLD,
+            "method": "cash",
+            "expected_amount": 1,
+        },
         "POST /v1/admin/schedules/{schedule_id}/seats/reprice": {**_SOLD, "price": 1},
         "POST /v1/admin/schedules/{schedule_id}/seats/add": {"seats": seat_bodies(1)},
     }
@@ -355,6 +372,7 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "payment_id": paid,
         "refund_id": _refunded(buyer, sale),
         "batch_id": "00000000-0000-7000-8000-000000000000",
+        "issue_id": _issued(organizer, sale),
         "job_id": "00000000-0000-7000-8000-000000000000",
         "dispute_id": "00000000-0000-7000-8000-000000000000",
         "finding_id": "00000000-0000-7000-8000-000000000000",
@@ -398,6 +416,13 @@ def about(buyer: Person, organizer: Person) -> Ask:
         return caller.call(method, path, headers=_OLD if method == "DELETE" else None)
 
     return ask
+
+
+def _issued(organizer: Person, sale: Sale) -> str:
+    """Return complimentary tickets."""
+    place = f"/v1/admin/schedules/{sale.schedule_id}/complimentary-tickets"
+    given = {**_GIVEN, "seat_ids": ["A-1-3"]}
+    return str(expect(organizer.api.keyed(place, given), 201).json["issue_id"])
 
 
 def _refunded(buyer: Person, sale: Sale) -> str:

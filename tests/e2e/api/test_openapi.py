@@ -135,6 +135,8 @@ def test_the_keyed_calls_are_those_of_the_contract(document: dict[str, Any]) -> 
         "/v1/admin/payments/{payment_id}/refunds",
         "/v1/admin/schedules/{schedule_id}/refund-jobs",
         "/v1/admin/schedules/{schedule_id}/offers/codes",
+        "/v1/admin/schedules/{schedule_id}/complimentary-tickets",
+        "/v1/admin/schedules/{schedule_id}/box-office-sales",
         "/v1/admin/disputes",
         "/v1/admin/webhooks",
         "/v1/admin/webhooks/{endpoint_id}/rotate-secret",

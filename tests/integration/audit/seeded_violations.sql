@@ -950,7 +950,7 @@ UPDATE reservations SET amount_minor = 10 WHERE idempotency_key = 'k4';
 
 -- name: refund_is_the_price__neither_price
 -- A refund of a seat whose price changed, with neither price.
-UPDATE refunds SET amount_minor = 5 WHERE seat_ids = '{S17}';
+UPDATE refunds SET amount_minor = 5 WHERE seat_ids = '{S17}' AND reason = 'buyer';
 
 -- name: reservation_amount_is_the_price__of_offers
 -- A reservation costs more than the prices that its offers made.
@@ -987,3 +987,49 @@ UPDATE sales_channels SET taken = 1;
 -- More seats than the quota.
 ALTER TABLE sales_channels DROP CONSTRAINT sales_channels_quota_kept;
 UPDATE sales_channels SET quota = 1;
+
+-- name: blocked_seat_has_no_ticket__sold
+-- A sold seat that was blocked.
+UPDATE seats SET state = 'BLOCKED', reservation_id = NULL, user_id = NULL WHERE seat_id = 'S01';
+
+-- name: blocked_seat_has_no_ticket__record
+-- A record of a block, and the seat is free.
+INSERT INTO seat_blocks (schedule_id, seat_id, blocked_at, blocked_by, reason, note)
+SELECT schedule_id, 'S12', now(), schedule_id, 'house', '' FROM schedules;
+
+-- name: issue_has_its_tickets__buyer
+-- Complimentary tickets of a buyer.
+UPDATE reservations SET user_id = '00000000-0000-7000-8000-000000000002' WHERE idempotency_key = 'i1';
+
+-- name: issue_has_its_tickets__other_tickets
+-- An issue that lists no ticket.
+UPDATE ticket_issues SET ticket_ids = '{}' WHERE name = 'Guest';
+
+-- name: issue_has_its_tickets__kind
+-- A paid sale that is recorded as a gift.
+UPDATE ticket_issues SET kind = 'COMPLIMENTARY', name = 'X' WHERE kind = 'BOX_OFFICE';
+
+-- name: issue_has_its_tickets__no_record
+-- Money in the till, and no record of the sale.
+DELETE FROM ticket_issues WHERE kind = 'BOX_OFFICE';
+
+-- name: confirmed_reservation_is_paid_once__no_record
+-- A gift without a record.
+DELETE FROM ticket_issues WHERE name = 'Guest';
+
+-- name: live_ticket_has_its_sale__no_record
+-- Tickets without a payment and without a record.
+DELETE FROM ticket_issues WHERE name = 'Guest';
+
+-- name: reservation_amount_is_the_price__gift
+-- A gift that costs something.
+UPDATE reservations SET amount_minor = 7 WHERE idempotency_key = 'i1';
+
+-- name: void_ticket_has_its_refund__gift
+-- A void issue with a live ticket.
+UPDATE ticket_issues SET voided_at = now(), voided_by = issued_by WHERE name = 'Guest';
+
+-- name: transfer_moves_between_its_accounts__till
+-- A sale in cash that is in the account of the card terminal.
+ALTER TABLE ledger_entries DISABLE TRIGGER USER;
+UPDATE ledger_entries SET account = 'terminal' WHERE account = 'till';

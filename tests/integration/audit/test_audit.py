@@ -87,20 +87,20 @@ async def test_a_normal_run_is_clean_and_reaches_every_state(
 ) -> None:
     [states] = await shop.fetch(_STATES)
     assert msgspec.json.decode(states["seats"]) == {
-        "AVAILABLE": 8,
+        "AVAILABLE": 6,
         "BLOCKED": 1,
         "HELD": 5,
-        "SOLD": 6,
+        "SOLD": 8,
     }
     assert msgspec.json.decode(states["reservations"]) == {
         "HELD": 5,
-        "CONFIRMED": 5,
+        "CONFIRMED": 7,
         "EXPIRED": 1,
         "CANCELLED": 1,
-        "REFUNDED": 2,
+        "REFUNDED": 3,
     }
     counts = {name: states[name] for name in ("tickets", "payments", "transfers", "topics")}
-    assert counts == {"tickets": 9, "payments": 7, "transfers": 21, "topics": 12}
+    assert counts == {"tickets": 12, "payments": 9, "transfers": 25, "topics": 12}
 
     report = await audit(settings)
     assert report.ok, render(report)

@@ -62,7 +62,7 @@ async def believe(hall: Hall, *pods: Application) -> None:
 
 async def change(pod: Application, hall: Hall, name: Command, *seats: str, **fields: Any) -> None:
     command = SeatCommand(name, Selection(seats), **fields)
-    await pod.services.inventory.change(member(hall.schedule_id), hall.schedule_id, command)
+    await pod.services.inventory.seats.change(member(hall.schedule_id), hall.schedule_id, command)
 
 
 async def hold(pod: Application, hall: Hall, person: int, *seats: str) -> Held:
@@ -183,7 +183,7 @@ async def test_added_seats_are_sold_by_both_pods(pods: list[Application], hall: 
     seats = [NewSeat("N1", "S", "2", 1, "R", 900), NewSeat("N2", "S", "2", 2, "R", 900)]
     with pytest.raises(SeatNotFound):
         await hold(there, hall, 0, "N1")
-    await here.services.inventory.add(
+    await here.services.inventory.seats.add(
         member(hall.schedule_id), hall.schedule_id, seats, blocked=False
     )
     assert (await hold(here, hall, 1, "N2")).amount_minor == 900
@@ -204,7 +204,7 @@ async def test_a_reservation_shows_a_seat_that_this_pod_has_not_heard_of(
     await believe(hall, here, there)
     here.services.seats.change_bus.post = lambda *_args: None  # type: ignore[method-assign]
     seats = [NewSeat("N1", "S", "2", 1, "R", 900)]
-    await here.services.inventory.add(
+    await here.services.inventory.seats.add(
         member(hall.schedule_id), hall.schedule_id, seats, blocked=False
     )
     held = await hold(here, hall, 0, "N1")

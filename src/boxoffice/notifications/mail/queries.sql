@@ -6,12 +6,16 @@
 -- The first claim fixes the address, the language ($3 where the person chose none) and the Message-ID, which
 -- ends in $5: a repetition is the same mail.
 WITH due AS (
-    SELECT m.user_id, m.mail_id, u.email, u.name, coalesce(l.language, $3::text) AS language
+    SELECT m.user_id, m.mail_id, coalesce(g.email, u.email) AS email, coalesce(g.name, u.name) AS name,
+           coalesce(g.language, l.language, $3::text) AS language
       FROM mails m
       -- guard: mail_goes_to_its_person => JOIN users u ON true
       JOIN users u ON u.user_id = m.user_id
       -- guard: mail_has_its_persons_language => LEFT JOIN mail_languages l ON true
       LEFT JOIN mail_languages l ON l.user_id = m.user_id
+      LEFT JOIN ticket_issues g
+        -- guard: mail_goes_to_its_guest: m.kind = 'guest' => false
+        ON m.kind = 'guest' AND g.schedule_id = m.scope_id AND g.reservation_id = m.subject_id
      -- guard: mail_claim_what_waits: m.state = 'WAITING' AND =>
      -- guard: mail_claim_what_is_due: AND m.due_at <= now() =>
      WHERE m.state = 'WAITING' AND m.due_at <= now()
@@ -105,6 +109,36 @@ SELECT p.reservation_id, p.amount_minor, p.currency, p.created_at AS paid_at,
         WHERE t.schedule_id = p.schedule_id AND t.payment_id = p.payment_id) t
  -- guard: receipt_of_payment: AND p.payment_id = $2 => AND $2::uuid IS NOT NULL
  WHERE p.schedule_id = $1 AND p.payment_id = $2;
+
+-- name: guest
+-- What a mail says about the tickets of the issue $2 of schedule $1, in language $3; none once they are void.
+SELECT i.reservation_id, 0::bigint AS amount_minor, s.currency, i.issued_at AS paid_at,
+       -- no guard: { Texts in the language of the mail, where there are any.
+       coalesce(CASE $3::text WHEN 'en' THEN c.title_en WHEN 'ko' THEN c.title_ko END, c.title) AS title,
+       coalesce(CASE $3 WHEN 'en' THEN c.artist_en WHEN 'ko' THEN c.artist_ko END, c.artist) AS artist,
+       coalesce(CASE $3 WHEN 'en' THEN v.name_en WHEN 'ko' THEN v.name_ko END, v.name, c.venue) AS venue,
+       coalesce(CASE $3 WHEN 'en' THEN v.address_en WHEN 'ko' THEN v.address_ko END, v.address, '') AS address,
+       -- guard: }
+       s.starts_at, s.doors_at, v.time_zone, i.ticket_ids, t.seats
+  FROM ticket_issues i
+  -- no guard: { Schedule, concert and venue of the issue, by their primary keys.
+  JOIN schedules s ON s.schedule_id = i.schedule_id
+  JOIN concerts c ON c.concert_id = s.concert_id
+  LEFT JOIN venues v ON v.venue_id = s.venue_id
+  -- guard: }
+ CROSS JOIN LATERAL (
+       SELECT json_agg(json_build_object('section', x.section, 'row', x.row_label, 'number', x.number,
+                                         'grade', x.grade, 'price_minor', 0)
+                       ORDER BY t.position)::text AS seats
+         FROM tickets t
+         -- guard: guest_mail_seat_of_ticket: AND x.seat_id = t.seat_id =>
+         JOIN seats x ON x.schedule_id = t.schedule_id AND x.seat_id = t.seat_id
+        -- guard: guest_mail_tickets_of_issue: AND t.ticket_id = ANY (i.ticket_ids) =>
+        WHERE t.schedule_id = i.schedule_id AND t.ticket_id = ANY (i.ticket_ids)) t
+ -- guard: guest_mail_of_issue: AND i.reservation_id = $2 => AND $2::uuid IS NOT NULL
+ WHERE i.schedule_id = $1 AND i.reservation_id = $2
+   -- guard: guest_mail_of_live_tickets
+   AND i.voided_at IS NULL;
 
 -- name: refund
 -- What a mail says about refund $2 of person $1; without tickets and concert where nothing was sold.

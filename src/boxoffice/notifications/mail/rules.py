@@ -12,7 +12,13 @@ from email.utils import format_datetime, parseaddr
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from boxoffice.notifications.mail.store import ClaimedMail, ReceiptFacts, RefundFacts, SoldSeat
+from boxoffice.notifications.mail.store import (
+    ClaimedMail,
+    GuestFacts,
+    ReceiptFacts,
+    RefundFacts,
+    SoldSeat,
+)
 from boxoffice.notifications.mail.texts import TEXTS
 from boxoffice.platform.currencies import DECIMALS
 from boxoffice.platform.ids import ScopedId
@@ -87,11 +93,7 @@ def receipt(mail: ClaimedMail, facts: ReceiptFacts, shop: Shop) -> EmailMessage:
     fee_minor = sum(seat.fee_minor for seat in facts.seats)
     fee = [Row(texts["booking_fee"], [money(fee_minor, facts.currency)])] if fee_minor else []
     lines = [
-        Row(texts["concert"], [facts.title]),
-        Row(texts["artist"], [facts.artist]),
-        Row(texts["venue"], [facts.venue, *([facts.address] if facts.address else [])]),
-        *_doors(facts, zone, mail.language),
-        Row(texts["starts_at"], [local_time(facts.starts_at, zone, mail.language)]),
+        *_performance(facts, zone, mail.language),
         Row(texts["seats"], seats),
         *fee,
         Row(texts["total"], [money(facts.amount_minor, facts.currency)]),
@@ -101,7 +103,29 @@ def receipt(mail: ClaimedMail, facts: ReceiptFacts, shop: Shop) -> EmailMessage:
     intro = texts["receipt_intro"].format(name=one_line(mail.name))
     message = empty_message(mail, shop, subject)
     fill(message, mail.language, intro, lines, link, [texts["calendar"], texts["sent_by"]])
-    entry = CalendarEntry(
+    attach_calendar(message, _entry(mail, facts, zone, seats), shop)
+    return message
+
+
+def guest(mail: ClaimedMail, facts: GuestFacts, shop: Shop, codes: Sequence[bytes]) -> EmailMessage:
+    """Return the mail with complimentary tickets; `codes` are their QR codes as PNG pictures."""
+    texts, zone = TEXTS[mail.language], shop.zone_of(facts.time_zone)
+    places = [_place(seat, mail.language) for seat in facts.seats]
+    lines = [*_performance(facts, zone, mail.language), Row(texts["seats"], places)]
+    message = empty_message(mail, shop, texts["guest_subject"].format(title=facts.title))
+    intro = texts["guest_intro"].format(name=one_line(mail.name))
+    notes = [texts["guest_codes"], texts["calendar"], texts["sent_by"]]
+    fill(message, mail.language, intro, lines, "", notes)
+    for at, code in enumerate(codes, 1):
+        message.add_attachment(code, "image", "png", filename=f"ticket-{at}.png")
+    attach_calendar(message, _entry(mail, facts, zone, places), shop)
+    return message
+
+
+def _entry(
+    mail: ClaimedMail, facts: ReceiptFacts, zone: ZoneInfo, seats: Sequence[str]
+) -> "CalendarEntry":
+    return CalendarEntry(
         reservation_id=ScopedId(mail.scope_id, facts.reservation_id),
         stamped_at=facts.paid_at,
         starts_at=facts.starts_at,
@@ -110,8 +134,23 @@ def receipt(mail: ClaimedMail, facts: ReceiptFacts, shop: Shop) -> EmailMessage:
         place=", ".join(filter(None, (facts.venue, facts.address))),
         description="\n".join(seats),
     )
-    attach_calendar(message, entry, shop)
-    return message
+
+
+def _place(seat: SoldSeat, language: str) -> str:
+    return TEXTS[language]["seat"].format(
+        section=seat.section, row=seat.row, number=seat.number, grade=seat.grade
+    )
+
+
+def _performance(facts: ReceiptFacts, zone: ZoneInfo, language: str) -> list[Row]:
+    texts = TEXTS[language]
+    return [
+        Row(texts["concert"], [facts.title]),
+        Row(texts["artist"], [facts.artist]),
+        Row(texts["venue"], [facts.venue, *([facts.address] if facts.address else [])]),
+        *_doors(facts, zone, language),
+        Row(texts["starts_at"], [local_time(facts.starts_at, zone, language)]),
+    ]
 
 
 def _doors(facts: ReceiptFacts, zone: ZoneInfo, language: str) -> list[Row]:
@@ -121,9 +160,7 @@ def _doors(facts: ReceiptFacts, zone: ZoneInfo, language: str) -> list[Row]:
 
 
 def _seat(seat: SoldSeat, currency: str, language: str) -> str:
-    text = TEXTS[language]["seat"].format(
-        section=seat.section, row=seat.row, number=seat.number, grade=seat.grade
-    )
+    text = _place(seat, language)
     kind = seat.price_type_ko if language == "ko" else seat.price_type
     named = f"{text}, {one_line(kind)}" if kind else text
     return f"{named}: {money(seat.price_minor, currency)}"

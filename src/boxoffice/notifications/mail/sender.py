@@ -25,7 +25,9 @@ from boxoffice.notifications.mail.transports import (
 from boxoffice.notifications.rules import MAIL_DELAYS_S, delay_s
 from boxoffice.observability.logs import log
 from boxoffice.platform.concurrency.tasks import cancel_and_wait
+from boxoffice.platform.ids import ScopedId
 from boxoffice.settings import NotificationSettings
+from boxoffice.tickets import qr
 
 _CLAIMED_PER_CONNECTION = 4
 _PAUSE_FIRST_S = 1.0
@@ -148,6 +150,12 @@ class MailSender:
             case "receipt":
                 if receipt := await self._receipt(mail):
                     return rules.receipt(mail, receipt, self._shop)
+            case "guest":
+                if facts := await self._queue.guest(mail.scope_id, mail.subject_id, mail.language):
+                    ids = [ScopedId(mail.scope_id, one) for one in facts.ticket_ids]
+                    codes = await asyncio.to_thread(lambda: [qr.png(str(one)) for one in ids])
+                    return rules.guest(mail, facts, self._shop, codes)
+                raise MailRefused("the tickets are void")
             case "refund" | rules.REFUND_FAILED:
                 if refund := await self._queue.refund(mail.user_id, mail.subject_id):
                     return rules.refund(mail, refund, self._shop)

@@ -58,6 +58,12 @@ class ReceiptFacts(msgspec.Struct, frozen=True, kw_only=True):
     seats: tuple[SoldSeat, ...]
 
 
+class GuestFacts(ReceiptFacts, frozen=True, kw_only=True):
+    """What a mail with complimentary tickets says; `ticket_ids` in the order of the seats."""
+
+    ticket_ids: tuple[UUID, ...]
+
+
 class RefundFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a mail about a refund says; `title` and ids are None where nothing had been sold."""
 
@@ -142,6 +148,16 @@ class MailQueue:
             return None
         seats = msgspec.json.decode(row["seats"] or "[]", type=tuple[SoldSeat, ...])
         return ReceiptFacts(**{**dict(row), "seats": seats})
+
+    async def guest(
+        self, schedule_id: UUID, reservation_id: UUID, language: str
+    ) -> GuestFacts | None:
+        """Return the facts of complimentary tickets; None once they are void."""
+        row = await self._db.read_one(_SQL["guest"], schedule_id, reservation_id, language)
+        if row is None:
+            return None
+        seats = msgspec.json.decode(row["seats"] or "[]", type=tuple[SoldSeat, ...])
+        return GuestFacts(**{**dict(row), "seats": seats, "ticket_ids": tuple(row["ticket_ids"])})
 
     async def refund(self, user_id: UUID, refund_id: UUID) -> RefundFacts | None:
         """Return the facts of a refund."""

@@ -39,6 +39,7 @@ from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
 
 Destination = Literal["original", "wallet"]
 WALLET = "wallet"
+_BOX_OFFICE = frozenset({"cash", "card_terminal"})
 # How long a waived fee stays waived between the reading of a payment and the decision.
 _WAIVER_TTL = timedelta(minutes=10)
 
@@ -293,7 +294,13 @@ def _free_until(sale: RefundableSale) -> datetime | None:
 
 
 def _tickets(sale: RefundableSale, ticket_ids: Sequence[UUID]) -> list[RefundableTicket]:
-    """Return the wanted tickets, or all live ones; raise `TicketNotFound` or `AlreadyRefunded`."""
+    """Return the wanted tickets, or all live ones; raise `TicketNotFound` or `AlreadyRefunded`.
+
+    Raises `NotRefundable` for a sale whose money is in a till or at a card terminal.
+    """
+    # guard: refund_of_the_box_office_is_made_there => if False:
+    if sale.method in _BOX_OFFICE:
+        raise NotRefundable("Make this sale void at the box office.")
     if len(set(ticket_ids)) != len(ticket_ids):
         raise Invalid("ticket_ids names a ticket twice.")
     columns = zip(sale.ticket_ids, sale.prices_minor, sale.fees_minor, sale.are_live, strict=True)

@@ -24,6 +24,7 @@ MODULES_WITH_FUNCTIONS = (
     "boxoffice.reservations",
     "boxoffice.inventory",
     "boxoffice.offers",
+    "boxoffice.inventory.issues",
     "boxoffice.payments",
     "boxoffice.payments.refunds",
     "boxoffice.payments.intents",

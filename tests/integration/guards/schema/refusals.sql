@@ -977,6 +977,42 @@ DELETE FROM seat_price_changes;
 -- All of them, forgotten.
 TRUNCATE seat_price_changes;
 
+-- name: house_accounts_pkey
+-- Two accounts of one concert.
+INSERT INTO house_accounts (concert_id, user_id)
+SELECT 'ffffffff-0000-7000-8000-0000000000c0'::uuid, gen_random_uuid() FROM generate_series(1, 2);
+
+-- name: house_accounts_user_unique
+-- One account of two concerts.
+INSERT INTO house_accounts (concert_id, user_id)
+SELECT gen_random_uuid(), 'ffffffff-0000-7000-8000-0000000000c0'::uuid FROM generate_series(1, 2);
+
+-- name: ticket_issues_pkey
+-- Two issues of one reservation.
+INSERT INTO ticket_issues (schedule_id, reservation_id, issued_at, issued_by, kind, name, reason, note, list_name,
+                           ticket_ids)
+SELECT schedule_id, schedule_id, now(), schedule_id, 'COMPLIMENTARY', 'G', '', '', '', '{}'
+  FROM schedules CROSS JOIN generate_series(1, 2);
+
+-- name: ticket_issues_kind_agrees
+-- A guest without a name.
+INSERT INTO ticket_issues (schedule_id, reservation_id, issued_at, issued_by, kind, name, reason, note, list_name,
+                           ticket_ids)
+SELECT schedule_id, schedule_id, now(), schedule_id, 'COMPLIMENTARY', '', '', '', '', '{}' FROM schedules;
+
+-- name: ticket_issues_mail_agrees
+-- An address without a language.
+INSERT INTO ticket_issues (schedule_id, reservation_id, issued_at, issued_by, kind, name, email, reason, note,
+                           list_name, ticket_ids)
+SELECT schedule_id, schedule_id, now(), schedule_id, 'COMPLIMENTARY', 'G', 'g@example.org', '', '', '', '{}'
+  FROM schedules;
+
+-- name: ticket_issues_voided_agrees
+-- Void by no person.
+INSERT INTO ticket_issues (schedule_id, reservation_id, issued_at, issued_by, voided_at, kind, name, reason, note,
+                           list_name, ticket_ids)
+SELECT schedule_id, schedule_id, now(), schedule_id, now(), 'COMPLIMENTARY', 'G', '', '', '', '{}' FROM schedules;
+
 -- name: seat_blocks_pkey
 -- Two reasons for one seat.
 INSERT INTO seat_blocks (schedule_id, seat_id, blocked_at, blocked_by, reason, note)

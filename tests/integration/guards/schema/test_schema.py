@@ -171,6 +171,8 @@ _MAY_BE_NULL = {
     ),
     "statement_lines": ("fee_minor", "order_id"),
     "statement_runs": ("finished_at", "page_cursor", "totals"),
+    "ticket_issues": ("email", "language", "voided_at", "voided_by"),
+    "tickets": ("payment_id",),
     "token_keys": ("verifies_until",),
     "transfers": (
         "balance_after_minor",
