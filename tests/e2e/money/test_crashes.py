@@ -1,9 +1,10 @@
 """SIGKILL at every crash point of a payment through a provider; each ends with equal books.
 
-The rows of the table "crash | healed by": begun and unsent; sent and unanswered, with and without its
-effect; answered and not settled; settled and the answer lost; a refund decided and unsent, sent and
-unanswered; a notice stored and not handled. Beside them: two cashiers, one that is killed at work, one
-that was frozen beyond its lease, and one with a wrong clock.
+The rows of the table "crash | healed by": opened and not prepared; begun and unsent; sent and
+unanswered, with and without its effect; answered and not settled; settled and the answer lost; a refund
+decided and unsent, sent and unanswered; a notice stored and not handled; given up and not cancelled at
+the provider; a statement that is being read (`test_statements.py`). Beside them: two cashiers, one that
+is killed at work, one that was frozen beyond its lease, and one with a wrong clock.
 """
 
 import asyncio
@@ -56,10 +57,61 @@ async def require_healed(till: Till, attempt: Attempt) -> None:
     """The buyer's repetition is answered with a sale; the books are equal."""
     await till.until_status(attempt, "SUCCEEDED")
     till.open_pod()
+    await require_sold(till, attempt)
+
+
+async def require_sold(till: Till, attempt: Attempt) -> None:
+    """The buyer's return is answered with a sale; the books are equal."""
     status, body = await till.confirm(attempt)
     assert (status, body["status"]) == (200, "SUCCEEDED")
     assert await till.tickets() == 1
     await till.until_idle()
+    await till.require_books_agree()
+
+
+@pytest.mark.parametrize("fault", ["delay_before", "delay_after"])
+async def test_opened_and_not_prepared_is_prepared_by_the_repetition(
+    till: Till, fault: str
+) -> None:
+    pod = till.open_pod()
+    person = till.fixtures.people[0]
+    reservation_id = await till.hold(person, till.fixtures.seat_ids[0])
+    await till.simulator("stripe").set_faults({"operation": "open", "fault": fault, "seconds": 1.0})
+    request = "/v1/payment-intents", person, {"reservation_id": reservation_id, "method": "stripe"}
+    opening = asyncio.create_task(till.call("POST", *request, "intent-1"))
+    await till.until_called("stripe", "open")
+    pod.kill()
+    assert (await opening)[0] == 0
+    till.open_pod()
+    status, intent = await till.call("POST", *request, "intent-1")
+    assert (status, intent["status"]) == (201, "OPEN"), intent
+    calls = await till.simulator("stripe").calls("open")
+    assert len({one["key"] for one in calls}) == 1
+    attempt = await till.authorize(person, intent, "stripe")
+    till.start_cashier()
+    await require_sold(till, attempt)
+    assert len(await till.simulator("stripe").payments()) == 1
+
+
+@pytest.mark.parametrize("fault", ["delay_before", "delay_after"])
+async def test_given_up_and_not_cancelled_there_is_cancelled_by_the_next_cashier(
+    till: Till, fault: str
+) -> None:
+    till.open_pod()
+    attempt = await till.attempt(till.fixtures.people[0], till.fixtures.seat_ids[0], "stripe")
+    path = f"/v1/payment-intents/{attempt.intent_id}"
+    assert (await till.call("DELETE", path, attempt.person))[0] == 204
+    await till.simulator("stripe").set_faults(
+        {"operation": "abandon", "fault": fault, "seconds": 1.5}
+    )
+    first = till.start_cashier()
+    await till.hurry()
+    await till.until_called("stripe", "abandon")
+    first.kill()
+    till.start_cashier()
+    await till.until_idle()
+    [payment] = await till.simulator("stripe").payments()
+    assert payment["status"] == "canceled"
     await till.require_books_agree()
 
 

@@ -40,3 +40,27 @@ async def test_the_cashier_finds_what_no_answer_and_no_notice_told(till: Till, m
     [foreign] = [one["key"] for one in book if one["kind"] == "refund"]
     booked = await till.connection.fetch("SELECT transaction_key FROM provider_transactions")
     assert {row["transaction_key"] for row in booked} == {one["key"] for one in book} - {foreign}
+
+
+async def test_a_cashier_that_is_killed_at_a_statement_leaves_it_to_the_next(till: Till) -> None:
+    till.open_pod()
+    provider = till.simulator("toss")
+    await provider.advance(-YESTERDAY_S)
+    sold = await till.attempt(till.fixtures.people[0], till.fixtures.seat_ids[0])
+    assert (await till.confirm(sold))[0] == 200
+    await provider.set_faults({"operation": "statement", "fault": "delay_after", "seconds": 1.5})
+    first = till.start_cashier()
+    await till.until_called("toss", "statement")
+    first.kill()
+    begun = "SELECT count(*) FROM statement_runs WHERE finished_at IS NULL"
+    assert await till.connection.fetchval(begun) == 1
+    till.start_cashier()
+
+    async def compared() -> bool:
+        lines = "SELECT coalesce(sum(lines), 0) FROM statement_runs WHERE finished_at IS NOT NULL"
+        left = await till.connection.fetchval(begun)
+        return not left and bool(await till.connection.fetchval(lines))
+
+    await till.until(compared, "the next cashier has compared what was begun")
+    assert await till.findings() == []
+    await till.require_books_agree()
