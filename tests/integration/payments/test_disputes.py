@@ -20,7 +20,7 @@ from boxoffice.payments.providers.port import DisputeStatus, Movement, ProviderD
 from boxoffice.payments.store import Payment
 from boxoffice.platform.ids import ScopedId, new_id
 from tests.support.hall import Hall
-from tests.support.refunds import asked, refunds, sold
+from tests.support.refunds import asked, decided, refunds, sold
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -101,6 +101,16 @@ async def test_a_lost_dispute_costs_the_income(court: Court) -> None:
     )
     assert await court.accounts() == {}
     assert await court.topics() == ["dispute.opened", "dispute.closed"]
+
+
+async def test_a_lost_dispute_shows_the_tickets_that_are_still_valid(hall: Hall) -> None:
+    payment = await sold(hall, hall.people[0], "S001", "S002", provider="toss")
+    await sold(hall, hall.people[1], "S003", provider="toss")
+    await decided(hall, payment, 1)
+    court = Court(hall, payment)
+    await court.settle("LOST", court.moved("dispute"))
+    dispute = await court.now()
+    assert (dispute.status, dispute.valid_tickets) == ("LOST", 1)
 
 
 async def test_a_won_dispute_is_as_if_nothing_had_been(court: Court) -> None:

@@ -156,3 +156,14 @@ BEGIN
      WHERE d.dispute_id = p_dispute_id;
 END;
 $$;
+
+-- Return how many tickets of a payment are valid; none for a top-up.
+CREATE OR REPLACE FUNCTION disputes_valid_tickets_v1(p_schedule_id uuid, p_payment_id uuid)
+RETURNS integer
+LANGUAGE sql STABLE AS $$
+    SELECT count(*)::integer
+      FROM tickets t
+     -- guard: dispute_counts_tickets_of_its_payment: AND t.payment_id = p_payment_id =>
+     -- guard: dispute_counts_no_void_tickets: AND t.status = 'VALID' =>
+     WHERE t.schedule_id = p_schedule_id AND t.payment_id = p_payment_id AND t.status = 'VALID'
+$$;

@@ -7,7 +7,7 @@ SELECT outcome, dispute_id
 
 -- name: list
 -- Disputes, the newest first, from a cursor on; optionally of one status.
-SELECT d.*
+SELECT d.*, disputes_valid_tickets_v1(d.schedule_id, d.payment_id) AS valid_tickets
   FROM disputes d
  -- guard: disputes_page_cursor: d.dispute_id < $1 => true
  -- guard: disputes_of_this_status: d.status = $2 => true
@@ -18,7 +18,8 @@ SELECT d.*
 
 -- name: get
 -- A dispute, and the organization and concert of its payment.
-SELECT d.*, c.organization_id, c.concert_id
+SELECT d.*, disputes_valid_tickets_v1(d.schedule_id, d.payment_id) AS valid_tickets, c.organization_id,
+       c.concert_id
   FROM disputes d
   -- no guard: { The schedule of the payment and its concert, by their primary keys.
   LEFT JOIN schedules s ON s.schedule_id = d.schedule_id

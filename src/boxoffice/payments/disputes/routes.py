@@ -54,7 +54,10 @@ class DisputeOutcomeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 class DisputeOut(msgspec.Struct, frozen=True, kw_only=True):
-    """A chargeback; `withdrawn` is what the provider holds of it. Null `payment_id`: of a top-up."""
+    """A chargeback; `withdrawn` is what the provider holds of it. Null `payment_id`: of a top-up.
+
+    `valid_tickets` of a lost one admit although they are not paid for: an operator decides.
+    """
 
     dispute_id: UUID
     payment_id: str | None
@@ -68,6 +71,7 @@ class DisputeOut(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     opened_at: datetime
     closed_at: datetime | None
+    valid_tickets: int
 
 
 class _DisputeResource:
@@ -159,6 +163,7 @@ def _present(one: Dispute) -> DisputeOut:
             "reason": one.reason,
             "opened_at": one.opened_at,
             "closed_at": one.closed_at,
+            "valid_tickets": one.valid_tickets,
         },
         DisputeOut,
     )

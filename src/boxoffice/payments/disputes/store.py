@@ -20,7 +20,7 @@ _QUERIES = sql_files.load("boxoffice.payments.disputes")
 
 
 class Dispute(msgspec.Struct, frozen=True, kw_only=True):
-    """A dispute as it is kept; that of a top-up has no payment."""
+    """A dispute as it is kept, and the valid tickets of its payment; that of a top-up has none."""
 
     dispute_id: UUID
     provider: str
@@ -37,6 +37,7 @@ class Dispute(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     opened_at: datetime
     closed_at: datetime | None
+    valid_tickets: int
 
 
 class PaidThrough(NamedTuple):
