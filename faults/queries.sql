@@ -72,3 +72,30 @@ SELECT c.user_id, c.intent_id, i.reservation_id::text AS reservation_id, i.provi
 -- How many calls that confirm an intent had an unknown outcome.
 SELECT count(*) FROM provider_answers a JOIN provider_calls c USING (user_id, call_id)
  WHERE c.operation = 'confirm' AND a.outcome = 'unknown';
+
+-- name: seller
+-- The organizer and the organization of a schedule.
+SELECT c.organizer_id, c.organization_id FROM concerts c JOIN schedules s USING (concert_id) WHERE s.schedule_id = $1;
+
+-- name: notifications_left
+-- Events of a schedule that the relay has not moved, and webhooks and mails of it that wait.
+SELECT (SELECT count(*) FROM outbox WHERE scope_id = $1)
+     + (SELECT count(*) FROM webhook_deliveries
+         WHERE state = 'WAITING' AND body LIKE '%' || $1::uuid::text || '%')
+     + (SELECT count(*) FROM mails WHERE state = 'WAITING' AND scope_id = $1) AS count;
+
+-- name: hurry_webhooks
+-- Let the time pass that repetitions of webhooks wait for.
+UPDATE webhook_deliveries SET due_at = now() WHERE state = 'WAITING' AND claimed_under IS NULL;
+
+-- name: hurry_mails
+-- Let the time pass that repetitions of mails wait for.
+UPDATE mails SET due_at = now() WHERE state = 'WAITING' AND claimed_under IS NULL;
+
+-- name: payments_of_schedule
+-- The payments of a schedule.
+SELECT payment_id FROM payments WHERE schedule_id = $1;
+
+-- name: receipts_of_schedule
+-- The receipts of a schedule's payments.
+SELECT subject_id, message_id FROM mails WHERE kind = 'receipt' AND scope_id = $1;

@@ -31,6 +31,7 @@ from faults.cluster.proxy import Proxy
 from faults.workload.fixtures import Fixtures, create_fixtures
 
 if TYPE_CHECKING:
+    from faults.cluster.inbox import Inbox
     from faults.cluster.providers import ProviderProcess
     from faults.cluster.standby import Pair
 
@@ -313,6 +314,8 @@ class Cluster:
         self.extra_settings: dict[str, object] = {}
         # The simulated payment providers by name, if there are any.
         self.providers: Mapping[str, ProviderProcess] = {}
+        # What receives its webhooks and mails, if anything does.
+        self.inbox: Inbox | None = None
         # Set if PostgreSQL has a standby.
         self.pair: Pair | None = None
         self._layout: Topology | None = None

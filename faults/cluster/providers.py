@@ -16,6 +16,7 @@ from bench.environment.processes import clean_environment
 from boxoffice.platform.processes.supervisor import wrapped_command
 from boxoffice_embedded.servers.home import free_port
 from faults.cluster.cluster import Cluster, ProcessFailed, start_cluster
+from faults.cluster.inbox import open_inbox
 from faults.interference.external_clients import allow_traversal, wait_for
 
 _READY_WITHIN_S = 20.0
@@ -140,13 +141,15 @@ def _new_providers(folder: Path) -> dict[str, ProviderProcess]:
 
 @asynccontextmanager
 async def with_providers() -> AsyncIterator[Cluster]:
-    """Run a cluster and both providers."""
+    """Run a cluster, both providers, and what receives its webhooks and mails."""
     with tempfile.TemporaryDirectory(
         prefix="boxoffice-faults-", ignore_cleanup_errors=True
     ) as name:
         folder = allow_traversal(Path(name))
         providers = _new_providers(folder / "simulators")
-        async with start_cluster(folder, lambda _: None) as one:
+        async with start_cluster(folder, lambda _: None) as one, open_inbox() as inbox:
+            one.inbox = inbox
+            one.extra_settings |= inbox.settings
             try:
                 for provider in providers.values():
                     await provider.start()

@@ -11,6 +11,7 @@ import aiohttp
 import asyncpg
 
 from boxoffice.platform.postgres import sql_files
+from faults.checks.notifications import check_notifications
 from faults.checks.provider_books import ProviderBooks, compare_books
 from faults.cluster.cluster import Cluster, Topology
 from faults.cluster.providers import with_providers
@@ -75,6 +76,8 @@ def selling_out(interference: Interference | None = None, course: Course | None 
         seats = max(4, trials // course.buyers_per_seat)
         fixtures = await cluster.create_fixtures(seats=seats, people=trials, hold_ttl_s=_HOLD_TTL_S)
         await _set_up(cluster, random, course.lost)
+        if cluster.inbox is not None:
+            await cluster.inbox.subscribe(cluster.settings, fixtures.schedule_id)
         sale = ProviderSale(
             fixtures, cluster.api, dict(cluster.providers), random, f"{load.tag}-sale"
         )
@@ -97,6 +100,8 @@ def selling_out(interference: Interference | None = None, course: Course | None 
         books = await compare_books(cluster.settings, await _books(cluster), sale.record.intents)
         _judge(seen, sale, books, course)
         _note_mix(seen, drawn)
+        if course.heals and cluster.inbox is not None:
+            await check_notifications(cluster.settings, cluster.inbox, fixtures.schedule_id, seen)
         return seen
 
     return run
