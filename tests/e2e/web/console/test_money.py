@@ -245,6 +245,7 @@ async def test_a_dispute_is_entered_and_ended(visit: Visit, office: Office) -> N
     await page.locator("tbody").get_by_label("When the money moved").last.fill("2026-05-02T10:00")
     await page.locator("tbody").get_by_role("button", name="Lost").click()
     await expect(page.locator("tbody tr")).to_contain_text("The money is lost")
+    await expect(page.locator("tbody tr")).to_contain_text("Valid tickets without payment: 1")
     await page.get_by_role("navigation", name="State").get_by_role("link", name="Open").click()
     await expect(page.get_by_text("No disputes.")).to_be_visible()
 

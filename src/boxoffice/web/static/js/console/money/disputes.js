@@ -47,10 +47,17 @@ function cells(one, refresh) {
 }
 
 function todo(one, refresh) {
-  if (one.status !== "OPEN") return h("span", { class: "small" }, t(`disputes.over.${one.status}`), one.closed_at && [" ", timestamp(one.closed_at, dateTime)]);
+  if (one.status !== "OPEN") return over(one);
   if (!one.is_entered) return h("span", { class: "small" }, t("disputes.atProvider", { provider: methodName(one.provider) }));
   const end = (outcome) => h("details", {}, h("summary", {}, t(`disputes.end.${outcome}`)), outcomeForm(one, outcome, refresh));
   return h("div", {}, h("span", { class: "small" }, t("disputes.entered")), end("won"), end("lost"));
+}
+
+// Tickets of a lost dispute are not voided: an operator decides, because others may hold them by now.
+function over(one) {
+  const said = h("span", { class: "small" }, t(`disputes.over.${one.status}`), one.closed_at && [" ", timestamp(one.closed_at, dateTime)]);
+  if (one.status !== "LOST" || !one.valid_tickets) return said;
+  return h("div", {}, said, h("p", { class: "notice warn small" }, t("disputes.valid", { count: one.valid_tickets })));
 }
 
 function outcomeForm(one, outcome, refresh) {

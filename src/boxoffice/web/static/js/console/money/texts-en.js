@@ -78,6 +78,7 @@ export const en = {
   "disputes.entered": "Entered here: end it when the provider's statement shows the result.",
   "disputes.over.WON": "The money is back.",
   "disputes.over.LOST": "The money is lost, and taken from the income of the performance.",
+  "disputes.valid": "Valid tickets without payment: {count}. They admit; have them refused at the door if you decide so.",
   "disputes.end.won": "Won: the money is back",
   "disputes.end.lost": "Lost",
   "disputes.ended": "The dispute is ended.",

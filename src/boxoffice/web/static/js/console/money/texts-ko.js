@@ -78,6 +78,7 @@ export const ko = {
   "disputes.entered": "직접 입력한 건입니다. 정산 내역에 결과가 나오면 종료하세요.",
   "disputes.over.WON": "금액을 돌려받았습니다.",
   "disputes.over.LOST": "금액을 잃었으며 해당 회차의 매출에서 차감되었습니다.",
+  "disputes.valid": "결제되지 않은 유효 티켓: {count}매. 입장이 가능하므로, 필요하면 입구에서 거절하도록 하세요.",
   "disputes.end.won": "승인: 금액을 돌려받음",
   "disputes.end.lost": "패소",
   "disputes.ended": "이의 제기를 종료했습니다.",
