@@ -22,19 +22,20 @@ export class HoldFlow {
   #waiting = null;
   isBusy = false;
 
-  constructor({ id, seats, selection, words, hall, signal, go, onGone, onLimit }) {
-    Object.assign(this, { id, seats, selection, words, hall, signal, go, onGone, onLimit });
+  /** `asked(seatIds)` returns what a hold says about offers. */
+  constructor({ id, seats, selection, words, hall, signal, go, onGone, onLimit, asked = () => ({}) }) {
+    Object.assign(this, { id, seats, selection, words, hall, signal, go, onGone, onLimit, asked });
     this.#name = `hold.${id}`;
   }
 
   /** Holds these seats. */
   hold(seatIds) {
-    return this.#begin({ seat_ids: seatIds });
+    return this.#begin({ seat_ids: seatIds, ...this.asked(seatIds) });
   }
 
   /** Holds the best seats: `{quantity, grade?}`. */
   holdBest(criteria) {
-    return this.#begin(criteria);
+    return this.#begin({ ...criteria, ...this.asked([]) });
   }
 
   /** Repeats a request whose answer was lost. */

@@ -4,8 +4,11 @@ import { h, icon, setChildren, uniqueId } from "../lib/dom.js";
 import { list, money, number, t } from "../lib/i18n.js";
 import { ICONS } from "./icons.js";
 
-/** The panel of selected seats: `{view, redraw()}`. Without `hold` nothing can be held now; `why()` returns the reason or "". */
-export function selectionPanel({ seats, selection, words, toggle, hold, why }) {
+/**
+ * The panel of selected seats: `{view, redraw()}`, with the prices of `offers`. Without `hold` nothing can be held
+ * now; `why()` returns the reason or "".
+ */
+export function selectionPanel({ seats, selection, words, offers, toggle, hold, why }) {
   const items = h("ul", { class: "selected-seats" });
   const total = h("p", { class: "total number" });
   const advice = h("p", { class: "notice warn small", role: "status", hidden: true });
@@ -18,7 +21,9 @@ export function selectionPanel({ seats, selection, words, toggle, hold, why }) {
     view.classList.toggle("empty", chosen.length === 0);
     view.hidden = chosen.length === 0 && seats.free() === 0;
     setChildren(items, chosen.length ? chosen.map(item) : h("li", { class: "muted" }, why() || t("selection.none", { n: selection.max })));
-    setChildren(total, chosen.length ? money(selection.amount, seats.currency) : "");
+    const cost = offers.costOf(chosen);
+    setChildren(total, chosen.length ? money(cost.total, seats.currency) : "",
+      cost.fee > 0 && h("span", { class: "muted small" }, " ", t("offers.fee"), " ", money(cost.fee, seats.currency)));
     setChildren(button, t("selection.hold", { n: chosen.length }));
     button.hidden = chosen.length === 0 || !hold;
     const orphans = [...selection.orphans];
@@ -27,11 +32,29 @@ export function selectionPanel({ seats, selection, words, toggle, hold, why }) {
   }
 
   function item(at) {
-    return h("li", {},
+    return h("li", { class: offers.hasTypes(at) ? "with-types" : null },
       h("span", { class: `swatch grade-${seats.grades[seats.grade[at]].color % 6}` }),
-      h("span", { class: "grow" }, words.short(at), " ", h("span", { class: "muted" }, words.grade(at))),
-      h("span", { class: "number" }, words.price(at)),
+      h("span", { class: "grow" }, words.short(at), " ", h("span", { class: "muted" }, words.grade(at)), about(at)),
+      offers.hasTypes(at) ? typeChoice(at) : h("span", { class: "number" }, money(offers.typeOf(at).price, seats.currency)),
       h("button", { type: "button", class: "button plain icon-only", "aria-label": t("selection.remove", { seat: words.short(at) }), onclick: () => toggle(at) }, icon(ICONS.close)));
+  }
+
+  // What a buyer has to know before the purchase.
+  function about(at) {
+    const kind = offers.kindOf(at);
+    const texts = [kind && t(`offers.${kind}`), offers.noteOf(at)].filter(Boolean);
+    return texts.map((text) => h("span", { class: "seat-note" }, text));
+  }
+
+  function typeChoice(at) {
+    const chosen = offers.typeOf(at);
+    const label = t("offers.type", { seat: words.short(at) });
+    const choose = (event) => { offers.choose(at, event.target.value); redraw(); items.querySelector(`[data-at="${at}"]`)?.focus(); };
+    return h("span", { class: "type-choice" },
+      h("select", { class: "input", "aria-label": label, "data-at": at, onchange: choose },
+        offers.typesOf(at).map(({ code, name, price }) => h("option", { value: code, selected: code === chosen.code },
+          t("offers.typeChoice", { name, price: money(price, seats.currency) })))),
+      chosen.note && h("span", { class: "seat-note" }, chosen.note));
   }
 
   redraw();

@@ -15,6 +15,7 @@ import { payment, payments, paymentsOfSchedule } from "./money/payments.js";
 import { manualRefunds, refunds } from "./money/refunds.js";
 import { statementDay, statements } from "./money/statements.js";
 import { activity, activityOfSchedule } from "./activity.js";
+import { offers } from "./offers/page.js";
 import { queue } from "./queue.js";
 import { reservations } from "./reservations.js";
 import { seats } from "./seats.js";
@@ -40,6 +41,7 @@ const PAGES = [
   [`/concerts/${ID}`, concert],
   [`/schedules/${ID}`, live],
   [`/schedules/${ID}/seats`, seats],
+  [`/schedules/${ID}/offers`, offers],
   [`/schedules/${ID}/queue`, queue],
   [`/schedules/${ID}/reservations`, reservations],
   [`/schedules/${ID}/payments`, paymentsOfSchedule],

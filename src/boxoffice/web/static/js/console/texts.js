@@ -1,10 +1,11 @@
 import * as money from "./money/texts.js";
+import * as offers from "./offers/texts.js";
 import { en } from "./texts-en.js";
 import { ko } from "./texts-ko.js";
 import * as webhooks from "./webhooks/texts.js";
 
 /** What the console says, by language. */
 export const texts = {
-  ko: { ...ko, ...money.ko, ...webhooks.ko },
-  en: { ...en, ...money.en, ...webhooks.en },
+  ko: { ...ko, ...money.ko, ...offers.ko, ...webhooks.ko },
+  en: { ...en, ...money.en, ...offers.en, ...webhooks.en },
 };

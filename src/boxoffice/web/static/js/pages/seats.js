@@ -21,6 +21,8 @@ import { ICONS } from "../components/icons.js";
 import { ownHolds } from "../components/own-holds.js";
 import { queuePlace } from "../components/queue-pass.js";
 import { passTimer } from "../components/pass-timer.js";
+import { accessCard } from "../offers/access-card.js";
+import { loadOffers } from "../offers/offers.js";
 import { bestSeats, selectionPanel } from "../components/selection-panel.js";
 import { performanceMoment, venueName } from "../components/performance-time.js";
 import { scheduleNotice } from "../components/schedule-notice.js";
@@ -40,6 +42,7 @@ export async function seats({ params, query, signal, go, refresh }) {
   }
   const found = new Seats(map);
   const words = names(found);
+  const offers = await loadOffers(id, found, signal);
   const own = new OwnSeats(found);
   own.buy(pairs(await bought(id, signal)));
   own.hold(heldHere(id));
@@ -54,13 +57,13 @@ export async function seats({ params, query, signal, go, refresh }) {
     look: (at, place) => tip.show(at, place),
     aspect: matchMedia("(max-width: 720px)").matches ? 0.75 : 1.5,
   });
-  const name = (at) => words.whole(at, selection.has(at), own.kind(at));
+  const name = (at) => [words.whole(at, selection.has(at), own.kind(at)), offers.kindOf(at) && t(`offers.${offers.kindOf(at)}`), offers.noteOf(at)].filter(Boolean).join(". ");
   const seatList = new SeatList(found, { isChosen: (at) => selection.has(at), own: (at) => own.kind(at), toggle: (at) => toggle(at), name });
   const tip = seatTip(name);
-  const holdFlow = new HoldFlow({ id, seats: found, selection, words, hall: drawing.hall, signal, go, onGone: (positions) => changed(positions), onLimit: () => reloadOwnSeats() });
+  const holdFlow = new HoldFlow({ id, seats: found, selection, words, hall: drawing.hall, signal, go, onGone: (positions) => changed(positions), onLimit: () => reloadOwnSeats(), asked: (seatIds) => offers.asked(seatIds) });
   const keys = legend(found, (grade) => drawing.filter(grade));
   const isOpen = saleState(schedule) === "open";
-  const panel = selectionPanel({ seats: found, selection, words, toggle: (at) => toggle(at), hold: isOpen && (() => holdFlow.hold(selection.ids)), why: () => whyNot(schedule, selection) });
+  const panel = selectionPanel({ seats: found, selection, words, offers, toggle: (at) => toggle(at), hold: isOpen && (() => holdFlow.hold(selection.ids)), why: () => whyNot(schedule, selection) });
   const best = isOpen && bestSeats({ seats: found, max: () => selection.max, hold: (criteria) => holdFlow.holdBest(criteria) });
 
   function toggle(at) {
@@ -71,7 +74,18 @@ export async function seats({ params, query, signal, go, refresh }) {
     const refusal = selection.toggle(at);
     if (refusal) announcer.notify(t(refusal, { n: refusal === "limit.reached" ? schedule.ticket_limit : selection.max, seat: words.short(at) }), "bad");
     else announcer.announce(name(at));
-    redraw([at]);
+    redraw([at, ...(refusal ? [] : alongWith(at))]);
+  }
+
+  // A seat that is sold together with another one is selected, and deselected, with it.
+  function alongWith(at) {
+    const partner = offers.partnerOf(at);
+    if (partner === undefined || selection.has(partner) === selection.has(at) || !found.isFree(partner)) return [];
+    if (selection.toggle(partner)) {
+      selection.toggle(at);
+      announcer.notify(t("offers.pairNeedsRoom", { seat: words.short(at) }), "bad");
+    } else if (selection.has(at)) announcer.notify(t("offers.pairChosen", { seat: words.short(partner) }));
+    return [partner];
   }
 
   // The user's holds have changed, here or in another tab, or one has expired.
@@ -123,6 +137,7 @@ export async function seats({ params, query, signal, go, refresh }) {
         h("p", { class: "hint map-help" }, t("seats.help"))),
       h("div", { class: "side" },
         panel.view,
+        accessCard({ offers, schedule, signal, typed: query.get("code") ?? "", changed: () => panel.redraw(), refresh }),
         best && best.view,
         h("section", { class: "card" }, h("h2", {}, t("seats.list")), seatList.view))),
   ];

@@ -2,5 +2,6 @@
 
 import { en } from "./en.js";
 import { ko } from "./ko.js";
+import { offerTexts } from "../offers/texts.js";
 
-export const texts = { en, ko };
+export const texts = { en: { ...en, ...offerTexts.en }, ko: { ...ko, ...offerTexts.ko } };
