@@ -30,6 +30,9 @@ from boxoffice.backoffice import routes as backoffice_routes
 from boxoffice.backoffice.service import Backoffice
 from boxoffice.backoffice.store import BackofficeStore
 from boxoffice.catalog import routes as catalog_routes
+from boxoffice.catalog.edits import routes as edit_routes
+from boxoffice.catalog.edits.service import Edits
+from boxoffice.catalog.edits.store import EditStore
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.http.api import health, openapi
@@ -104,6 +107,7 @@ class Services:
     accounts: Accounts
     catalog: Catalog
     posters: Posters
+    edits: Edits
     venues: Venues
     inventory: InventoryServices
     seats: SeatServices
@@ -263,6 +267,7 @@ def _services(
         providers,
     )
     zone = settings.payments.venue_time_zone
+    money = compose_money(settings.payments, db, seats.publisher, providers)
     catalog = Catalog(settings, CatalogStore(db, zone), seats.applier)
     return Services(
         accounts=accounts,
@@ -278,7 +283,8 @@ def _services(
             settings, infrastructure, seats, HoldChecks(waiting_room.service, throttle, offers)
         ),
         offers=offers,
-        money=compose_money(settings.payments, db, seats.publisher, providers),
+        money=money,
+        edits=Edits(EditStore(db), catalog, money.refunds.jobs, zone),
         payments=payments.wallets,
         intents=payments.intents,
         notices=Notices(
@@ -408,6 +414,7 @@ def _routes(
         *account_routes.routes(services.accounts, dependencies),
         *catalog_routes.routes(services.catalog, dependencies, settings),
         *poster_routes.routes(services.posters, dependencies, settings.posters.poster_max_bytes),
+        *edit_routes.routes(services.edits, services.catalog, dependencies),
         *venue_routes.routes(services.venues, dependencies),
         *inventory_routes(services.inventory, dependencies),
         *seat_routes.routes(seats, dependencies, settings.seats, streams),

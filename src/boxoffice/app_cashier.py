@@ -12,6 +12,8 @@ from boxoffice.app_parts import (
     compose_paid_exits,
     compose_seats,
 )
+from boxoffice.cancellations.job import ChangeJobs
+from boxoffice.cancellations.store import ChangeStore
 from boxoffice.payments.cashier.intent_work import IntentWork
 from boxoffice.payments.cashier.notice_work import NoticeWork
 from boxoffice.payments.cashier.role import run_rounds
@@ -29,6 +31,8 @@ from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
+from boxoffice.reservations.closing import HoldCloser
+from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 
 
@@ -91,11 +95,18 @@ def compose_cashier(
             ),
             refunds,
             money.refunds.jobs,
+            _changes(settings, infrastructure, seats).work,
             money.reconciliation,
         ),
         providers,
         settings.cashier,
     )
+
+
+def _changes(settings: Settings, infrastructure: Infrastructure, seats: SeatServices) -> ChangeJobs:
+    closer = HoldCloser(ReservationStore(infrastructure.db), seats.publisher)
+    store = ChangeStore(infrastructure.db)
+    return ChangeJobs(store, closer.release, settings.payments.schedule_change_settle_s)
 
 
 async def _drain(settings: Settings, infrastructure: Infrastructure, seats: SeatServices) -> None:

@@ -109,8 +109,7 @@ TABLES = {
     "activity_log": {"logbook"},
     "archive": {"archive_progress", "queue_archive", "reservations_archive"},
     "audit": {"audit_runs"},
-    "cancellations": {"schedule_changes"},
-    "catalog": {"concerts", "schedules"},
+    "catalog": {"concerts", "schedule_changes", "schedules"},
     "inventory": {"house_accounts", "seat_blocks", "seat_price_changes", "ticket_issues"},
     "notifications": {
         "mail_languages", "mails", "webhook_deliveries", "webhook_endpoints",
@@ -144,6 +143,8 @@ WRITES_BESIDE = {
     ("archive", "queue_joins"): "ended rows move into the archive in one transaction",
     ("archive", "reservations"): "ended rows move into the archive in one transaction",
     ("archive", "schedule_buyers"): "ended rows move into the archive in one transaction",
+    ("catalog", "cashier_work"): "a change and its job are written in one transaction",
+    ("catalog", "outbox"): "an event is written in the transaction of what it reports",
     ("catalog", "seats"): "a new schedule and its seats are created in one transaction",
     ("inventory", "schedules"): "the layout version grows in the transaction of the change",
     (
@@ -185,6 +186,8 @@ WRITES_BESIDE = {
     ): "a house account is made on first use, in the transaction of its issue",
     ("inventory", "seats"): "a command changes seats and keeps its record in one transaction",
     ("offers", "schedules"): "a hold reads in the schedule's row whether offers decide it",
+    ("cancellations", "mails"): "a mail is queued in the transaction that notes it",
+    ("cancellations", "schedule_changes"): "the job of a change notes how far it has come",
     ("payments", "outbox"): "an event is written in the transaction of what it reports",
     ("payments", "reservations"): "one function decides and books a batch of payments",
     ("payments", "schedule_buyers"): "one function decides and books a batch of payments",

@@ -16,8 +16,6 @@ from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.views import (
     Concert,
     OwnConcert,
-    OwnConcertInFull,
-    OwnSchedule,
     Schedule,
     ScheduleState,
     SeatMapPreview,
@@ -164,38 +162,6 @@ class AdminConcerts:
             request_id=call.request_id,
         )
         return Reply(made)
-
-
-class AdminConcert:
-    """`/v1/admin/concerts/{concert_id}`."""
-
-    def __init__(self, service: Catalog, dependencies: RouteDependencies) -> None:
-        self.dependencies = dependencies
-        self._service = service
-
-    @operation(
-        "Get my concert", path=CONCERT, permission=Permission.EVENTS_READ, returns=OwnConcertInFull
-    )
-    async def on_get(self, call: Call[None, None]) -> Reply:
-        """Includes its schedules and current seat counts."""
-        concert_id = call.ids["concert_id"]
-        return Reply(await self._service.own_concert(call.caller.organization_ids, concert_id))
-
-
-class AdminSchedule:
-    """`/v1/admin/schedules/{schedule_id}`."""
-
-    def __init__(self, service: Catalog, dependencies: RouteDependencies) -> None:
-        self.dependencies = dependencies
-        self._service = service
-
-    @operation(
-        "Get my schedule", path=SCHEDULE, permission=Permission.EVENTS_READ, returns=OwnSchedule
-    )
-    async def on_get(self, call: Call[None, None]) -> Reply:
-        """Includes its concert and current seat counts."""
-        schedule_id = call.ids["schedule_id"]
-        return Reply(await self._service.own_schedule(call.caller.organization_ids, schedule_id))
 
 
 class AdminSchedules:
@@ -411,8 +377,6 @@ def routes(
     max_bytes = settings.catalog.seat_map_max_bytes
     return [
         ("/v1/admin/concerts", AdminConcerts(service, dependencies)),
-        ("/v1/admin/concerts/{concert_id}", AdminConcert(service, dependencies)),
-        ("/v1/admin/schedules/{schedule_id}", AdminSchedule(service, dependencies)),
         (
             "/v1/admin/concerts/{concert_id}/schedules",
             AdminSchedules(service, dependencies, settings),

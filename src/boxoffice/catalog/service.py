@@ -445,6 +445,10 @@ class Catalog:
         if seats > seats_max:
             raise SeatMapInvalid(f"A schedule may have {seats_max} seats.", seats_max=seats_max)
 
+    def invalidate(self, concert_id: UUID, schedule_id: UUID) -> None:
+        """Drop what this process has in memory of a schedule that was changed elsewhere."""
+        self._invalidate_schedule(concert_id, schedule_id)
+
     def _invalidate_schedule(self, concert_id: UUID, schedule_id: UUID) -> None:
         self.lookups.invalidate(concert_id)
         self._seat_cache.evict(schedule_id)

@@ -77,6 +77,27 @@ TOPICS = {
             ("payment_id", *_RESERVATION, "amount", "currency"),
         ),
         Topic(
+            "schedule.cancelled",
+            "A performance was cancelled; its refunds begin.",
+            Scope.SCHEDULE,
+            "change_id",
+            ("change_id", "schedule_id", "user_id"),
+        ),
+        Topic(
+            "schedule.postponed",
+            "A performance got another date.",
+            Scope.SCHEDULE,
+            "change_id",
+            ("change_id", "schedule_id", "user_id"),
+        ),
+        Topic(
+            "schedule.changed",
+            "A performance got another place, or another start before it was sold.",
+            Scope.SCHEDULE,
+            "change_id",
+            ("change_id", "schedule_id", "user_id"),
+        ),
+        Topic(
             "refund.succeeded",
             "The money of a refund has arrived.",
             Scope.PERSON,

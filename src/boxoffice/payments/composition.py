@@ -59,7 +59,9 @@ def compose_money(
         refunds=RefundServices(
             refunds=refunds,
             administration=RefundAdministration(store),
-            jobs=RefundJobs(store, refunds, settings.refund_job_max_per_s),
+            jobs=RefundJobs(
+                store, refunds, settings.refund_job_max_per_s, settings.schedule_change_settle_s
+            ),
             currency=settings.currency,
         ),
     )

@@ -23,7 +23,8 @@ SELECT c.ord::integer AS ord,
  ORDER BY c.ord;
 
 -- name: get
--- One payment of one person, with its tickets in the order of the seats, and which of them are void.
+-- One payment of one person, with its tickets in the order of the seats, and which of them are void: those that
+-- were returned, and all of a performance that is cancelled.
 SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at,
        p.ticket_ids, r.seat_ids, v.ticket_ids AS void_ticket_ids
   FROM payments p
@@ -32,8 +33,12 @@ SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.c
  CROSS JOIN LATERAL (
       SELECT array_agg(t.ticket_id) AS ticket_ids
         FROM unnest(p.ticket_ids) n (id)
-        -- guard: payment_tickets_that_are_void: AND t.status = 'VOID' =>
-        JOIN tickets t ON t.schedule_id = p.schedule_id AND t.ticket_id = n.id AND t.status = 'VOID') v
+        -- no guard: Head of the conditions below, which are guards.
+        JOIN tickets t ON t.schedule_id = p.schedule_id AND t.ticket_id = n.id AND (
+             -- guard: payment_tickets_that_are_void => true
+             t.status = 'VOID'
+             -- guard: payment_tickets_of_a_cancelled_performance_are_void: AND s.status = 'CANCELLED' => AND false
+             OR EXISTS (SELECT FROM schedules s WHERE s.schedule_id = p.schedule_id AND s.status = 'CANCELLED'))) v
  -- guard: payment_only_own: p.user_id = $3 => $3::uuid IS NOT NULL
  WHERE p.schedule_id = $1 AND p.payment_id = $2 AND p.user_id = $3;
 

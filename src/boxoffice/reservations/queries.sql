@@ -46,6 +46,22 @@ SELECT ord, outcome, seat_ids, key, seat_versions, returns_at
   FROM reservations_release_v4($1, $2, $3, $4)
  ORDER BY ord;
 
+-- name: holds_to_release
+-- Holds of a schedule that have not ended and are not being paid, at most $3; made until $2, where it is given.
+SELECT r.reservation_id, r.user_id
+  FROM reservations r
+ -- guard: release_holds_of_this_schedule: r.schedule_id = $1 => $1::uuid IS NOT NULL
+ -- guard: release_only_holds: AND r.status = 'HELD' =>
+ WHERE r.schedule_id = $1 AND r.status = 'HELD'
+   -- no guard: { The release decides again; without these the same holds are read for ever.
+   AND r.expires_at > clock_timestamp() AND r.intent_id IS NULL
+   -- guard: }
+   -- guard: release_holds_made_until: r.created_at <= $2 => true
+   AND ($2::timestamptz IS NULL OR r.created_at <= $2)
+ ORDER BY r.reservation_id
+ -- no guard: Bounds the work of one call.
+ LIMIT $3;
+
 -- name: find_releases
 -- Which of these release requests took effect, for requests whose answer was lost.
 SELECT c.ord::integer AS ord, 'released' AS outcome, r.seat_ids, r.idempotency_key AS key,

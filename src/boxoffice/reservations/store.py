@@ -240,6 +240,13 @@ class ReservationStore:
         )
         return [_release_outcome(row) for row in rows]
 
+    async def holds_to_release(
+        self, schedule_id: UUID, made_until: datetime | None, count: int
+    ) -> list[tuple[UUID, UUID]]:
+        """Return holds that are not being paid, and whose they are; of those made until a time."""
+        rows = await self._db.fetch(_QUERIES["holds_to_release"], schedule_id, made_until, count)
+        return [(row["reservation_id"], row["user_id"]) for row in rows]
+
     async def find_releases(
         self, schedule_id: UUID, commands: Sequence[ReleaseCommand]
     ) -> list[ReleaseOutcome | None]:

@@ -17,6 +17,8 @@ class PaymentSettings(msgspec.Struct, frozen=True, kw_only=True):
     wallet_balance_max_minor: Minor = 1_000_000_000_000
     venue_time_zone: TimeZone = "Asia/Seoul"
     refund_job_max_per_s: PerSecond = 20
+    # The longest that a transaction lasts which began before a performance was changed.
+    schedule_change_settle_s: Annotated[int, Meta(ge=1, le=3_600)] = 60
     # A hold lasts at least this long once its buyer goes to a provider.
     payment_extension_s: Annotated[int, Meta(ge=0, le=3_600)] = 300
     # From the begin of a confirmation on, and in all.

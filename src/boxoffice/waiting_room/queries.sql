@@ -13,7 +13,7 @@ SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_m
        -- guard: rooms_draft_concert_is_not_for_buyers: status = 'PUBLISHED' AND c. =>
        -- guard: rooms_concert_that_was_taken_down_is_not_for_buyers: AND c.taken_down_at IS NULL =>
        s.status <> 'DRAFT' AND c.status = 'PUBLISHED' AND c.taken_down_at IS NULL AS is_public,
-       s.status = 'CLOSED' AS is_sale_closed,
+       s.status IN ('CLOSED', 'CANCELLED') AS is_sale_closed,
        extract(epoch FROM least(s.sale_closes_at, s.starts_at))::double precision AS sale_ends_at
   FROM queue_rooms r
   -- guard: rooms_performance_of_the_room => JOIN schedules s ON true
@@ -85,7 +85,7 @@ SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_m
        -- guard: room_draft_concert_is_not_for_buyers: status = 'PUBLISHED' AND c. =>
        -- guard: room_concert_that_was_taken_down_is_not_for_buyers: AND c.taken_down_at IS NULL =>
        s.status <> 'DRAFT' AND c.status = 'PUBLISHED' AND c.taken_down_at IS NULL AS is_public,
-       s.status = 'CLOSED' AS is_sale_closed,
+       s.status IN ('CLOSED', 'CANCELLED') AS is_sale_closed,
        extract(epoch FROM least(s.sale_closes_at, s.starts_at))::double precision AS sale_ends_at
   FROM queue_rooms r
   -- guard: room_sale_of_the_room => JOIN schedules s ON true

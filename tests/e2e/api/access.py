@@ -6,6 +6,7 @@ caller could send, so that a wrong caller is refused for who they are and for no
 
 from collections.abc import Callable
 from typing import NamedTuple
+from uuid import uuid4
 
 from boxoffice.http.api.statuses import STATUSES
 from tests.unit.posters.pictures import picture
@@ -179,6 +180,19 @@ MATRIX = {
     "GET /v1/me/wallet": anybody(200),
     "GET /v1/me/wallet/entries": anybody(200),
     "POST /v1/me/wallet/top-ups": anybody("amount_invalid"),
+    "PATCH /v1/admin/concerts/{concert_id}": sellers("precondition_failed", "concert_not_found"),
+    "DELETE /v1/admin/concerts/{concert_id}": sellers("precondition_failed", "concert_not_found"),
+    "POST /v1/admin/concerts/{concert_id}/unpublish": sellers(
+        "precondition_failed", "concert_not_found"
+    ),
+    "PATCH /v1/admin/schedules/{schedule_id}": sellers("precondition_failed", "schedule_not_found"),
+    "DELETE /v1/admin/schedules/{schedule_id}": sellers(
+        "precondition_failed", "schedule_not_found"
+    ),
+    # Without a reason and a future date nothing is changed.
+    "POST /v1/admin/schedules/{schedule_id}/postpone": sellers("invalid", "schedule_not_found"),
+    "POST /v1/admin/schedules/{schedule_id}/cancel": sellers("invalid", "invalid"),
+    "GET /v1/admin/schedules/{schedule_id}/changes": looked_at(),
     "GET /v1/admin/venues": looked_at(),
     "POST /v1/admin/venues": sellers(201, 201),
     "GET /v1/admin/venues/{venue_id}": looked_at("venue_not_found"),
@@ -342,6 +356,10 @@ def _bodies(buyer: Person, order: object, paid: str) -> dict[str, object]:
         "PATCH /v1/admin/concerts/{concert_id}/poster": {"alt": "A choir"},
         "POST /v1/admin/webhooks": {"url": "https://example.org/hook"},
         "PATCH /v1/admin/webhooks/{endpoint_id}": {"is_active": True},
+        "PATCH /v1/admin/concerts/{concert_id}": {"title": "U"},
+        "PATCH /v1/admin/schedules/{schedule_id}": {"ticket_limit": 3},
+        "POST /v1/admin/schedules/{schedule_id}/postpone": {"starts_at": "2026-01-01T00:00:00Z"},
+        "POST /v1/admin/schedules/{schedule_id}/cancel": {"reason": " "},
         "POST /v1/admin/venues": _VENUE,
         "PATCH /v1/admin/venues/{venue_id}": {"name": "W"},
         "POST /v1/admin/concerts": {"title": "T", "artist": "A", "venue": "V"},
@@ -409,7 +427,8 @@ def about(buyer: Person, organizer: Person) -> Ask:
             # A concert has one schedule at an instant: each one is at another.
             return caller.keyed(path, schedule_body())
         if method == "POST":
-            return caller.keyed(path, bodies.get(operation, {}))
+            body, key = bodies.get(operation, {}), uuid4().hex
+            return caller.call(method, path, json_body=body, headers=_OLD, key=key)
         if method in ("PUT", "PATCH"):
             body = bodies.get(operation, {})
             return caller.call(method, path, json_body=body, headers=_OLD)

@@ -189,11 +189,12 @@ async def test_a_job_goes_on_where_another_process_stopped(hall: Hall) -> None:
     stop = asyncio.Event()
 
     class Dying(RefundJobs):
-        async def _refund(self, *args: object) -> None:
-            await super()._refund(*args)  # type: ignore[arg-type]
+        async def _refund(self, *args: object) -> bool:
             stop.set()
+            return await super()._refund(*args)  # type: ignore[arg-type]
 
-    dying = Dying(RefundStore(hall.db), refunds(hall), per_s=10_000)
+    # So slow a job has one payment in progress.
+    dying = Dying(RefundStore(hall.db), refunds(hall), per_s=10)
     assert not await dying.work(job.job_id, stop)
     half = await jobs(hall).get(None, hall.schedule_id, job.job_id)
     assert (half.payments, half.finished_at) == (1, None)

@@ -46,6 +46,7 @@ class _Text(NamedTuple):
     name: str
     normal: Callable[[str], str]
     chars_max: int
+    default: object
 
     def settle(self, body: object, typed: str) -> None:
         """Normalize what was typed; raise `Invalid` for text without a normal form."""
@@ -93,8 +94,8 @@ class Reader(Generic[B]):
             json.loads(raw, object_pairs_hook=_unrepeated)
         for text in self._texts:
             typed = getattr(body, text.name)
-            # None and UNSET are no text.
-            if isinstance(typed, str):
+            # None and UNSET are no text; a default was not typed.
+            if isinstance(typed, str) and typed != text.default:
                 text.settle(body, typed)
         return body
 
@@ -158,7 +159,12 @@ def _texts(kind: Any) -> tuple[_Text, ...]:
         for one in (member.type, *get_args(member.type)):
             metas = getattr(one, "__metadata__", ())
             found += [
-                _Text(member.name, _NORMAL[meta.extra["text"]], meta.extra["chars_max"])
+                _Text(
+                    member.name,
+                    _NORMAL[meta.extra["text"]],
+                    meta.extra["chars_max"],
+                    member.default,
+                )
                 for meta in metas
                 if isinstance(meta, msgspec.Meta) and meta.extra and "text" in meta.extra
             ]

@@ -18,6 +18,7 @@ class WorkKind(StrEnum):
     ABANDON = "abandon"
     REFUND = "refund"
     REFUND_JOB = "refund_job"
+    SCHEDULE_CHANGE = "schedule_change"
 
 
 # Work that calls a provider; it has a queue for each, so that one that is away delays no other.

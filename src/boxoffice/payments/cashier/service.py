@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from boxoffice.errors import PaymentProviderUnavailable, Problem, Unavailable
 from boxoffice.observability.logs import log
@@ -32,6 +33,10 @@ _MEASURED_EVERY_S = 5.0
 _TIDIED_EVERY_S = 60.0
 
 
+# Goes on with the job of a changed performance; returns the seconds until it is due again.
+WorksOffChange = Callable[[UUID, asyncio.Event], Awaitable[float | None]]
+
+
 @dataclass(frozen=True)
 class CashierDesk:
     """What does each kind of work."""
@@ -40,6 +45,7 @@ class CashierDesk:
     notices: NoticeWork
     refunds: RefundExecutor
     jobs: RefundJobs
+    changes: WorksOffChange
     reconciliation: Reconciliation
 
 
@@ -76,6 +82,7 @@ class Cashier:
             WorkKind.ABANDON: desk.intents.abandon,
             WorkKind.REFUND: self._refund,
             WorkKind.REFUND_JOB: self._refund_job,
+            WorkKind.SCHEDULE_CHANGE: self._schedule_change,
         }
 
     @property
@@ -217,6 +224,9 @@ class Cashier:
     async def _refund_job(self, work: Work) -> float | None:
         is_finished = await self._desk.jobs.work(work.subject_id, self._stopping)
         return None if is_finished else 0.0
+
+    async def _schedule_change(self, work: Work) -> float | None:
+        return await self._desk.changes(work.subject_id, self._stopping)
 
     async def _reconcile(self) -> None:
         """Compare the statements that are due; a run goes on from its last page after a crash."""

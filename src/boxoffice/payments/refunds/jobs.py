@@ -6,6 +6,8 @@ job, and is decided once however often the pass comes by.
 """
 
 import asyncio
+import time
+from collections.abc import Sequence
 from uuid import UUID
 
 from boxoffice.activity_log import Action, record
@@ -19,15 +21,25 @@ from boxoffice.platform.ids import ScopedId
 
 # A hold may be paid after the sale was closed; its payment is refunded by a later pass.
 _NEXT_PASS_S = 60.0
+_AT_ONCE_MAX = 8
 
 
 class RefundJobs:
-    """Starts jobs and works them off; at most `per_s` payments per second of each job."""
+    """Starts jobs and works them off; at most `per_s` payments per second of each job.
 
-    def __init__(self, jobs: RefundStore, refunds: Refunds, per_s: float) -> None:
+    A job of a performance that was cancelled less than `settle_s` ago is not finished: a hold that was
+    in flight may still be paid.
+    """
+
+    def __init__(
+        self, jobs: RefundStore, refunds: Refunds, per_s: float, settle_s: float = 60.0
+    ) -> None:
         self._store = jobs
         self._refunds = refunds
         self._pause_s = 1 / per_s
+        self._settle_s = settle_s
+        # Few enough to be fair to other work, and no more than the rate allows in a moment.
+        self._at_once = max(1, min(_AT_ONCE_MAX, int(per_s / 10)))
 
     async def start(
         self,
@@ -68,6 +80,26 @@ class RefundJobs:
             await record(connection, action)
         return await self.get(actor.organization_ids, schedule_id, job_id)
 
+    async def begin(
+        self,
+        connection: store.Connection,
+        schedule_id: UUID,
+        asked_by: UUID,
+        key: str,
+        *,
+        with_compensation: bool,
+    ) -> UUID:
+        """Begin the refund of a cancelled schedule in the caller's transaction; return the job's id.
+
+        The caller has locked the schedule. A job that is running goes on and is returned instead.
+        """
+        running = await store.running_job(connection, schedule_id)
+        if running is not None:
+            return running
+        return await store.start_job(
+            connection, schedule_id, asked_by, key, with_compensation=with_compensation
+        )
+
     async def get(
         self, organization_ids: OrganizationIds, schedule_id: UUID, job_id: UUID
     ) -> RefundJob:
@@ -95,19 +127,26 @@ class RefundJobs:
         Errors of the database pass through; the next call goes on where this one stopped.
         """
         while (job := await self._store.job_to_do(job_id)) is not None:
-            payments = await self._store.next_payments(job)
+            payments = [payment_id for payment_id, _ in await self._store.next_payments(job)]
             if not payments:
-                return await self._store.end_pass(job_id, _NEXT_PASS_S)
-            for payment_id, _ in payments:
+                return await self._store.end_pass(job_id, _NEXT_PASS_S, self._settle_s)
+            for at in range(0, len(payments), self._at_once):
                 if stop is not None and stop.is_set():
                     return False
-                await self._refund(job, payment_id)
-                await asyncio.sleep(self._pause_s)
+                await self._refund_some(job, payments[at : at + self._at_once])
         await self._store.drop_job(job_id)
         return True
 
-    async def _refund(self, job: RefundJob, payment_id: UUID) -> None:
-        is_refused = False
+    async def _refund_some(self, job: RefundJob, payments: Sequence[UUID]) -> None:
+        """Refund payments beside each other; after a crash all of them are looked at again."""
+        began_at = time.monotonic()
+        refused = await asyncio.gather(*(self._refund(job, one) for one in payments))
+        await self._store.advance(job.job_id, payments[-1], len(payments), sum(refused))
+        took_s = time.monotonic() - began_at
+        await asyncio.sleep(max(0.0, len(payments) * self._pause_s - took_s))
+
+    async def _refund(self, job: RefundJob, payment_id: UUID) -> bool:
+        """Refund a payment once; return whether it was refused."""
         try:
             await self._refunds.refund_cancelled(
                 ScopedId(job.schedule_id, payment_id),
@@ -118,6 +157,6 @@ class RefundJobs:
         except AlreadyRefunded:
             pass
         except Rejection as refusal:  # one payment must not keep the others from their money
-            is_refused = True
             log.warning("refund_refused", payment_id=str(payment_id), code=refusal.code)
-        await self._store.advance(job.job_id, payment_id, is_refused=is_refused)
+            return True
+        return False

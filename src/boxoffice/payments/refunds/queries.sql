@@ -202,6 +202,14 @@ WITH job AS (
 INSERT INTO cashier_work (kind, subject_id, user_id, due_at)
 SELECT 'refund_job', j.job_id, j.asked_by, j.created_at FROM job j;
 
+-- name: running_job
+-- The job of a schedule that is not finished.
+SELECT j.job_id
+  FROM refund_jobs j
+ -- guard: running_job_of_this_schedule: j.schedule_id = $1 => $1::uuid IS NOT NULL
+ -- guard: finished_job_is_not_running: AND j.finished_at IS NULL =>
+ WHERE j.schedule_id = $1 AND j.finished_at IS NULL;
+
 -- name: job_by_key
 -- A job of a schedule by its key.
 SELECT j.*
@@ -260,18 +268,23 @@ SELECT p.payment_id, p.user_id
  LIMIT $3;
 
 -- name: advance_job
--- Note how far a job has come: the payment after which it goes on, and whether it was refused.
+-- Note how far a job has come: the payment after which it goes on, $3 more payments, of them $4 refused.
 UPDATE refund_jobs j
-   SET after_payment_id = $2, payments = j.payments + 1, refused = j.refused + $3::integer,
+   SET after_payment_id = $2, payments = j.payments + $3, refused = j.refused + $4,
        changed_at = clock_timestamp()
  -- guard: advance_only_this_job: j.job_id = $1 => $1::uuid IS NOT NULL
  WHERE j.job_id = $1;
 
 -- name: end_pass
--- End a pass: the job is finished unless a hold of the schedule may still be paid; then it begins anew.
+-- End a pass: the job is finished unless a hold of the schedule may still be paid, or may not be visible yet
+-- because its performance was cancelled less than $2 seconds ago; then it begins anew.
 UPDATE refund_jobs j
-   -- guard: job_waits_for_holds_that_may_be_paid => SET finished_at = clock_timestamp(),
-   SET finished_at = CASE WHEN EXISTS (SELECT FROM reservations r WHERE r.schedule_id = j.schedule_id AND r.status = 'HELD' AND (r.expires_at > clock_timestamp() OR r.intent_id IS NOT NULL)) THEN NULL ELSE clock_timestamp() END,
+   -- guard: job_waits_for_holds_that_may_be_paid: AND r.status = 'HELD' AND => AND false AND
+   SET finished_at = CASE WHEN EXISTS (SELECT FROM reservations r WHERE r.schedule_id = j.schedule_id AND r.status = 'HELD' AND (r.expires_at > clock_timestamp() OR r.intent_id IS NOT NULL))
+       -- guard: job_waits_until_all_holds_are_known => OR false
+       OR EXISTS (SELECT FROM schedules s WHERE s.schedule_id = j.schedule_id AND s.cancelled_at > clock_timestamp() - make_interval(secs => $2))
+       -- no guard: The result of the conditions above, which are guards.
+       THEN NULL ELSE clock_timestamp() END,
        after_payment_id = NULL, changed_at = clock_timestamp()
  -- guard: end_only_this_job: j.job_id = $1 => $1::uuid IS NOT NULL
  WHERE j.job_id = $1

@@ -258,15 +258,18 @@ class RefundStore:
         rows = await self._db.read(query, job.schedule_id, job.after_payment_id, _READ_AT_ONCE)
         return [(row["payment_id"], row["user_id"]) for row in rows]
 
-    async def advance(self, job_id: UUID, payment_id: UUID, *, is_refused: bool) -> None:
-        """Note how far a job has come."""
+    async def advance(self, job_id: UUID, payment_id: UUID, payments: int, refused: int) -> None:
+        """Note how far a job has come: the last payment, how many more, and how many were refused."""
         async with self.transaction() as connection:
-            await connection.execute(_QUERIES["advance_job"], job_id, payment_id, is_refused)
+            await connection.execute(_QUERIES["advance_job"], job_id, payment_id, payments, refused)
 
-    async def end_pass(self, job_id: UUID, again_s: float) -> bool:
-        """End a pass of a job; return whether it is finished, else it is due in `again_s`."""
+    async def end_pass(self, job_id: UUID, again_s: float, settle_s: float) -> bool:
+        """End a pass of a job; return whether it is finished, else it is due in `again_s`.
+
+        One of a performance that was cancelled less than `settle_s` ago is not finished.
+        """
         async with self.transaction() as connection:
-            is_finished: bool = await connection.fetchval(_QUERIES["end_pass"], job_id)
+            is_finished: bool = await connection.fetchval(_QUERIES["end_pass"], job_id, settle_s)
             if is_finished:
                 await connection.execute(_QUERIES["job_done"], job_id)
             else:
@@ -388,6 +391,12 @@ async def job_by_key(connection: Connection, schedule_id: UUID, key: str) -> Ref
     """Return the job that was asked for under a key."""
     row = await connection.fetchrow(_QUERIES["job_by_key"], schedule_id, key)
     return None if row is None else _job(row)
+
+
+async def running_job(connection: Connection, schedule_id: UUID) -> UUID | None:
+    """Return the job of a schedule that is not finished."""
+    job_id: UUID | None = await connection.fetchval(_QUERIES["running_job"], schedule_id)
+    return job_id
 
 
 async def start_job(

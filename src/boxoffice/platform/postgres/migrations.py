@@ -32,6 +32,7 @@ MODULES_WITH_FUNCTIONS = (
     "boxoffice.platform.lease",
     "boxoffice.waiting_room",
     "boxoffice.archive",
+    "boxoffice.catalog.edits",
     "boxoffice.notifications",
 )
 

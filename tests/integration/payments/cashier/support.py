@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+from boxoffice.cancellations.job import ChangeJobs
+from boxoffice.cancellations.store import ChangeStore
 from boxoffice.payments.cashier.intent_work import IntentWork
 from boxoffice.payments.cashier.notice_work import NoticeWork
 from boxoffice.payments.cashier.service import ROLE, Cashier, CashierDesk
@@ -113,6 +115,11 @@ class Shop:
         await self.notices.insert([NoticeCommand(self.provider.name, notice, b"{}")])
 
 
+async def no_holds(*_: object) -> int:
+    """Release nothing."""
+    return 0
+
+
 @asynccontextmanager
 async def open_shop(hall: Hall, provider: ShownProvider | None = None) -> AsyncIterator[Shop]:
     """Lend a shop; its cashier has the lease after its first round."""
@@ -130,6 +137,7 @@ async def open_shop(hall: Hall, provider: ShownProvider | None = None) -> AsyncI
         NoticeWork(notices, intents, intent_work, disputes, confirmations, providers, settings),
         executor,
         RefundJobs(refunds, Refunds(refunds, ZoneInfo("Asia/Seoul")), 1_000),
+        ChangeJobs(ChangeStore(hall.db), no_holds, 1).work,
         Reconciliation(StatementStore(hall.db), providers, timedelta(hours=1), timedelta(hours=2)),
     )
     await hall.db.fetch("DELETE FROM leases WHERE role = 'cashier'")

@@ -1,0 +1,1 @@
+"""Tests of cancelled and postponed performances."""
