@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+from boxoffice.accounts.tokens import Caller
 from boxoffice.catalog.edits.errors import (
     NotDeletable,
     NotEditable,
@@ -29,8 +30,6 @@ from boxoffice.venues.service import Venues
 from boxoffice.venues.store import VenueStore
 from boxoffice.venues.views import VenueBody
 from tests.support.refunds import ZONE
-
-from boxoffice.accounts.tokens import Caller
 
 from .support import Shop, schedule
 

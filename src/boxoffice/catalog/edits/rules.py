@@ -80,11 +80,11 @@ def check_schedule(before: ScheduleFacts, changed: Changes, *, is_taken: bool) -
 
 
 def _is_fixed(name: str, before: ScheduleFacts) -> bool:
-    # guard: currency_of_seats_stays: name == "currency" and before.has_seats or =>
-    return (name == "currency" and before.has_seats) or (
-        # guard: sale_times_stay_once_they_have_passed => False
-        name in ("sale_opens_at", "sale_closes_at") and _has_passed(name, before)
-    )
+    # guard: currency_of_seats_stays => if False:
+    if name == "currency" and before.has_seats:
+        return True
+    # guard: sale_times_stay_once_they_have_passed => return False
+    return name in ("sale_opens_at", "sale_closes_at") and _has_passed(name, before)
 
 
 def _has_passed(name: str, before: ScheduleFacts) -> bool:
