@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from boxoffice.cancellations import rules
-from boxoffice.cancellations.rules import Step
+from boxoffice.cancellations.rules import ChangeStep
 from boxoffice.cancellations.store import ChangeStore, OpenChange
 from boxoffice.observability.logs import log
 
@@ -45,13 +45,13 @@ class ChangeJobs:
             plan = rules.next_step(
                 change.created_at, change.notified_at, change.now, self._settle_s
             )
-            if plan.step is Step.NOTIFY:
+            if plan.step is ChangeStep.NOTIFY:
                 await self._store.notify(change, _NOTIFIED_AT_ONCE)
             elif released:
                 continue
-            elif plan.step is Step.WAIT:
+            elif plan.step is ChangeStep.WAIT:
                 return min(plan.wait_s, _AGAIN_S)
-            elif plan.step is Step.NOTIFY_AGAIN:
+            elif plan.step is ChangeStep.NOTIFY_AGAIN:
                 await self._store.notify_again(change)
             elif not await self._store.finish(change):
                 return _AGAIN_S

@@ -7,7 +7,7 @@ from typing import NamedTuple
 RELEASING = frozenset({"CANCELLED", "POSTPONED"})
 
 
-class Step(StrEnum):
+class ChangeStep(StrEnum):
     """What the job does next."""
 
     NOTIFY = "notify"
@@ -16,16 +16,16 @@ class Step(StrEnum):
     FINISH = "finish"
 
 
-class Plan(NamedTuple):
+class ChangePlan(NamedTuple):
     """The next step, and the seconds until a wait is over."""
 
-    step: Step
+    step: ChangeStep
     wait_s: float = 0.0
 
 
 def next_step(
     created_at: datetime, notified_at: datetime | None, now: datetime, settle_s: float
-) -> Plan:
+) -> ChangePlan:
     """Return the next step after the holds that are known are released.
 
     All people are notified at once, and once more when `settle_s` have passed since the change: then
@@ -33,8 +33,8 @@ def next_step(
     """
     settled_at = created_at + timedelta(seconds=settle_s)
     if notified_at is None:
-        return Plan(Step.NOTIFY)
-    # guard: people_are_notified_once_all_holds_are_known => return Plan(Step.FINISH)
+        return ChangePlan(ChangeStep.NOTIFY)
+    # guard: people_are_notified_once_all_holds_are_known => return ChangePlan(ChangeStep.FINISH)
     if now < settled_at:
-        return Plan(Step.WAIT, (settled_at - now).total_seconds())
-    return Plan(Step.NOTIFY_AGAIN if notified_at < settled_at else Step.FINISH)
+        return ChangePlan(ChangeStep.WAIT, (settled_at - now).total_seconds())
+    return ChangePlan(ChangeStep.NOTIFY_AGAIN if notified_at < settled_at else ChangeStep.FINISH)

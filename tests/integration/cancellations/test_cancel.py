@@ -31,6 +31,22 @@ async def state(stage: Stage) -> dict[str, int]:
     return {row["name"]: row["n"] for row in rows}
 
 
+async def check_tickets_are_void(stage: Stage, hall: Hall, other: Hall, card: UUID) -> None:
+    """The tickets are void before their money is back; those of another performance are not."""
+    [row] = await stage.rows("SELECT payment_id FROM payments WHERE provider_reference IS NOT NULL")
+    payment = await PaymentStore(hall.db).get(hall.schedule_id, row["payment_id"], card)
+    assert payment is not None
+    assert sorted(payment.void_ticket_ids) == sorted(payment.ticket_ids)
+    [there] = await other.db.fetch(
+        "SELECT payment_id FROM payments WHERE schedule_id = $1", other.schedule_id
+    )
+    beside = await PaymentStore(hall.db).get(
+        other.schedule_id, there["payment_id"], other.people[0]
+    )
+    assert beside is not None
+    assert not beside.void_ticket_ids
+
+
 async def test_all_that_was_paid_comes_back_once(stage: Stage, hall: Hall) -> None:
     wallet, card, holder, returner, guest, stranger = hall.people
     await sold(hall, wallet, "S001", "S002")
@@ -48,19 +64,7 @@ async def test_all_that_was_paid_comes_back_once(stage: Stage, hall: Hall) -> No
     change = await stage.cancel(with_compensation=True)
     assert (change.kind, change.reason, change.finished_at) == ("CANCELLED", "Typhoon", None)
     assert (await hall.hold(stranger, "S008")).name == "not_on_sale"
-    # The tickets are void before their money is back.
-    [row] = await stage.rows("SELECT payment_id FROM payments WHERE provider_reference IS NOT NULL")
-    payment = await PaymentStore(hall.db).get(hall.schedule_id, row["payment_id"], card)
-    assert payment is not None
-    assert sorted(payment.void_ticket_ids) == sorted(payment.ticket_ids)
-    [there] = await other.db.fetch(
-        "SELECT payment_id FROM payments WHERE schedule_id = $1", other.schedule_id
-    )
-    beside = await PaymentStore(hall.db).get(
-        other.schedule_id, there["payment_id"], other.people[0]
-    )
-    assert beside is not None
-    assert not beside.void_ticket_ids
+    await check_tickets_are_void(stage, hall, other, card)
 
     await stage.work_off(change)
     await hall.expire()
@@ -130,7 +134,7 @@ async def test_a_refund_that_is_running_is_joined(stage: Stage, hall: Hall) -> N
     assert await hall.balance(hall.people[0]) == 5_000
 
 
-async def test_killed_at_any_step_everybody_is_refunded_and_told_once(
+async def test_a_job_killed_at_any_step_refunds_and_notifies_each_buyer_once(
     stage: Stage, hall: Hall
 ) -> None:
     for at in range(1, 9):

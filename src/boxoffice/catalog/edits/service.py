@@ -333,18 +333,18 @@ class Edits:
         editor: Editor,
         before: ScheduleFacts,
         venue_id: UUID | None,
-    ) -> "_Place":
+    ) -> "PerformancePlace":
         """Return where the performance is after the change."""
         if venue_id is None:
-            return _Place(None, before.venue_name, ZoneInfo(self._time_zone))
+            return PerformancePlace(None, before.venue_name, ZoneInfo(self._time_zone))
         if venue_id == before.venue_id:
-            return _Place(
+            return PerformancePlace(
                 venue_id, before.venue_name, ZoneInfo(before.time_zone or self._time_zone)
             )
         venue = await store.venue_of(connection, venue_id, editor.organization_ids)
         if venue is None:
             raise VenueNotFound
-        return _Place(venue_id, venue.name, ZoneInfo(venue.time_zone))
+        return PerformancePlace(venue_id, venue.name, ZoneInfo(venue.time_zone))
 
     def _invalidate(self, concert_id: UUID, *schedule_ids: UUID) -> None:
         self._catalog.lookups.invalidate(concert_id)
@@ -352,7 +352,7 @@ class Edits:
             self._catalog.invalidate(concert_id, schedule_id)
 
 
-class _Place(NamedTuple):
+class PerformancePlace(NamedTuple):
     """Where a performance is, and the time zone there."""
 
     venue_id: UUID | None
@@ -370,7 +370,7 @@ def _times(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _postponed(
-    before: ScheduleFacts, body: PostponeBody, starts_at: datetime, place: "_Place"
+    before: ScheduleFacts, body: PostponeBody, starts_at: datetime, place: "PerformancePlace"
 ) -> dict[str, Any]:
     """Return the members of a schedule after a postponement."""
     after = {name: getattr(before, name) for name in SCHEDULE_MEMBERS}
@@ -392,7 +392,7 @@ def _told(
     before: ScheduleFacts,
     kind: str,
     starts_at: datetime,
-    place: "_Place",
+    place: "PerformancePlace",
     refundable_until: datetime | None,
 ) -> NewChange:
     change_id = new_id()
