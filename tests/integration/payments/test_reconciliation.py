@@ -412,3 +412,15 @@ async def test_runs_count_their_findings(office: Office) -> None:
     tomorrow = day_window(DAY + timedelta(days=1), zone_of(office.name))
     await office.service.compare(office.name, "day", tomorrow)
     assert (await office.service.day(office.name, DAY))[0] == shown
+
+
+async def test_a_place_is_that_of_one_run(db: Database) -> None:
+    statements = StatementStore(db)
+    mine, other = RunKey("toss", "hour", NOON), RunKey("stripe", "hour", NOON)
+    for key in (mine, other):
+        await statements.start(key, NOON + HOUR)
+    await statements.save(mine, [], "page-2")
+    [kept, beside] = [await statements.start(key, NOON + HOUR) for key in (mine, other)]
+    assert kept is not None
+    assert beside is not None
+    assert (kept[0], beside[0]) == ("page-2", None)

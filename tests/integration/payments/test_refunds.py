@@ -21,6 +21,7 @@ from boxoffice.errors import (
     TicketNotFound,
 )
 from boxoffice.payments.refunds.policy import PRESETS, RefundPolicy, RefundStep
+from boxoffice.payments.refunds.store import RefundStore
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database, Record
 from tests.support.hall import Hall, open_hall
@@ -46,6 +47,35 @@ async def _work(hall: Hall, refund_id: UUID) -> int:
         "SELECT count(*) AS n FROM cashier_work WHERE subject_id = $1", refund_id
     )
     return int(row["n"])
+
+
+async def test_a_payment_keeps_the_version_of_the_policy_of_its_sale(hall: Hall) -> None:
+    add = "INSERT INTO refund_policies VALUES ($1, $2, clock_timestamp(), $1, $3::text::jsonb)"
+    names = ("none", "kr_market", "kr_standard")
+    first, second, third = (msgspec.json.encode(PRESETS[name]).decode() for name in names)
+    await hall.db.fetch(add, hall.schedule_id, 1, first)
+    await hall.db.fetch(add, hall.schedule_id, 2, second)
+    payment = await sold(hall, hall.people[0], "S001")
+    await hall.db.fetch(add, hall.schedule_id, 3, third)
+    sale = await RefundStore(hall.db).sale(hall.schedule_id, payment.payment_id)
+    assert sale is not None
+    assert sale.policy == PRESETS["kr_market"]
+
+
+async def test_a_refund_is_found_by_its_own_transaction(hall: Hall) -> None:
+    buyer = hall.people[0]
+    store = RefundStore(hall.db)
+    made = []
+    for seat_id in ("S001", "S002"):
+        payment = await sold(hall, buyer, seat_id, provider="toss")
+        refund = await returned(hall, buyer, payment, 1_000)
+        await store.settle(refund, "DONE", key=f"{payment.payment_id}-back")
+        made.append((f"{payment.payment_id}-back", refund.refund_id))
+    for key, refund_id in made:
+        found = await store.of_transaction(buyer, "toss", key)
+        assert found is not None
+        assert found.refund_id == refund_id
+    assert await store.of_transaction(buyer, "toss", "another") is None
 
 
 async def test_a_whole_refund_undoes_the_sale(hall: Hall) -> None:
