@@ -986,7 +986,7 @@ BEGIN
       FROM schedules c
      -- no guard: Finds the schedule; a test with both kinds of schedules covers it.
      WHERE c.schedule_id = p_schedule_id
-       -- guard: refund_seats_take_their_time_only_where_schedule_wants_it
+       -- guard: refund_seats_take_their_time_only_where_schedule_wants_it => ;
        AND c.seats_return_delay_max_s > 0;
     -- no guard: The primary key refuses an end that is null.
     IF returns_at IS NOT NULL THEN

@@ -9,10 +9,12 @@ import asyncpg
 from boxoffice.archive import archivist
 from boxoffice.archive.store import ArchiveStore
 from boxoffice.backoffice.store import BackofficeStore
+from boxoffice.payments.intents.store import IntentStore, OpenCommand
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
+from tests.support.checkout import BOUNDS
 from tests.support.hall import Hall, open_hall
 from tests.support.waiting import until
 
@@ -53,6 +55,17 @@ async def test_only_what_ended_unpaid_and_long_ago_moves(db: Database) -> None:
     assert await _archive(db) == 4
     assert await _counts(hall) == (2, 4)
     assert await _archive(db) == 0
+
+
+async def test_the_amount_of_an_archived_reservation_is_its_persons(db: Database) -> None:
+    hall = await open_hall(db)
+    buyer, other = hall.people[:2]
+    ended = await _ended(hall, buyer, "S001")
+    await _archive(db)
+    asked = [OpenCommand(who, "k", b"f", "toss", 60.0, ended) for who in (buyer, other)]
+    mine, others = await IntentStore(db, BOUNDS).payable(hall.schedule_id, asked)
+    assert mine is not None
+    assert (mine.amount_minor, others) == (1_000, None)
 
 
 async def test_an_archived_key_is_still_answered(db: Database) -> None:
