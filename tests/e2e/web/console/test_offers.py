@@ -45,6 +45,7 @@ async def test_an_organizer_sets_prices_makes_codes_and_describes_seats(
     await note.get_by_label("From number").fill("1")
     await note.get_by_label("To number").fill("2")
     await visitor.button("Save").last.click()
+    await expect(page.get_by_label("Seat ids")).to_have_value("A-1-1, A-1-2")
     await expect(page.get_by_role("cell", name="Friends")).to_be_visible()
     shown = answered(organizer.api.get(f"/v1/admin/schedules/{sale.schedule_id}/offers"), 200).json
     assert (shown["booking_fee"], shown["price_types"][0]["percent_off"]) == (1_500, 30)
