@@ -59,6 +59,13 @@ class LocalAttemptCounters:
         if clear:
             self._windows.pop(keys[0], None)
 
+    def fill(self, key: str, limit: int, wait_ms: int) -> None:
+        """Let a key have no attempt left for some milliseconds: another process has counted them."""
+        now = self._clock()
+        self._windows.pop(key, None)
+        self._add(key, now + wait_ms / 1000)
+        self._windows[key].attempts = limit
+
     def _open(self, key: str, now: float) -> _Window | None:
         window = self._windows.get(key)
         if window is not None and window.ends_at <= now:

@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -222,31 +224,52 @@ async def test_a_code_that_has_ended_gives_nothing(desk: OfferDesk, db: Database
     assert not await _gives(elsewhere, "LASTING")
 
 
+def _attempts(
+    hall: Hall, settings: Settings, valkey: Valkey
+) -> Callable[[UUID, str, str], Awaitable[str]]:
+    """Return what attempts codes at a process of its own: a person, a code and an address."""
+    offers = Offers(OfferStore(hall.db), CodeThrottle(settings.offers, valkey), 1.0, 10)
+
+    async def attempt(user_id: UUID, typed: str, address: str) -> str:
+        try:
+            await offers.grant(user_id, address, hall.schedule_id, typed)
+        except (CodeInvalid, TooMany) as refusal:
+            return refusal.code
+        return "given"
+
+    return attempt
+
+
 @pytest.mark.parametrize("valkey_is_away", [False, True])
 async def test_wrong_codes_are_limited_per_account_and_address(
     desk: OfferDesk, hall: Hall, valkey: Valkey, settings: Settings, valkey_is_away: bool
 ) -> None:
     limits = settings.replace(code_failures_per_account_max=3, code_failures_per_address_max=5)
     away = Valkey(settings.replace(valkey_url="redis://127.0.0.1:1").valkey)
-    throttle = CodeThrottle(limits.offers, away if valkey_is_away else valkey)
-    offers = Offers(OfferStore(hall.db), throttle, 1.0, 10)
+    attempt = _attempts(hall, limits, away if valkey_is_away else valkey)
     _, [code] = await desk.codes(DISCOUNT)
     one, two, three = uuid4(), uuid4(), uuid4()
-    here = str(uuid4())
-
-    async def attempt(user_id: object, typed: str, address: str = here) -> str:
-        try:
-            await offers.grant(user_id, address, hall.schedule_id, typed)  # type: ignore[arg-type]
-        except (CodeInvalid, TooMany) as refusal:
-            return refusal.code
-        return "given"
-
-    assert [await attempt(one, code) for _ in range(9)] == ["given"] * 9
-    assert [await attempt(one, "WRONG") for _ in range(3)] == ["code_invalid"] * 3
-    assert await attempt(one, code) == "too_many_requests"
-    assert await attempt(one, code, "elsewhere") == "too_many_requests"
-    assert [await attempt(two, "WRONG") for _ in range(2)] == ["code_invalid"] * 2
-    assert await attempt(two, code) == "too_many_requests"
-    assert await attempt(three, code) == "too_many_requests"
-    assert await attempt(three, code, str(uuid4())) == "given"
+    here, there = str(uuid4()), str(uuid4())
+    assert [await attempt(one, code, here) for _ in range(9)] == ["given"] * 9
+    # Concurrent guesses do not pass the limit together.
+    guesses = await asyncio.gather(*(attempt(one, "WRONG", here) for _ in range(6)))
+    assert Counter(guesses) == {"code_invalid": 3, "too_many_requests": 3}
+    assert await attempt(one, code, here) == "too_many_requests"
+    assert await attempt(one, code, there) == "too_many_requests"
+    assert [await attempt(two, "WRONG", here) for _ in range(2)] == ["code_invalid"] * 2
+    assert await attempt(two, code, here) == "too_many_requests"
+    assert await attempt(three, code, here) == "too_many_requests"
+    assert await attempt(three, code, there) == "given"
     await away.close()
+
+
+async def test_wrong_codes_at_another_process_count_too(
+    desk: OfferDesk, hall: Hall, valkey: Valkey, settings: Settings
+) -> None:
+    limits = settings.replace(code_failures_per_account_max=3)
+    first, second = (_attempts(hall, limits, valkey) for _ in range(2))
+    _, [code] = await desk.codes(DISCOUNT)
+    one, here = uuid4(), str(uuid4())
+    assert [await first(one, "WRONG", here) for _ in range(3)] == ["code_invalid"] * 3
+    assert await second(one, "WRONG", here) == "too_many_requests"
+    assert await second(one, code, here) == "too_many_requests"
