@@ -76,6 +76,69 @@ SELECT u.user_id, left(u.name, 200)
 INSERT INTO organization_members (organization_id, user_id, role)
 SELECT u.user_id, u.user_id, 'owner' FROM users u WHERE u.role = 'organizer';
 
+-- Invitations ----------------------------------------------------------------------------------------
+-- Of an address, once, for a few days. The link is in the mail only: `token_hashes` has the SHA-256 of the
+-- token of each attempt to send it. An address has one open invitation per organization.
+
+CREATE TABLE organization_invitations (
+    invitation_id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    invited_by uuid NOT NULL,
+    accepted_by uuid,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    expires_at timestamptz NOT NULL,
+    accepted_at timestamptz,
+    revoked_at timestamptz,
+    email text NOT NULL,
+    role text NOT NULL,
+    language text NOT NULL,
+    token_hashes bytea [] NOT NULL DEFAULT '{}',
+    CONSTRAINT organization_invitations_pkey PRIMARY KEY (invitation_id),
+    CONSTRAINT organization_invitations_of_organization
+        FOREIGN KEY (organization_id) REFERENCES organizations (organization_id),
+    CONSTRAINT organization_invitations_of_inviter FOREIGN KEY (invited_by) REFERENCES users (user_id),
+    CONSTRAINT organization_invitations_of_invitee FOREIGN KEY (accepted_by) REFERENCES users (user_id),
+    CONSTRAINT organization_invitations_role_known
+        CHECK (role IN ('owner', 'manager', 'box_office', 'door', 'read_only')),
+    CONSTRAINT organization_invitations_language_known CHECK (language IN ('en', 'ko')),
+    CONSTRAINT organization_invitations_email_lower CHECK (email = lower(email)),
+    CONSTRAINT organization_invitations_end_agrees CHECK (
+        (accepted_at IS NULL) = (accepted_by IS NULL) AND num_nonnulls(accepted_at, revoked_at) <= 1)
+);
+
+CREATE UNIQUE INDEX organization_invitations_one_open ON organization_invitations (organization_id, email)
+    WHERE accepted_at IS NULL AND revoked_at IS NULL;
+CREATE INDEX organization_invitations_by_age ON organization_invitations (organization_id, created_at);
+
+-- Applications ---------------------------------------------------------------------------------------
+-- Who wants to sell applies, and an operator decides. An approval creates the organization.
+
+CREATE TABLE organizer_applications (
+    application_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    decided_by uuid,
+    organization_id uuid,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    decided_at timestamptz,
+    state text NOT NULL DEFAULT 'WAITING',
+    organization_name text NOT NULL,
+    contact text NOT NULL,
+    note text NOT NULL,
+    reason text NOT NULL DEFAULT '',
+    CONSTRAINT organizer_applications_pkey PRIMARY KEY (application_id),
+    CONSTRAINT organizer_applications_of_user FOREIGN KEY (user_id) REFERENCES users (user_id),
+    CONSTRAINT organizer_applications_of_organization
+        FOREIGN KEY (organization_id) REFERENCES organizations (organization_id),
+    CONSTRAINT organizer_applications_state_known CHECK (state IN ('WAITING', 'APPROVED', 'REJECTED')),
+    CONSTRAINT organizer_applications_decided_agrees CHECK (
+        (state = 'WAITING') = (decided_at IS NULL) AND (decided_at IS NULL) = (decided_by IS NULL)
+        AND (state = 'APPROVED') = (organization_id IS NOT NULL))
+);
+
+CREATE UNIQUE INDEX organizer_applications_one_waiting ON organizer_applications (user_id)
+    WHERE state = 'WAITING';
+CREATE INDEX organizer_applications_by_state ON organizer_applications (state, application_id);
+
 -- Concerts -------------------------------------------------------------------------------------------
 -- `organizer_id` is the person who created the concert.
 

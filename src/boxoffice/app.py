@@ -54,6 +54,11 @@ from boxoffice.offers import routes as offer_routes
 from boxoffice.offers.service import Offers
 from boxoffice.offers.store import OfferStore
 from boxoffice.offers.throttle import CodeThrottle
+from boxoffice.organizations.composition import (
+    OrganizationServices,
+    compose_organizations,
+    organization_routes,
+)
 from boxoffice.payments import routes as payment_routes
 from boxoffice.payments.composition import MoneyServices, compose_money, money_routes
 from boxoffice.payments.intents import routes as intent_routes
@@ -124,6 +129,7 @@ class Services:
     audit_runs: AuditRuns
     activity_log: ActivityLog
     webhooks: Webhooks
+    organizations: OrganizationServices
     mail_languages: MailLanguages
 
 
@@ -277,6 +283,7 @@ def _services(
         inventory=compose_inventory(
             settings.catalog, db, seats.publisher, catalog.lookups.invalidate
         ),
+        organizations=compose_organizations(settings, db),
         seats=seats,
         waiting_room=waiting_room,
         reservations=_reservations(
@@ -412,6 +419,7 @@ def _routes(
     position_streams = PositionStreams(streams, waiting_room.rooms, now)
     return [
         *account_routes.routes(services.accounts, dependencies),
+        *organization_routes(services.organizations, dependencies),
         *catalog_routes.routes(services.catalog, dependencies, settings),
         *poster_routes.routes(services.posters, dependencies, settings.posters.poster_max_bytes),
         *edit_routes.routes(services.edits, services.catalog, dependencies),

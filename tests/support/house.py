@@ -118,7 +118,9 @@ TABLES = {
         "code_batches", "offer_codes", "price_types", "reservation_offers", "sales_channels",
         "schedule_offers", "seat_attributes",
     },
-    "organizations": {"organization_members", "organizations"},
+    "organizations": {
+        "organization_invitations", "organization_members", "organizations", "organizer_applications",
+    },
     "outbox": {"outbox"},
     "payments": {
         "cashier_work", "disputes", "ledger_entries", "payment_intents", "payments", "provider_answers",

@@ -108,3 +108,17 @@ LANGUAGE sql AS $$
 INSERT INTO mails (user_id, scope_id, subject_id, kind)
 VALUES (p_user_id, p_schedule_id, p_reservation_id, 'guest');
 $$;
+
+-- Queue one mail, in the transaction of its cause.
+CREATE OR REPLACE FUNCTION notifications_queue_mail_v1(
+    p_kind text,
+    p_user_id uuid,
+    p_scope_id uuid,
+    p_subject_id uuid
+) RETURNS void
+LANGUAGE sql AS $$
+    INSERT INTO mails (user_id, scope_id, subject_id, kind)
+    VALUES (p_user_id, p_scope_id, p_subject_id, p_kind)
+    -- no guard: A cause is written once; a constraint refuses a second mail about it.
+    ON CONFLICT DO NOTHING
+$$;

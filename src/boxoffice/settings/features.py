@@ -143,3 +143,11 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
     audit_request_min_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
     audit_statement_timeout_ms: Annotated[int, Meta(ge=1_000, le=3_600_000)] = 60_000
     audit_runs_kept_max: Annotated[int, Meta(ge=1, le=10_000)] = 200
+
+
+class OrganizationSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How long an invitation is valid, and how many are made."""
+
+    invitation_ttl_s: Annotated[Seconds, Meta(ge=60, le=2_592_000)] = 259_200
+    invitations_per_hour_max: Annotated[int, Meta(ge=1, le=10_000)] = 30
+    applications_per_day_max: Annotated[int, Meta(ge=1, le=1_000)] = 3

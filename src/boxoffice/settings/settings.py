@@ -13,6 +13,7 @@ from boxoffice.settings.features import (
     CatalogSettings,
     HoldSettings,
     OfferSettings,
+    OrganizationSettings,
     OutboxSettings,
     RankingSettings,
     SalesStatsSettings,
@@ -50,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ranking: RankingSettings = RankingSettings()
     sales_stats: SalesStatsSettings = SalesStatsSettings()
     accounts: AccountSettings = AccountSettings()
+    organizations: OrganizationSettings = OrganizationSettings()
     payments: PaymentSettings = PaymentSettings()
     providers: ProviderSettings = ProviderSettings()
     cashier: CashierSettings = CashierSettings()

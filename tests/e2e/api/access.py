@@ -5,85 +5,13 @@ caller could send, so that a wrong caller is refused for who they are and for no
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 from uuid import uuid4
 
-from boxoffice.http.api.statuses import STATUSES
 from tests.unit.posters.pictures import picture
 
+from .access_rules import Rule, anybody, everybody, looked_at, operators, owned, sellers
 from .client import PASSWORD, Answer, Api, Person, Sale, expect, sign_up
 from .conftest import hold, on_sale, schedule_body, seat_bodies
-
-
-class Rule(NamedTuple):
-    """What each caller gets: the status of a success, or the code of a refusal.
-
-    `buyer` and `organizer` own what is asked for, `other` and `stranger` are another buyer and another
-    organizer, `operator` runs the shop. `is_open` operations read no token. A member without one of the
-    `roles` is refused as `forbidden`.
-    """
-
-    buyer: int | str
-    other: int | str
-    organizer: int | str
-    stranger: int | str
-    operator: int | str
-    is_open: bool = False
-    # The roles in the organizer's organization that get what the organizer, its owner, gets.
-    roles: frozenset[str] = frozenset()
-
-    @property
-    def callers(self) -> dict[str, int | str]:
-        """What each kind of person gets."""
-        named = self._asdict()
-        return {
-            name: named[name] for name in ("buyer", "other", "organizer", "stranger", "operator")
-        }
-
-    @property
-    def is_for_organizers(self) -> bool:
-        """Whether a role is asked for."""
-        return self.buyer == "forbidden"
-
-
-def everybody(answer: int | str) -> Rule:
-    """Return the rule of an operation that treats all alike and asks for no token."""
-    return Rule(answer, answer, answer, answer, answer, is_open=True)
-
-
-def anybody(answer: int | str) -> Rule:
-    """Return the rule of an operation that all may call who have a token."""
-    return Rule(answer, answer, answer, answer, answer)
-
-
-def owned(owner: int | str, others: str) -> Rule:
-    """Return the rule of an operation about what the buyer owns."""
-    return Rule(owner, others, others, others, others)
-
-
-MEMBER_ROLES = ("manager", "box_office", "door", "read_only")
-
-
-def sellers(
-    owner: int | str,
-    stranger: int | str,
-    operator: int | str = "forbidden",
-    roles: str = "manager",
-) -> Rule:
-    """Return the rule of an operation for organizers, which changes something unless said otherwise."""
-    named = frozenset(roles.split())
-    return Rule("forbidden", "forbidden", owner, stranger, operator, roles=named)
-
-
-def looked_at(stranger: int | str = 200, roles: str = "manager box_office door read_only") -> Rule:
-    """Return the rule of a look at what an organizer has, which an operator may have too."""
-    return sellers(200, stranger, 200, roles)
-
-
-def operators(answer: int | str) -> Rule:
-    """Return the rule of an operation that is about the whole shop."""
-    return Rule("forbidden", "forbidden", "forbidden", "forbidden", answer)
-
 
 MATRIX = {
     "POST /v1/users": everybody("email_taken"),
@@ -199,6 +127,47 @@ MATRIX = {
     # Without its ETag nothing is changed.
     "PATCH /v1/admin/venues/{venue_id}": sellers("precondition_failed", "venue_not_found"),
     "DELETE /v1/admin/venues/{venue_id}": sellers("precondition_failed", "venue_not_found"),
+    "GET /v1/me/organizations": anybody(200),
+    "DELETE /v1/me/organizations/{organization_id}": Rule(
+        "organization_not_found",
+        "organization_not_found",
+        "last_owner",
+        "organization_not_found",
+        "organization_not_found",
+    ),
+    "PATCH /v1/admin/organizations/{organization_id}": sellers(
+        200, "organization_not_found", roles=""
+    ),
+    "GET /v1/admin/organizations/{organization_id}/members": looked_at(
+        "organization_not_found", "manager read_only"
+    ),
+    # The owner is the member in question.
+    "PATCH /v1/admin/organizations/{organization_id}/members/{user_id}": sellers(
+        "last_owner", "organization_not_found", roles=""
+    ),
+    "DELETE /v1/admin/organizations/{organization_id}/members/{user_id}": sellers(
+        "last_owner", "organization_not_found", roles=""
+    ),
+    "GET /v1/admin/organizations/{organization_id}/invitations": looked_at(
+        "organization_not_found", "manager read_only"
+    ),
+    "POST /v1/admin/organizations/{organization_id}/invitations": sellers(
+        201, "organization_not_found", roles=""
+    ),
+    "DELETE /v1/admin/organizations/{organization_id}/invitations/{invitation_id}": sellers(
+        "invitation_not_found", "organization_not_found", roles=""
+    ),
+    "POST /v1/invitations/accept": anybody("invitation_ended"),
+    # A name without anything to be seen: an account has one application that waits.
+    "POST /v1/organizer-applications": anybody("invalid"),
+    "GET /v1/organizer-applications": anybody(200),
+    "GET /v1/admin/organizer-applications": operators(200),
+    "POST /v1/admin/organizer-applications/{application_id}/approve": operators(
+        "application_not_found"
+    ),
+    "POST /v1/admin/organizer-applications/{application_id}/reject": operators(
+        "application_not_found"
+    ),
     "GET /v1/admin/concerts": looked_at(),
     "GET /v1/admin/concerts/{concert_id}": looked_at("concert_not_found"),
     "GET /v1/admin/schedules/{schedule_id}": looked_at("schedule_not_found"),
@@ -315,6 +284,21 @@ def _webhook(organizer: Person) -> dict[str, str]:
     return {"endpoint_id": made, "event_id": tested["event_id"]}
 
 
+_OTHER_BODIES: dict[str, object] = {
+    # A reason without anything to be seen: the concert is needed for other rows.
+    "POST /v1/admin/concerts/{concert_id}/take-down": {"reason": " "},
+    "PATCH /v1/admin/organizations/{organization_id}": {"name": "Organizer"},
+    "PATCH /v1/admin/organizations/{organization_id}/members/{user_id}": {"role": "door"},
+    "POST /v1/admin/organizations/{organization_id}/invitations": {
+        "email": "somebody@example.org",
+        "role": "door",
+    },
+    "POST /v1/invitations/accept": {"token": "x"},
+    "POST /v1/organizer-applications": {"organization_name": " ", "contact": "C"},
+    "POST /v1/admin/organizer-applications/{application_id}/reject": {"reason": "R"},
+}
+
+
 def _bodies(buyer: Person, order: object, paid: str) -> dict[str, object]:
     """Return the bodies of operations that take one."""
     login = {"email": buyer.email, "password": PASSWORD}
@@ -351,9 +335,8 @@ def _bodies(buyer: Person, order: object, paid: str) -> dict[str, object]:
             "happened_at": "2026-01-01T00:00:00Z",
         },
         "PUT /v1/admin/findings/{finding_id}/resolution": {"note": "Because"},
-        # A reason without anything to be seen: the concert is needed for other rows.
-        "POST /v1/admin/concerts/{concert_id}/take-down": {"reason": " "},
         "PATCH /v1/admin/concerts/{concert_id}/poster": {"alt": "A choir"},
+        **_OTHER_BODIES,
         "POST /v1/admin/webhooks": {"url": "https://example.org/hook"},
         "PATCH /v1/admin/webhooks/{endpoint_id}": {"is_active": True},
         "PATCH /v1/admin/concerts/{concert_id}": {"title": "U"},
@@ -375,6 +358,12 @@ def _bodies(buyer: Person, order: object, paid: str) -> dict[str, object]:
         "POST /v1/admin/schedules/{schedule_id}/seats/reprice": {**_SOLD, "price": 1},
         "POST /v1/admin/schedules/{schedule_id}/seats/add": {"seats": seat_bodies(1)},
     }
+
+
+def _team(organizer: Person) -> dict[str, str]:
+    """Return the ids of the organizer's organization, of its owner, and of what does not exist."""
+    own, none = organizer.user_id, "00000000-0000-7000-8000-000000000000"
+    return {"organization_id": own, "user_id": own, "invitation_id": none, "application_id": none}
 
 
 def about(buyer: Person, organizer: Person) -> Ask:
@@ -399,6 +388,7 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "intent_id": paid,
         "name": "start.js",
         "provider": "toss",
+        **_team(organizer),
         "venue_id": expect(organizer.api.keyed("/v1/admin/venues", _VENUE), 201).json["venue_id"],
         **_webhook(organizer),
     }
@@ -453,18 +443,3 @@ def _refunded(buyer: Person, sale: Sale) -> str:
     wanted = {"expected_refund": paid["amount"]}
     answer = buyer.api.keyed(f"/v1/payments/{paid['payment_id']}/refunds", wanted)
     return str(expect(answer, 201).json["refund_id"])
-
-
-def check(answer: Answer, wanted: int | str, what: object) -> None:
-    """Check that an answer is a success of this status, or the refusal with this code."""
-    status, code = (wanted, "") if isinstance(wanted, int) else (STATUSES[wanted], wanted)
-    assert (answer.status, answer.code) == (status, code), (what, answer)
-    if code:
-        expect(answer, status, code)
-
-
-def unauthenticated(answer: Answer, code: str, what: object) -> None:
-    """Check that an answer is a 401 that says how to do better (RFC 9110, section 11.6.1)."""
-    check(answer, code, what)
-    assert answer.status == 401, what
-    assert answer.headers["www-authenticate"].startswith("Bearer"), what

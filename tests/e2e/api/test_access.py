@@ -15,7 +15,8 @@ import pytest
 from boxoffice.app import compose
 from boxoffice.settings import Settings
 
-from .access import MATRIX, MEMBER_ROLES, OPERATORS, STREAMS, Ask, about, check, unauthenticated
+from .access import MATRIX, OPERATORS, STREAMS, Ask, about
+from .access_rules import MEMBER_ROLES, check, unauthenticated
 from .client import Api, Person, Sale, expect, refused, sign_up
 from .conftest import Running
 

@@ -12,7 +12,8 @@ from boxoffice.app import open_application
 from boxoffice.settings import Settings
 from tests.conftest import Servers
 
-from .access import MATRIX, about, check, unauthenticated
+from .access import MATRIX, about
+from .access_rules import check, unauthenticated
 from .client import Api, Person, log_in
 from .conftest import Running, make_organizer, new_database, rich, running
 

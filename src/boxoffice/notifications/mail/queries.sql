@@ -182,6 +182,15 @@ SELECT h.kind, h.created_at, h.starts_before, h.starts_after, h.venue_before, h.
  -- guard: change_mail_of_change: AND h.change_id = $2 => AND $2::uuid IS NOT NULL
  WHERE h.schedule_id = $1 AND h.change_id = $2;
 
+-- name: invitation
+-- Notes the hash of the token of invitation $1, and returns what its mail says.
+SELECT organization_name, inviter_name, email, role, language, expires_at
+  FROM organizations_send_invitation_v1($1, $2);
+
+-- name: decision
+-- What the mail about application $1 says.
+SELECT organization_name, state, reason FROM organizations_decision_v1($1);
+
 -- name: forget
 -- Deletes mails that ended and were queued more than $1 seconds ago, at most $2.
 DELETE FROM mails m

@@ -5,6 +5,7 @@ A crash between sending and writing repeats the mail under the same Message-ID: 
 
 import asyncio
 import random
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from email.message import EmailMessage
 
 from boxoffice.errors import IntegrityError
 from boxoffice.notifications import metrics
-from boxoffice.notifications.mail import rules
+from boxoffice.notifications.mail import rules, teams
 from boxoffice.notifications.mail.changes import schedule_change
 from boxoffice.notifications.mail.rules import Shop
 from boxoffice.notifications.mail.store import ClaimedMail, MailQueue, MailResult, ReceiptFacts
@@ -24,6 +25,7 @@ from boxoffice.notifications.mail.transports import (
 )
 from boxoffice.notifications.rules import MAIL_DELAYS_S, delay_s
 from boxoffice.observability.logs import log
+from boxoffice.organizations.rules import TOKEN_BYTES, InvitationToken
 from boxoffice.platform.concurrency.tasks import cancel_and_wait
 from boxoffice.platform.ids import ScopedId
 from boxoffice.settings import NotificationSettings
@@ -127,7 +129,9 @@ class MailSender:
     async def _send(self, transport: MailTransport, mail: ClaimedMail) -> None:
         try:
             message = await self._composed(mail)
-            await transport.send(message, mail.to_address)
+            # An invitation goes to an address that need not be of an account.
+            recipient = message["To"].addresses[0].addr_spec
+            await transport.send(message, recipient)
         except MailServerAway as error:
             await self._write(_untried(mail, _PAUSE_FIRST_S, str(error)))
             raise
@@ -162,7 +166,22 @@ class MailSender:
             case "schedule_changed" | "schedule_postponed" | "schedule_cancelled":
                 if change := await self._queue.schedule_change(mail):
                     return schedule_change(mail, change, self._shop)
+            case "invitation" | "application_decided":
+                return await self._of_team(mail)
         raise IntegrityError(f"a mail {mail.kind} has no facts")
+
+    async def _of_team(self, mail: ClaimedMail) -> EmailMessage:
+        """Return a decision, or an invitation with a token of its own: only its hash is kept."""
+        if mail.kind == "application_decided":
+            decided = await self._queue.decision(mail.subject_id)
+            if decided is None:
+                raise IntegrityError(f"application {mail.subject_id} is gone")
+            return teams.decision(mail, decided, self._shop)
+        token = InvitationToken(mail.subject_id, secrets.token_urlsafe(TOKEN_BYTES))
+        facts = await self._queue.invitation(mail.subject_id, token.hash)
+        if facts is None:
+            raise IntegrityError(f"invitation {mail.subject_id} is gone")
+        return teams.invitation(mail, facts, token.text, self._shop)
 
     async def _receipt(self, mail: ClaimedMail) -> ReceiptFacts | None:
         return await self._queue.receipt(mail.scope_id, mail.subject_id, mail.language)

@@ -109,6 +109,25 @@ class MailResult(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class InvitationFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What an invitation says; its address need not have an account."""
+
+    organization_name: str
+    inviter_name: str
+    email: str
+    role: str
+    language: str
+    expires_at: datetime
+
+
+class DecisionFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mail about an application says."""
+
+    organization_name: str
+    state: str
+    reason: str
+
+
 class MailQueue:
     """The mails as the messenger takes them. Driver errors pass through."""
 
@@ -170,6 +189,17 @@ class MailQueue:
             _SQL["schedule_change"], mail.scope_id, mail.subject_id, mail.user_id, mail.language
         )
         return ChangeFacts(**row) if row else None
+
+    async def invitation(self, invitation_id: UUID, token_hash: bytes) -> InvitationFacts | None:
+        """Note the hash of the token that a mail is about to contain; return what the mail says."""
+        async with self._db.writing() as connection:
+            row = await connection.fetchrow(_SQL["invitation"], invitation_id, token_hash)
+        return InvitationFacts(**row) if row else None
+
+    async def decision(self, application_id: UUID) -> DecisionFacts | None:
+        """Return the facts of a decided application."""
+        row = await self._db.read_one(_SQL["decision"], application_id)
+        return DecisionFacts(**row) if row else None
 
     async def forget(self, history_s: float, count_max: int) -> int:
         """Delete up to `count_max` mails that ended this long ago."""

@@ -34,6 +34,7 @@ MODULES_WITH_FUNCTIONS = (
     "boxoffice.archive",
     "boxoffice.catalog.edits",
     "boxoffice.notifications",
+    "boxoffice.organizations",
 )
 
 _QUERIES = sql_files.load("boxoffice.platform.postgres", "migrations.sql")

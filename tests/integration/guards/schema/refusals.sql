@@ -1723,3 +1723,80 @@ UPDATE reservation_offers SET batch_id = NULL, code_hash = '\x00';
 -- name: reservation_offers_lines_agree
 -- A price without a fee.
 UPDATE reservation_offers SET fees_minor = '{}';
+
+-- name: organization_invitations_pkey
+-- Two invitations with one id.
+INSERT INTO organization_invitations (invitation_id, organization_id, invited_by, email, role, language, expires_at)
+SELECT '00000000-0000-7000-8000-000000000000'::uuid, organization_id, organization_id, n || '@example.org', 'door', 'ko', now()
+  FROM organizations, generate_series(1, 2) n;
+
+-- name: organization_invitations_of_organization
+-- An invitation to nothing.
+INSERT INTO organization_invitations (invitation_id, organization_id, invited_by, email, role, language, expires_at)
+SELECT gen_random_uuid(), gen_random_uuid(), user_id, 'a@example.org', 'door', 'ko', now() FROM users LIMIT 1;
+
+-- name: organization_invitations_of_inviter
+-- An invitation without an inviter.
+INSERT INTO organization_invitations (invitation_id, organization_id, invited_by, email, role, language, expires_at)
+SELECT gen_random_uuid(), organization_id, gen_random_uuid(), 'a@example.org', 'door', 'ko', now() FROM organizations;
+
+-- name: organization_invitations_of_invitee
+-- An invitation that was accepted without an account.
+INSERT INTO organization_invitations (invitation_id, organization_id, invited_by, email, role, language, expires_at, accepted_at, accepted_by)
+SELECT gen_random_uuid(), organization_id, organization_id, 'a@example.org', 'door', 'ko', now(), now(), gen_random_uuid() FROM organizations;
+
+-- name: organization_invitations_role_known
+-- An invitation to be anything.
+INSERT INTO organization_invitations (invitation_id, organization_id, invited_by, email, role, language, expires_at)
+SELECT gen_random_uuid(), organization_id, organization_id, 'a@example.org', 'boss', 'ko', now() FROM organizations;
+
+-- name: organization_invitations_language_known
+-- A mail in an unknown language.
+INSERT INTO organization_invitations (invitation_id, organization_id, invited_by, email, role, language, expires_at)
+SELECT gen_random_uuid(), organization_id, organization_id, 'a@example.org', 'door', 'xx', now() FROM organizations;
+
+-- name: organization_invitations_email_lower
+-- An address that no account has.
+INSERT INTO organization_invitations (invitation_id, organization_id, invited_by, email, role, language, expires_at)
+SELECT gen_random_uuid(), organization_id, organization_id, 'A@example.org', 'door', 'ko', now() FROM organizations;
+
+-- name: organization_invitations_end_agrees
+-- An invitation that was accepted and revoked.
+INSERT INTO organization_invitations (invitation_id, organization_id, invited_by, email, role, language, expires_at, accepted_at, accepted_by, revoked_at)
+SELECT gen_random_uuid(), organization_id, organization_id, 'a@example.org', 'door', 'ko', now(), now(), organization_id, now() FROM organizations;
+
+-- name: organization_invitations_one_open
+-- Two open invitations of one address.
+INSERT INTO organization_invitations (invitation_id, organization_id, invited_by, email, role, language, expires_at)
+SELECT gen_random_uuid(), organization_id, organization_id, 'a@example.org', 'door', 'ko', now() FROM organizations, generate_series(1, 2);
+
+-- name: organizer_applications_pkey
+-- Two applications with one id.
+INSERT INTO organizer_applications (application_id, user_id, organization_name, contact, note, state, decided_at, decided_by)
+SELECT '00000000-0000-7000-8000-000000000000'::uuid, user_id, 'O', 'C', '', 'REJECTED', now(), user_id
+  FROM (SELECT user_id FROM users LIMIT 1) u, generate_series(1, 2);
+
+-- name: organizer_applications_of_user
+-- An application without an account.
+INSERT INTO organizer_applications (application_id, user_id, organization_name, contact, note)
+VALUES (gen_random_uuid(), gen_random_uuid(), 'O', 'C', '');
+
+-- name: organizer_applications_of_organization
+-- An approval that created nothing.
+INSERT INTO organizer_applications (application_id, user_id, organization_name, contact, note, state, decided_at, decided_by, organization_id)
+SELECT gen_random_uuid(), user_id, 'O', 'C', '', 'APPROVED', now(), user_id, gen_random_uuid() FROM users LIMIT 1;
+
+-- name: organizer_applications_state_known
+-- An unknown state.
+INSERT INTO organizer_applications (application_id, user_id, organization_name, contact, note, state, decided_at, decided_by)
+SELECT gen_random_uuid(), user_id, 'O', 'C', '', 'LOST', now(), user_id FROM users LIMIT 1;
+
+-- name: organizer_applications_decided_agrees
+-- A decision of no operator.
+INSERT INTO organizer_applications (application_id, user_id, organization_name, contact, note, state, decided_at)
+SELECT gen_random_uuid(), user_id, 'O', 'C', '', 'REJECTED', now() FROM users LIMIT 1;
+
+-- name: organizer_applications_one_waiting
+-- Two applications of one account that wait.
+INSERT INTO organizer_applications (application_id, user_id, organization_name, contact, note)
+SELECT gen_random_uuid(), user_id, 'O', 'C', '' FROM (SELECT user_id FROM users LIMIT 1) u, generate_series(1, 2);

@@ -84,6 +84,8 @@ _MAY_BE_NULL = {
         "to_address",
     ),
     "offer_codes": ("disabled_at", "uses_max"),
+    "organization_invitations": ("accepted_at", "accepted_by", "revoked_at"),
+    "organizer_applications": ("decided_at", "decided_by", "organization_id"),
     "outbox": (
         "amounts_minor",
         "currency",

@@ -1,0 +1,1 @@
+"""Organizations on a real PostgreSQL."""
