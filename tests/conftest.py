@@ -65,10 +65,13 @@ _TESTS = Path(__file__).parent
 _MARKERS = {"servers": "servers", "browser": "browser"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with what it needs; a unit test needs none of it."""
+    # The trials of guards run without the plugin, in one process.
+    is_shared_out = config.pluginmanager.hasplugin("xdist")
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+        if is_shared_out:
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
         fixtures = getattr(item, "fixturenames", ())
         needed = [marker for fixture, marker in _MARKERS.items() if fixture in fixtures]
         for marker in needed:
