@@ -11,6 +11,8 @@ from boxoffice.payments.refunds.store import RefundStore
 from boxoffice.payments.store import Payment
 from boxoffice.platform.ids import ScopedId, new_id
 from boxoffice.platform.postgres.database import Database
+from tests.support.checkout import Checkout
+from tests.support.fake_provider import FakeProvider
 from tests.support.hall import Hall, open_hall
 from tests.support.refunds import asked, refunds, sold
 
@@ -68,6 +70,7 @@ async def test_a_seller_sees_what_was_sold(hall: Hall, db: Database) -> None:
     everything = await lists(hall).of_seller(PaymentFilter(None), None, 100)
     assert {foreign.payment_id, *ids(found)} <= set(ids(everything))
     assert len(ids(everything)) == len(set(ids(everything)))
+    assert len(await lists(hall).of_seller(PaymentFilter(None), None, 1)) == 1
     page = await lists(hall).of_seller(of(hall), None, 1)
     assert len(page) == 1
     assert ids(await lists(hall).of_seller(of(hall), ids(page)[0], 10)) == ids(found)[1:]
@@ -107,3 +110,16 @@ async def test_a_seller_filters(hall: Hall, db: Database) -> None:
     assert await found(order=order) == [kept.payment_id]
     assert await found(order=order, reservation=reservation) == []
     assert await found(order=ScopedId(other, new_id())) == []
+
+
+async def test_an_abandoned_intent_is_not_the_order_of_a_payment(hall: Hall) -> None:
+    buyer = hall.people[0]
+    reservation_id = await hall.held(buyer, "S001")
+    checkout = Checkout(hall, FakeProvider("toss"))
+    abandoned = await checkout.open(buyer, reservation_id)
+    await checkout.intents.cancel(buyer, abandoned.intent_id)
+    await checkout.close()
+    payment = (await hall.pay(buyer, reservation_id)).payment
+    assert payment is not None
+    [one] = await lists(hall).of_seller(of(hall), None, 10)
+    assert (one.listed.payment, one.listed.intent_id) == (payment, None)
