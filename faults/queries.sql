@@ -99,3 +99,45 @@ SELECT payment_id FROM payments WHERE schedule_id = $1;
 -- name: receipts_of_schedule
 -- The receipts of a schedule's payments.
 SELECT subject_id, message_id FROM mails WHERE kind = 'receipt' AND scope_id = $1;
+
+-- name: open_hall
+-- A schedule on sale whose organizer and organization have its id; each person may have $2 seats.
+WITH organizer AS (
+    INSERT INTO users (user_id, email, name, password_hash, role)
+    VALUES ($1, $1::uuid || '@example.org', 'Organizer', '-', 'buyer')
+), organization AS (
+    INSERT INTO organizations (organization_id, name) VALUES ($1, 'Organizer')
+), concert AS (
+    INSERT INTO concerts (concert_id, organizer_id, organization_id, title, artist, venue, status, published_at)
+    VALUES ($1, $1, $1, 'Title', 'Artist', 'Venue', 'PUBLISHED', clock_timestamp())
+)
+INSERT INTO schedules (schedule_id, concert_id, starts_at, sale_opens_at, status, currency, hold_ttl_s, ticket_limit)
+VALUES ($1, $1, clock_timestamp() + interval '30 days', clock_timestamp() - interval '1 day', 'OPEN', 'KRW', 3600,
+        least($2, 10));
+
+-- name: hall_seats
+-- The seats of a hall, in one row.
+INSERT INTO seats (schedule_id, price_minor, ordinal, number, seat_id, section, row_label, grade)
+SELECT $1, $2, at, at, id, 'S', '1', 'R' FROM unnest($3::text[]) WITH ORDINALITY s (id, at);
+
+-- name: hall_people
+-- Buyers with empty wallets.
+WITH people AS (
+    INSERT INTO users (user_id, email, name, password_hash)
+    SELECT id, id || '@example.org', 'Buyer', '-' FROM unnest($1::uuid[]) id
+)
+INSERT INTO wallets (user_id, currency) SELECT id, 'KRW' FROM unnest($1::uuid[]) id;
+
+-- name: hall_is_done
+-- Whether the jobs of a cancellation have ended.
+SELECT NOT EXISTS (SELECT FROM schedule_changes WHERE finished_at IS NULL)
+       AND NOT EXISTS (SELECT FROM refund_jobs WHERE finished_at IS NULL) AS is_done;
+
+-- name: hall_outcome
+-- What became of a cancelled hall.
+SELECT (SELECT count(*) FROM refunds) AS refunds_count,
+       (SELECT count(DISTINCT user_id) FROM refunds) AS refunded_buyers_count,
+       (SELECT count(*) FROM mails WHERE kind = 'schedule_cancelled') AS mails_count,
+       (SELECT count(*) FROM tickets WHERE schedule_id = $1 AND status <> 'VOID') AS live_tickets_count,
+       (SELECT count(*) FROM seats WHERE schedule_id = $1 AND state <> 'AVAILABLE') AS taken_seats_count,
+       (SELECT count(*) FROM wallets WHERE balance_minor <> 1000) AS wallets_short_count;

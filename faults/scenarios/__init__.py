@@ -3,6 +3,7 @@
 from faults.scenario import AnyScenario
 from faults.scenarios import (
     api,
+    cancelled_hall,
     clock,
     guards,
     money,
@@ -40,6 +41,7 @@ ALL: tuple[AnyScenario, ...] = (
     *contract.SCENARIOS,
     *overload.SCENARIOS,
     *money.SCENARIOS,
+    *cancelled_hall.SCENARIOS,
     *sales.SCENARIOS,
     *away.SCENARIOS,
     *clock.SCENARIOS,
