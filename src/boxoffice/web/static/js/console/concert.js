@@ -10,6 +10,8 @@ import { announcer } from "../components/announcer.js";
 import { Field, form } from "../components/forms.js";
 import { performanceMoment } from "../components/performance-time.js";
 import { confirmAction, postAction } from "./actions.js";
+import { localTime, sendTimes } from "./events/local-time.js";
+import { ownVenues, venueChoice, venueField } from "./events/venue-choice.js";
 import { concertChip, breadcrumbs, saleChip } from "./components.js";
 
 const HOLD_S = 300;
@@ -37,7 +39,7 @@ export function newConcert({ go }) {
 
 /** The page of one concert. */
 export async function concert({ id, signal, refresh, go }) {
-  const [one] = await Promise.all([get(`/v1/admin/concerts/${encodeURIComponent(id)}`, { signal }), synchronize()]);
+  const [one, places] = await Promise.all([get(`/v1/admin/concerts/${encodeURIComponent(id)}`, { signal }), ownVenues(signal), synchronize()]);
   const view = [
     breadcrumbs(),
     h("div", { class: "console-head" },
@@ -47,11 +49,12 @@ export async function concert({ id, signal, refresh, go }) {
         session.isOperator && h("p", { class: "small" }, t("own.organizer", { name: one.organizer_name })),
         one.description && h("p", { class: "description" }, one.description)),
       h("div", { class: "actions" }, publishButton(one, refresh),
+        !session.isOperator && h("a", { class: "button", href: `/organizer/concerts/${one.concert_id}/edit` }, t("edit.concert")),
         one.status === "PUBLISHED" && !one.taken_down_at && h("a", { class: "button", href: `/concerts/${one.concert_id}` }, t("own.inShop")))),
     takenDown(one, refresh),
     one.schedules.length ? h("ul", { class: "own-concerts" }, one.schedules.map(card)) : h("p", { class: "card" }, t("own.noSchedules")),
     !session.isOperator && h("details", { class: "card", open: one.schedules.length === 0 },
-      h("summary", {}, h("h2", {}, t("own.addSchedule"))), scheduleForm(one, go)),
+      h("summary", {}, h("h2", {}, t("own.addSchedule"))), scheduleForm(one, go, places)),
     session.isOperator && !one.taken_down_at && h("details", { class: "card" },
       h("summary", {}, h("h2", {}, t("down.title"))), takeDownForm(one, refresh)),
   ];
@@ -98,11 +101,10 @@ function card(one) {
     h("p", { class: "own-summary" }, saleChip(one), h("span", { class: "small" }, left))));
 }
 
-function scheduleForm(one, go) {
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+function scheduleForm(one, go, places) {
   const local = (label, required, hint) => new Field({ label, type: "datetime-local", required, hint });
   const fields = {
-    starts_at: local(t("scheduleForm.starts"), true, t("scheduleForm.zone", { zone })),
+    starts_at: local(t("scheduleForm.starts"), true, t("scheduleForm.zone")),
     sale_opens_at: local(t("scheduleForm.opens"), true),
     sale_closes_at: local(t("scheduleForm.closes"), false),
     hold_ttl_s: new Field({ label: t("scheduleForm.hold"), type: "number", min: 1, max: 86_400, value: HOLD_S, required: true, inputmode: "numeric" }),
@@ -111,15 +113,17 @@ function scheduleForm(one, go) {
   };
   const submit = async (values) => {
     const body = {
-      starts_at: new Date(values.starts_at).toISOString(),
-      sale_opens_at: new Date(values.sale_opens_at).toISOString(),
-      sale_closes_at: values.sale_closes_at ? new Date(values.sale_closes_at).toISOString() : null,
+      starts_at: localTime(values.starts_at),
+      sale_opens_at: localTime(values.sale_opens_at),
+      sale_closes_at: localTime(values.sale_closes_at),
+      venue_id: venue?.value || null,
       hold_ttl_s: Number(values.hold_ttl_s),
       ticket_limit: Number(values.ticket_limit),
       seats_return_delay_max_s: Number(values.seats_return_delay_max_s),
     };
-    const made = await postAction(`/v1/admin/concerts/${one.concert_id}/schedules`, { body });
+    const made = await sendTimes((sent) => postAction(`/v1/admin/concerts/${one.concert_id}/schedules`, { body: sent }), body);
     await go(`/organizer/schedules/${made.schedule_id}/seats`);
   };
-  return form({ fields, label: t("scheduleForm.add"), submit });
+  const venue = venueChoice(null, one.venue, places);
+  return form({ fields, label: t("scheduleForm.add"), submit, children: venueField(venue) });
 }

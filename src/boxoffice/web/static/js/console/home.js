@@ -27,7 +27,7 @@ export async function home({ signal }) {
 }
 
 function parts() {
-  const everyone = [["payments", t("payments.title")], ["webhooks", t("hooks.title")], ["activity", t("console.activity")]];
+  const everyone = [["payments", t("payments.title")], ["venues", t("venues.title")], ["webhooks", t("hooks.title")], ["activity", t("console.activity")]];
   const operators = [["refunds", t("refunds.manual")], ["disputes", t("disputes.title")], ["statements", t("statements.title")], ["audit", t("console.audit")]];
   return h("nav", { class: "tabs", "aria-label": t("nav.console") },
     [...everyone, ...(session.isOperator ? operators : [])].map(([path, name]) => h("a", { href: `/organizer/${path}` }, name)));

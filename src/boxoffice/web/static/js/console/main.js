@@ -7,6 +7,9 @@ import { session } from "../lib/session.js";
 import { errorPage } from "../components/error-page.js";
 import { audit } from "./audit.js";
 import { concert, newConcert } from "./concert.js";
+import { editConcert } from "./events/concert-edit.js";
+import { editSchedule } from "./events/schedule-edit.js";
+import { venue, venues } from "./events/venues.js";
 import { history } from "./history.js";
 import { home } from "./home.js";
 import { live } from "./live.js";
@@ -38,8 +41,12 @@ const PAGES = [
   [`/statements/${ID}/${ID}`, statementDay],
   ["/webhooks", webhooks],
   [`/webhooks/${ID}`, webhook],
+  ["/venues", venues],
+  [`/venues/${ID}`, venue],
   [`/concerts/${ID}`, concert],
+  [`/concerts/${ID}/edit`, editConcert],
   [`/schedules/${ID}`, live],
+  [`/schedules/${ID}/edit`, editSchedule],
   [`/schedules/${ID}/seats`, seats],
   [`/schedules/${ID}/offers`, offers],
   [`/schedules/${ID}/queue`, queue],

@@ -88,7 +88,7 @@ export const en = {
   "scheduleForm.limit": "Tickets per person",
   "scheduleForm.delay": "Random delay before released seats are on sale again, up to, in seconds",
   "scheduleForm.delayHint": "0: at once. Otherwise released and unpaid seats are on sale again after a random delay.",
-  "scheduleForm.zone": "In the time zone of this device, {zone}.",
+  "scheduleForm.zone": "All times are local times at the venue.",
   "scheduleForm.add": "Add the schedule",
 
   "tabs": "Parts of this schedule",

@@ -88,7 +88,7 @@ export const ko = {
   "scheduleForm.limit": "1인당 매수",
   "scheduleForm.delay": "좌석이 돌아오는 시간(초 이내)",
   "scheduleForm.delayHint": "0이면 바로 돌아옵니다. 그 밖에는 반환되거나 결제되지 않은 좌석이 그 시간 안의 임의의 순간에 다시 판매됩니다.",
-  "scheduleForm.zone": "이 기기의 시간대({zone})를 따릅니다.",
+  "scheduleForm.zone": "모든 시각은 공연장 현지 시각입니다.",
   "scheduleForm.add": "회차 추가하기",
 
   "tabs": "회차 메뉴",
