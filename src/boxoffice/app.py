@@ -19,9 +19,11 @@ from boxoffice.activity_log.store import ActivityStore
 from boxoffice.app_parts import (
     Infrastructure,
     SeatServices,
+    StorefrontServices,
     WaitingRoomServices,
     compose_infrastructure,
     compose_seats,
+    compose_storefront,
     compose_waiting_room,
 )
 from boxoffice.audit import routes as audit_routes
@@ -74,13 +76,7 @@ from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.postgres.migrations import require_current
 from boxoffice.platform.postgres.standby_monitor import StandbyMonitor
 from boxoffice.posters import routes as poster_routes
-from boxoffice.posters.object_store import ObjectStore
-from boxoffice.posters.service import Posters
-from boxoffice.posters.store import PosterStore
 from boxoffice.ranking import routes as ranking_routes
-from boxoffice.ranking.board import RankingBoard
-from boxoffice.ranking.service import Ranking
-from boxoffice.ranking.store import RankingStore
 from boxoffice.reservations import routes as reservation_routes
 from boxoffice.reservations.handlers import HoldHandler, LockSwitch, ReleaseHandler
 from boxoffice.reservations.seat_lock import SeatLock
@@ -93,6 +89,7 @@ from boxoffice.sales_stats.traffic_counter import TrafficCounter
 from boxoffice.sales_stats.traffic_store import TrafficStore
 from boxoffice.seats import routes as seat_routes
 from boxoffice.settings import Settings
+from boxoffice.sharing.service import ConcertHeads
 from boxoffice.tickets import routes as ticket_routes
 from boxoffice.venues import routes as venue_routes
 from boxoffice.venues.service import Venues
@@ -111,7 +108,7 @@ class Services:
 
     accounts: Accounts
     catalog: Catalog
-    posters: Posters
+    storefront: StorefrontServices
     edits: Edits
     venues: Venues
     inventory: InventoryServices
@@ -123,7 +120,6 @@ class Services:
     money: MoneyServices
     intents: PaymentIntents
     notices: Notices
-    ranking: Ranking
     sales_stats: SalesStats
     backoffice: Backoffice
     audit_runs: AuditRuns
@@ -274,10 +270,11 @@ def _services(
     )
     zone = settings.payments.venue_time_zone
     money = compose_money(settings.payments, db, seats.publisher, providers)
-    catalog = Catalog(settings, CatalogStore(db, zone), seats.applier)
+    storefront = compose_storefront(settings, infrastructure)
+    catalog = Catalog(settings, CatalogStore(db, zone), seats.applier, listings=storefront.listings)
     return Services(
         accounts=accounts,
-        posters=_posters(settings, infrastructure),
+        storefront=storefront,
         catalog=catalog,
         venues=Venues(VenueStore(db)),
         inventory=compose_inventory(
@@ -300,7 +297,6 @@ def _services(
             providers,
             settings.cashier.notices_waiting_max,
         ),
-        ranking=_ranking(settings, infrastructure),
         sales_stats=_sales_stats(settings, infrastructure, traffic_counter),
         backoffice=Backoffice(BackofficeStore(db)),
         audit_runs=AuditRuns(db, settings.audit.audit_request_min_interval_s),
@@ -308,13 +304,6 @@ def _services(
         webhooks=Webhooks(WebhookStore(db), settings.notifications),
         mail_languages=MailLanguages(db, settings.notifications.mail_language),
     )
-
-
-def _posters(settings: Settings, infrastructure: Infrastructure) -> Posters:
-    posters = settings.posters
-    in_s3 = posters.poster_storage == "s3"
-    objects = ObjectStore(posters, infrastructure.clock.now) if in_s3 else None
-    return Posters(posters, PosterStore(infrastructure.db), objects)
 
 
 def _accounts(settings: Settings, infrastructure: Infrastructure) -> Accounts:
@@ -353,12 +342,6 @@ def _reservations(
     )
 
 
-def _ranking(settings: Settings, infrastructure: Infrastructure) -> Ranking:
-    board = RankingBoard(infrastructure.valkey, settings.outbox.relay_stream)
-    store = RankingStore(infrastructure.db)
-    return Ranking(settings.ranking, store, board, infrastructure.clock.now)
-
-
 def _sales_stats(
     settings: Settings, infrastructure: Infrastructure, traffic_counter: TrafficCounter
 ) -> SalesStats:
@@ -393,12 +376,13 @@ def _http(
             [
                 *routes,
                 *mail_routes.demo_routes(settings.notifications.mailbox_dir, dependencies),
-                *poster_routes.file_routes(services.posters, dependencies),
+                *poster_routes.file_routes(services.storefront.posters, dependencies),
             ],
             dependencies,
             access_log,
             document,
             settings,
+            ConcertHeads(settings, services.catalog.lookups).head,
         ),
         metrics=_metrics_router(dependencies, access_log, metrics_token),
         streams=streams,
@@ -421,7 +405,9 @@ def _routes(
         *account_routes.routes(services.accounts, dependencies),
         *organization_routes(services.organizations, dependencies),
         *catalog_routes.routes(services.catalog, dependencies, settings),
-        *poster_routes.routes(services.posters, dependencies, settings.posters.poster_max_bytes),
+        *poster_routes.routes(
+            services.storefront.posters, dependencies, settings.posters.poster_max_bytes
+        ),
         *edit_routes.routes(services.edits, services.catalog, dependencies),
         *venue_routes.routes(services.venues, dependencies),
         *inventory_routes(services.inventory, dependencies),
@@ -434,7 +420,7 @@ def _routes(
         *notice_routes.routes(services.notices, dependencies, settings.cashier.notice_max_bytes),
         *ticket_routes.routes(services.payments, dependencies),
         *web_routes.routes(dependencies, now),
-        *ranking_routes.routes(services.ranking, dependencies, settings.ranking),
+        *ranking_routes.routes(services.storefront.ranking, dependencies, settings.ranking),
         *sales_stats_routes.routes(services.sales_stats, dependencies),
         *backoffice_routes.routes(services.backoffice, dependencies),
         *audit_routes.routes(services.audit_runs, dependencies),
@@ -460,6 +446,7 @@ def _router(
     access_log: AccessLog,
     document: dict[str, Any],
     settings: Settings,
+    head: web_routes.HeadOf,
 ) -> Router:
     """Return the router of the API, the pages and the operators' endpoints."""
     pages = web_assets.load()
@@ -470,7 +457,7 @@ def _router(
             *routes,
             *health.metrics_routes(dependencies, access_log, metrics_token, is_open=False),
             *health.document_routes(dependencies, document),
-            *web_routes.page_routes(dependencies, pages, origins),
+            *web_routes.page_routes(dependencies, pages, origins, head),
         ],
         dependencies,
         web_routes.present_unknown(pages),

@@ -1,4 +1,4 @@
-"""Parts of the composition root: clients of the servers, seats, and waiting rooms.
+"""Parts of the composition root: clients of the servers, seats, waiting rooms, and what lists show.
 
 Only `app.py` and `app_cashier.py` use them; no other file names concrete parts.
 """
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from boxoffice.batching import GroupCommit
 from boxoffice.batching.limits import batch_limits
+from boxoffice.listings.service import Listings
+from boxoffice.listings.store import ListingStore
 from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.ids import new_id
@@ -15,6 +17,12 @@ from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.signing import KeyRing
 from boxoffice.platform.valkey import Valkey
+from boxoffice.posters.object_store import ObjectStore
+from boxoffice.posters.service import Posters
+from boxoffice.posters.store import PosterStore
+from boxoffice.ranking.board import RankingBoard
+from boxoffice.ranking.service import Ranking
+from boxoffice.ranking.store import RankingStore
 from boxoffice.seats.cache.entries import ScheduleEntries, SeatChangeApplier
 from boxoffice.seats.changes.bus import SeatChangeBus
 from boxoffice.seats.changes.publisher import SeatChangePublisher
@@ -144,3 +152,26 @@ def compose_waiting_room(
         settings.waiting_room, lease, store, queue_state, rooms, now, seats.read_model.seats_left
     )
     return WaitingRoomServices(service, rooms, leader, join_writer)
+
+
+@dataclass(frozen=True)
+class StorefrontServices:
+    """What lists and pages of concerts show besides the catalog."""
+
+    posters: Posters
+    listings: Listings
+    ranking: Ranking
+
+
+def compose_storefront(settings: Settings, infrastructure: Infrastructure) -> StorefrontServices:
+    """Return the parts that lists and pages show."""
+    db, now = infrastructure.db, infrastructure.clock.now
+    in_s3 = settings.posters.poster_storage == "s3"
+    objects = ObjectStore(settings.posters, now) if in_s3 else None
+    posters = Posters(settings.posters, PosterStore(db), objects)
+    board = RankingBoard(infrastructure.valkey, settings.outbox.relay_stream)
+    return StorefrontServices(
+        posters=posters,
+        listings=Listings(settings.listings, ListingStore(db), posters),
+        ranking=Ranking(settings.ranking, RankingStore(db), board, now),
+    )

@@ -18,9 +18,11 @@ from boxoffice.accounts.rules import BUYER, OPERATOR, ORGANIZER
 from boxoffice.app import Application, open_services
 from boxoffice.cli import seeding
 from boxoffice.errors import BoxofficeError, CredentialsInvalid, EmailTaken, SettingsInvalid
+from boxoffice.permissions import Actor
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.settings import Settings
+from boxoffice_embedded import demo_concerts
 from boxoffice_embedded.servers.files import give_to_folder_owner, write_private
 
 _QUERIES = sql_files.load("boxoffice_embedded", "demo.sql")
@@ -93,7 +95,19 @@ async def make(settings: Settings, password: str, console: Console) -> Demo:
             title = "Encore in Seoul"
             made = await seeding.put_on_sale(application, settings, organizer, plan, title)
             schedule_id = made.schedule_id
+            await _add_concerts(settings, application, organizer, made.concert_id)
     return Demo(schedule_id, password)
+
+
+async def _add_concerts(
+    settings: Settings, application: Application, organizer: Actor, main_id: UUID
+) -> None:
+    db = Database(settings)
+    await db.open()
+    try:
+        await demo_concerts.add(application, settings, db, organizer, main_id)
+    finally:
+        await db.close()
 
 
 async def _schedule(settings: Settings) -> UUID | None:

@@ -22,3 +22,11 @@ UPDATE users SET password_hash = $2 WHERE user_id = $1;
 UPDATE users SET email = 'closed-' || user_id || '@demo.invalid', password_hash = $2
  WHERE email = $1
 RETURNING user_id;
+
+-- name: fill_concert
+-- Set the facts and texts of a concert of the demo.
+UPDATE concerts
+   SET title_en = $2, title_ko = $3, artist_ko = $4, genre = $5, age_rating = $6, running_time_min = $7,
+       description_ko = $8, faq = $9, faq_ko = $10, notices = $11, notices_ko = $12,
+       organizer_contact = 'help@demo.test'
+ WHERE concert_id = $1;

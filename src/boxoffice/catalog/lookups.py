@@ -7,10 +7,12 @@ from uuid import UUID
 
 import msgspec
 
+from boxoffice.catalog.rich_texts import rich_texts
 from boxoffice.catalog.rules import Place
 from boxoffice.catalog.store import CatalogStore
-from boxoffice.catalog.views import Concert, ConcertItem, OneSchedule, ScheduleOnOffer
+from boxoffice.catalog.views import ConcertItem, ConcertPage, OneSchedule, ScheduleOnOffer
 from boxoffice.errors import ConcertNotFound, ScheduleNotFound
+from boxoffice.listings.service import Listings
 from boxoffice.platform.cache import Cache
 from boxoffice.settings import Settings
 
@@ -39,7 +41,10 @@ class CatalogLookups:
         settings: Settings,
         store: CatalogStore,
         clock: Callable[[], float] = time.monotonic,
+        listings: Listings | None = None,
     ) -> None:
+        """`listings` adds posters, prices and the state of sales."""
+        self._listings = listings
         self._settings = settings
         self._store = store
         self._clock = clock
@@ -55,7 +60,7 @@ class CatalogLookups:
         """
         return await self._pages.get((limit, after))
 
-    async def concert(self, concert_id: UUID) -> Lookup[Concert]:
+    async def concert(self, concert_id: UUID) -> Lookup[ConcertPage]:
         """Return a published concert; raise `ConcertNotFound`."""
         return await self._concerts.get(concert_id)
 
@@ -73,6 +78,8 @@ class CatalogLookups:
     def invalidate(self, concert_id: UUID) -> None:
         """Drop what is cached of a concert."""
         self._pages.clear()
+        if self._listings is not None:
+            self._listings.forget()
         self._concerts.invalidate(concert_id)
         self._schedules.invalidate(concert_id)
         # The publication of a draft makes its schedules visible.
@@ -93,13 +100,23 @@ class CatalogLookups:
 
     async def _load_page(self, key: tuple[int, Place | None]) -> list[ConcertItem]:
         limit, after = key
-        return await self._store.published_concerts(after, limit + 1)
+        found = await self._store.published_concerts(after, limit + 1)
+        if self._listings is None or not found:
+            return found
+        facts = await self._listings.facts([one.concert_id for one in found])
+        return [
+            msgspec.structs.replace(one, **msgspec.structs.asdict(facts[one.concert_id]))
+            for one in found
+        ]
 
-    async def _load_concert(self, concert_id: UUID) -> Concert:
+    async def _load_concert(self, concert_id: UUID) -> ConcertPage:
         concert = await self._store.published_concert(concert_id)
         if concert is None:
             raise ConcertNotFound
-        return concert
+        members = {**msgspec.structs.asdict(concert), "rich": rich_texts(concert)}
+        if self._listings is not None:
+            members |= msgspec.structs.asdict(await self._listings.page(concert_id))
+        return ConcertPage(**members)
 
     async def _load_schedules(self, concert_id: UUID) -> list[ScheduleOnOffer]:
         await self._concerts.get(concert_id)

@@ -12,8 +12,8 @@ from boxoffice.catalog.lookups import CatalogLookups, Lookup
 from boxoffice.catalog.paths import CONCERT, SCHEDULE, cursor_at, place_of
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.views import (
-    Concert,
     ConcertItem,
+    ConcertPage,
     OneSchedule,
     ScheduleOnOffer,
 )
@@ -62,7 +62,7 @@ class OneConcert:
         self._lookups = lookups
         self._headers = headers
 
-    @operation("Get a concert", path=CONCERT, returns=Concert, cached=True)
+    @operation("Get a concert", path=CONCERT, returns=ConcertPage, cached=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """A concert that is not published is not found."""
         lookup = await self._lookups.concert(call.ids["concert_id"])

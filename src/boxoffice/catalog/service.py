@@ -40,6 +40,7 @@ from boxoffice.errors import (
     SeatMapInvalid,
     SeatMapLocked,
 )
+from boxoffice.listings.service import Listings
 from boxoffice.permissions import Actor, OrganizationIds, chosen
 from boxoffice.platform.ids import new_id
 from boxoffice.settings import Settings
@@ -103,11 +104,12 @@ class Catalog:
         catalog: CatalogStore,
         seat_cache: SeatCache,
         clock: Callable[[], float] = time.monotonic,
+        listings: Listings | None = None,
     ) -> None:
         self._settings = settings
         self._time_zone = settings.payments.venue_time_zone
         self._store = catalog
-        self.lookups = CatalogLookups(settings, catalog, clock)
+        self.lookups = CatalogLookups(settings, catalog, clock, listings)
         self._seat_cache = seat_cache
 
     async def own_concerts(

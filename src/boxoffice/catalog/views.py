@@ -1,5 +1,6 @@
 """Concerts, schedules and seat-map uploads as the API shows them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -7,7 +8,10 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.catalog.seat_map_csv import Delimiter, Encoding
+from boxoffice.listings.markdown import RichNode
+from boxoffice.listings.views import ConcertSale, PriceOfGrade
 from boxoffice.platform.values import Money
+from boxoffice.posters.views import Poster
 from boxoffice.venues.views import VenuePlace
 
 ConcertStatus = Literal["DRAFT", "PUBLISHED"]
@@ -52,6 +56,9 @@ class ConcertItem(msgspec.Struct, frozen=True, kw_only=True):
     first_starts_at: datetime | None
     last_starts_at: datetime | None
     time_zone: str
+    poster: Poster | None = None
+    cities: list[str] = []
+    sale: ConcertSale | None = None
 
 
 class Concert(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +95,17 @@ class Concert(msgspec.Struct, frozen=True, kw_only=True):
     status: ConcertStatus
     published_at: datetime | None
     version: int
+
+
+class ConcertPage(Concert, frozen=True, kw_only=True):
+    """A concert with all that its page shows.
+
+    `rich` has the texts in Markdown by their member, as `faq_ko`, parsed to elements.
+    """
+
+    poster: Poster | None = None
+    prices: list[PriceOfGrade] = []
+    rich: dict[str, Sequence[RichNode]] = {}
 
 
 class OwnConcert(Concert, frozen=True, kw_only=True):

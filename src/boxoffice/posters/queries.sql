@@ -41,6 +41,13 @@ DELETE FROM posters p
  WHERE p.concert_id = $1
 RETURNING p.concert_id;
 
+-- name: posters
+-- The posters of these concerts.
+SELECT p.concert_id, p.image_hash, p.width_px, p.height_px, p.widths_px, p.colour, p.alt, p.alt_en, p.alt_ko
+  FROM posters p
+ -- guard: posters_of_these_concerts => WHERE $1::uuid[] IS NOT NULL
+ WHERE p.concert_id = ANY ($1::uuid[]);
+
 -- name: file
 -- A file of a picture; null where the object store has it.
 -- guard: poster_file_by_hash: f.image_hash = $1 => $1::text IS NOT NULL

@@ -1,6 +1,7 @@
 """The use cases of posters: set, describe, remove, and serve their files from memory."""
 
 import asyncio
+from collections.abc import Sequence
 from hashlib import blake2b
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from boxoffice.posters import store
 from boxoffice.posters.images import EncodedPoster, encode
 from boxoffice.posters.object_store import ObjectStore
 from boxoffice.posters.store import AltTexts, PosterStore
-from boxoffice.posters.views import OwnPoster
+from boxoffice.posters.views import OwnPoster, Poster
 from boxoffice.settings import PosterSettings
 
 # Pages that were loaded before a poster was replaced still ask for its files.
@@ -82,6 +83,10 @@ class Posters:
                 raise PosterNotFound
             entry = _action(actor, owner, concert_id, "poster.removed", request_id)
             await record(connection, entry)
+
+    async def of(self, concert_ids: Sequence[UUID]) -> dict[UUID, Poster]:
+        """Return the posters of those of these concerts that have one."""
+        return {one.concert_id: one.shown for one in await self._store.of(concert_ids)}
 
     async def file(self, image_hash: str, name: str) -> bytes:
         """Return a file of a picture; raise `NotFound`."""

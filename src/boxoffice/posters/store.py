@@ -1,6 +1,6 @@
 """Posters in PostgreSQL: named SQL in, frozen types out."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
@@ -49,6 +49,11 @@ class PosterStore:
         """Return the organization of a concert, None where it is none of these."""
         row = await self._db.read_one(_SQL["own_concert"], concert_id, organization_ids)
         return row["organization_id"] if row else None
+
+    async def of(self, concert_ids: Sequence[UUID]) -> list[OwnPoster]:
+        """Return the posters of these concerts."""
+        rows = await self._db.read(_SQL["posters"], concert_ids)
+        return [_poster(dict(row)) for row in rows]
 
     async def file(self, image_hash: str, name: str) -> StoredFile | None:
         """Return a file of a picture."""

@@ -35,6 +35,13 @@ class OwnPoster(Poster, frozen=True, kw_only=True):
 
     concert_id: UUID
 
+    @property
+    def shown(self) -> Poster:
+        """The poster as buyers see it."""
+        members = msgspec.structs.asdict(self)
+        members.pop("concert_id")
+        return Poster(**members)
+
 
 def addresses(image_hash: str, widths_px: Sequence[int]) -> dict[str, str]:
     """Return the fields of a `Poster` that are addresses."""

@@ -84,6 +84,13 @@ class SeatSettings(msgspec.Struct, frozen=True, kw_only=True):
     seats_cached_max: Count = 200_000
 
 
+class ListingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Lists of concerts: the state of their sales."""
+
+    listing_cache_ms: Milliseconds = 2_000
+    listing_few_left_percent: Annotated[int, Meta(ge=1, le=100)] = 10
+
+
 class RankingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The ranking of concerts by sales."""
 

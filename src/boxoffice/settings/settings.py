@@ -12,6 +12,7 @@ from boxoffice.settings.features import (
     AuditSettings,
     CatalogSettings,
     HoldSettings,
+    ListingSettings,
     OfferSettings,
     OrganizationSettings,
     OutboxSettings,
@@ -48,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     catalog: CatalogSettings = CatalogSettings()
     posters: PosterSettings = PosterSettings()
     seats: SeatSettings = SeatSettings()
+    listings: ListingSettings = ListingSettings()
     ranking: RankingSettings = RankingSettings()
     sales_stats: SalesStatsSettings = SalesStatsSettings()
     accounts: AccountSettings = AccountSettings()

@@ -30,14 +30,15 @@ CURRENCIES = "js/lib/currencies.js"
 BOOT = "boot.js"
 ICON = "favicon.ico"
 _NEEDS_SCRIPTS = (
-    "boxoffice needs JavaScript to show seats as they are this very moment. "
-    "좌석을 실시간으로 보여 드리려면 JavaScript가 필요합니다."
+    "<p>boxoffice needs JavaScript to show seats as they are this very moment. "
+    "좌석을 실시간으로 보여 드리려면 JavaScript가 필요합니다.</p>"
 )
 _NOT_FOUND = (
-    'There is no page at this address. <a href="/">All concerts</a><br>'
-    '이 주소에는 페이지가 없습니다. <a href="/">전체 공연</a>'
+    '<p>There is no page at this address. <a href="/">All concerts</a><br>'
+    '이 주소에는 페이지가 없습니다. <a href="/">전체 공연</a></p>'
 )
 
+_HEAD = "<title>boxoffice</title>"
 _COMPRESSION = 9
 _IMPORT = re.compile(r"""^(?:import|export)\b[^"'()]*?["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
 
@@ -62,8 +63,10 @@ class Assets:
         self.boot = _asset(BOOT, root.joinpath(BOOT))
         self.icon = _asset(ICON, root.joinpath(ICON))
         shell = Template(root.joinpath("shell.html").read_text(encoding="utf-8"))
-        self.shell = self._page(shell, _NEEDS_SCRIPTS)
-        self.not_found = self._page(shell, _NOT_FOUND)
+        self._shell = shell
+        self._links = self._make_links()
+        self.shell = self.page(_HEAD, _NEEDS_SCRIPTS)
+        self.not_found = self.page(_HEAD, _NOT_FOUND)
 
     def find(self, tree: str, path: str) -> Asset | None:
         """Return the file at `path` of the tree with this hash, or None."""
@@ -85,19 +88,24 @@ class Assets:
                 waiting += imports(path, self._files[path].plain.decode())
         return list(found)
 
-    def _page(self, shell: Template, without_scripts: str) -> Asset:
-        """Fill the shell; `without_scripts` is the text in `<noscript>`."""
+    def _make_links(self) -> str:
         base = f"{PREFIX}/{self.hash}"
         styles = [path for path in self.paths if path.endswith(".css")]
         lines = [f'<link rel="stylesheet" href="{base}/{path}">' for path in styles]
         lines += [
             f'<link rel="modulepreload" href="{base}/{path}">' for path in self.modules(ENTRY)
         ]
-        text = shell.substitute(
+        return "\n    ".join(lines)
+
+    def page(self, head: str, without_scripts: str) -> Asset:
+        """Fill the shell with HTML for `<head>` and `<noscript>`, whose texts are escaped."""
+        base = f"{PREFIX}/{self.hash}"
+        text = self._shell.substitute(
+            head=head,
             base=base,
             boot=f"{PREFIX}/{BOOT}",
             entry=f"{base}/{ENTRY}",
-            links="\n    ".join(lines),
+            links=self._links,
             without_scripts=without_scripts,
         )
         return _packed("text/html; charset=utf-8", text.encode())

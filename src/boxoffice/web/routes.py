@@ -1,11 +1,12 @@
 """Routes of the pages, and the clock for their countdowns."""
 
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
-from boxoffice.errors import NotFound
+from boxoffice.errors import NotFound, Problem
 from boxoffice.http.api.headers import accepts_gzip, prefers_html
 from boxoffice.http.api.operation import (
     READS,
@@ -20,13 +21,14 @@ from boxoffice.http.api.problems import Rendered
 from boxoffice.http.api.router import Present
 from boxoffice.web import assets
 from boxoffice.web.assets import Asset, Assets
+from boxoffice.web.page_head import PageHead, head_of, without_scripts
 
 _YEAR_S = 31_536_000
+_HEADS_MAX = 64
 
 # Addresses that serve the shell; the routes in `static/js/main.js` choose the page.
 PAGES = (
     "/",
-    "/concerts/{concert_id}",
     "/schedules/{schedule_id}",
     "/schedules/{schedule_id}/queue",
     "/reservations/{reservation_id}",
@@ -36,6 +38,8 @@ PAGES = (
     "/organizer",
     "/organizer/{rest:path}",
 )
+# A page whose head has the facts of a concert, for programs that run no scripts.
+CONCERT_PAGE = "/concerts/{concert_id}"
 # The page on which a payment provider's script runs; no other page may load it.
 CHECKOUT_PAGES = ("/checkout/{intent_id}",)
 
@@ -139,6 +143,44 @@ class Shell:
         return _reply(call.req, self._shell, self._headers)
 
 
+HeadOf = Callable[[str], Awaitable[PageHead | None]]
+
+
+class ConcertShell:
+    """The shell of a concert's page: with its title, preview and data for search engines."""
+
+    def __init__(self, dependencies: RouteDependencies, found: Assets, head: HeadOf) -> None:
+        self.dependencies = dependencies
+        self._found = found
+        self._head = head
+        # A head that was returned before is the same object, and its page is packed once.
+        self._packed: OrderedDict[int, tuple[PageHead, Asset]] = OrderedDict()
+
+    @operation(
+        "A concert's page",
+        cached=True,
+        path={"concert_id": PathId(str, NotFound, "The id of a concert.")},
+    )
+    async def on_get(self, call: Call[None, None]) -> Reply:
+        """Return the shell; the one of all pages where the concert is not shown."""
+        try:
+            head = await self._head(call.ids["concert_id"])
+        except Problem:
+            head = None
+        return _reply(call.req, self._shell(head), _PAGE_HEADERS)
+
+    def _shell(self, head: PageHead | None) -> Asset:
+        if head is None:
+            return self._found.shell
+        known = self._packed.get(id(head))
+        if known is None:
+            known = head, self._found.page(head_of(head), without_scripts(head))
+            self._packed[id(head)] = known
+            while len(self._packed) > _HEADS_MAX:
+                self._packed.popitem(last=False)
+        return known[1]
+
+
 class Icon:
     """`/favicon.ico`, which browsers request without reading the page."""
 
@@ -205,14 +247,18 @@ def routes(dependencies: RouteDependencies, now_s: Callable[[], float]) -> list[
 
 
 def page_routes(
-    dependencies: RouteDependencies, found: Assets, sdk_origins: Sequence[str]
+    dependencies: RouteDependencies, found: Assets, sdk_origins: Sequence[str], head: HeadOf
 ) -> list[tuple[str, object]]:
-    """Return the pages and their files, by URI template; `sdk_origins` are for the checkout alone."""
+    """Return the pages and their files, by URI template.
+
+    `sdk_origins` are for the checkout alone; `head` returns what a concert's page says of itself.
+    """
     shell = Shell(dependencies, found, _PAGE_HEADERS)
     checkout = Shell(dependencies, found, checkout_headers(sdk_origins))
     return [
         *((template, shell) for template in PAGES),
         *((template, checkout) for template in CHECKOUT_PAGES),
+        (CONCERT_PAGE, ConcertShell(dependencies, found, head)),
         ("/favicon.ico", Icon(dependencies, found)),
         (f"{assets.PREFIX}/{assets.BOOT}", Boot(dependencies, found)),
         (assets.PREFIX + "/{tree}/{path:path}", Files(dependencies, found)),

@@ -14,7 +14,7 @@ from boxoffice.http.api.statuses import STATUSES
 from boxoffice.posters.views import PREFIX as POSTERS
 from boxoffice.settings import Settings
 from boxoffice.web.assets import PREFIX
-from boxoffice.web.routes import CHECKOUT_PAGES, PAGES
+from boxoffice.web.routes import CHECKOUT_PAGES, CONCERT_PAGE, PAGES
 
 from .client import Api, expect
 from .conftest import Running
@@ -71,7 +71,7 @@ def test_every_route_is_described(server: Running, document: dict[str, Any]) -> 
     served = asyncio.run(routes())
     described = {path: set(item) for path, item in document["paths"].items()}
     files = (path for path in served if path.startswith((PREFIX, POSTERS)))
-    pages = {*PAGES, *CHECKOUT_PAGES, *files}
+    pages = {*PAGES, CONCERT_PAGE, *CHECKOUT_PAGES, *files}
     undescribed = OPERATORS | pages | {"/favicon.ico"}
     assert described == {path: found for path, found in served.items() if path not in undescribed}
     assert set(served) >= undescribed

@@ -9,7 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from boxoffice.catalog import store
+from boxoffice.catalog.lookups import Lookup
 from boxoffice.catalog.rules import check_csv, hall
+from boxoffice.catalog.views import Concert, ConcertPage
 from boxoffice.errors import (
     AlreadyPublished,
     ConcertNotFound,
@@ -57,6 +59,11 @@ async def wait_for_lock(db: Database, waiters: int = 1) -> None:
             waiting = row["n"]
 
 
+def shown(page: Lookup[ConcertPage]) -> Concert:
+    """Return the concert of a page, without what lists and other texts add."""
+    return Concert(**{name: getattr(page.found, name) for name in Concert.__struct_fields__})
+
+
 async def test_a_draft_is_invisible_until_it_is_published(shop: Shop) -> None:
     made = await shop.draft()
     with pytest.raises(ConcertNotFound):
@@ -66,7 +73,7 @@ async def test_a_draft_is_invisible_until_it_is_published(shop: Shop) -> None:
     assert await listed(shop) == []
     published = await shop.catalog.publish(shop.organizer, made.concert_id)
     assert published.status == "PUBLISHED"
-    assert (await shop.lookups.concert(made.concert_id)).found == published
+    assert shown(await shop.lookups.concert(made.concert_id)) == published
     assert await listed(shop) == [made.concert_id]
     # No buyer finds a schedule that was never opened, at any address with its id.
     assert (await shop.lookups.schedules(made.concert_id)).found == []
@@ -111,7 +118,7 @@ async def test_publishing_needs_seats_and_happens_once(shop: Shop) -> None:
     first = await shop.catalog.publish(shop.organizer, concert.concert_id)
     with pytest.raises(AlreadyPublished):
         await shop.catalog.publish(shop.organizer, concert.concert_id)
-    assert (await shop.lookups.concert(concert.concert_id)).found == first
+    assert shown(await shop.lookups.concert(concert.concert_id)) == first
 
 
 async def test_opening_and_closing(shop: Shop) -> None:

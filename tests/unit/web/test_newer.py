@@ -26,6 +26,10 @@ DECORATION = {
 OWN = {
     *(".added", ".camera", ".changed", ".check", ".draw", ".drop", ".entry", ".font", ".forget"),
     *(".ink", ".layer", ".lost", ".path", ".resize", ".role", ".run", ".silent", ".token"),
+    # Of a venue.
+    *(".city", ".country"),
+    # Looked for before it is used (`navigator.share`).
+    ".share",
     # `Intl`'s has been there for long; `format` of a list of parts has not.
     ".format",
 }

@@ -1,15 +1,13 @@
-// One concert and its performances: when, for how much, how many seats are left, and since or until when
-// they are sold.
+// One concert: its poster and facts, its performances with prices and seats, and all that a buyer asks before.
 
 import { get, ignoreProblem } from "../lib/api.js";
 import { countDown, synchronize } from "../lib/clock.js";
-import { h, icon, setChildren } from "../lib/dom.js";
-import { countdown, moneyRange, t } from "../lib/i18n.js";
+import { h, setChildren } from "../lib/dom.js";
+import { countdown, inLanguage, moneyRange, t } from "../lib/i18n.js";
 import { performanceText } from "../lib/performance-time.js";
 import { hasStarted, saleState } from "../lib/sale.js";
-import { ICONS } from "../components/icons.js";
-import { performanceMoment } from "../components/performance-time.js";
-import { poster } from "../components/poster.js";
+import { concertHead, concertSections } from "../components/concert-facts.js";
+import { performanceMoment, venueName } from "../components/performance-time.js";
 
 const AGAIN_MS = 5_000;
 
@@ -22,30 +20,28 @@ export async function concert({ params, signal }) {
     synchronize(),
   ]);
   const list = h("ul", { class: "schedules" });
-  const show = (items) => setChildren(list, items.length ? items.map((item) => schedule(item, signal, again)) : h("li", {}, t("concert.noSchedules")));
+  const show = (items) => setChildren(list, items.length ? items.map((item) => schedule(item, items, signal, again)) : h("li", {}, t("concert.noSchedules")));
   const again = () => get(`${path}/schedules`, { signal, anonymous: true, tries: 1 }).then(({ items }) => show(items)).catch(ignoreProblem);
   show(schedules.items);
   const timer = setInterval(() => { if (document.visibilityState === "visible") again(); }, AGAIN_MS);
-  return { title: one.title, view: [head(one), h("h2", {}, t("concert.schedules")), list], close: () => clearInterval(timer) };
+  const view = [
+    concertHead(one, schedules.items),
+    h("div", { class: "concert-columns" },
+      h("section", { class: "dates", "aria-labelledby": "dates" }, h("h2", { id: "dates", tabindex: -1 }, t("concert.schedules")), list),
+      h("div", { class: "concert-texts" }, concertSections(one, schedules.items, signal))),
+  ];
+  return { title: inLanguage(one, "title"), view, close: () => clearInterval(timer) };
 }
 
-function head(one) {
-  return h("div", { class: "concert-head" },
-    poster(one.concert_id, one.title),
-    h("div", {},
-      h("h1", {}, one.title),
-      h("p", { class: "artist" }, one.artist),
-      h("p", { class: "icon-line" }, icon(ICONS.place), one.venue),
-      one.description && h("p", { class: "description" }, one.description)));
-}
-
-function schedule(item, signal, again) {
+function schedule(item, items, signal, again) {
   const state = stateOf(item);
   const note = h("p", { class: "sale-note" });
   const parts = [
     h("div", { class: "schedule-when" },
       h("h3", {}, performanceMoment(item.starts_at, item.time_zone)),
-      h("p", { class: "muted" }, moneyRange(item.price_min, item.price_max))),
+      hasSeveralVenues(items) && h("p", { class: "muted small" }, venueName(item)),
+      h("p", { class: "muted" }, moneyRange(item.price_min, item.price_max)),
+      item.doors_at && h("p", { class: "muted small" }, t("concert.doors", { when: performanceText(item.doors_at, item.time_zone, "time") }))),
     h("div", { class: "schedule-state" }, left(item), note),
     button(item, state),
   ];
@@ -53,6 +49,10 @@ function schedule(item, signal, again) {
   else if (state === "open" && item.sale_closes_at) setChildren(note, t("concert.until", { when: performanceText(item.sale_closes_at, item.time_zone) }));
   else if (state === "closed") setChildren(note, t(closedBecause(item)));
   return h("li", { class: `schedule card ${state}` }, parts);
+}
+
+function hasSeveralVenues(items) {
+  return new Set(items.map(({ venue }) => venue?.venue_id)).size > 1;
 }
 
 function closedBecause(item) {

@@ -1,68 +1,156 @@
-// The list of concerts, with a search.
+// The list of concerts: a featured one, the ranking, and a grid with search, filters and order.
 
-import { all } from "../lib/api.js";
+import { all, get, ignoreProblem } from "../lib/api.js";
+import { cityName } from "../lib/cities.js";
+import { synchronize } from "../lib/clock.js";
+import { citiesOf, filtered, filtersOf, isFiltered, monthName, monthsOf, pathOf, SORTS } from "../lib/concert-filters.js";
 import { h, icon, setChildren } from "../lib/dom.js";
-import { t } from "../lib/i18n.js";
-import { performanceTime } from "../lib/performance-time.js";
+import { list as inWords, t } from "../lib/i18n.js";
 import { sessionStore } from "../lib/storage.js";
+import { concertCard, datesText, featuredConcert, rankCard } from "../components/concert-card.js";
 import { ICONS } from "../components/icons.js";
-import { poster } from "../components/poster.js";
+import { stateOf } from "../components/sale-state.js";
+
+// Cards of the first screen of a desktop; their posters are loaded at once.
+const FIRST_MAX = 4;
+const RANKED_MIN = 3;
+const RANKED_MAX = 10;
 
 /** The list of concerts. */
-export async function concerts({ signal }) {
-  const items = await all("/v1/concerts", { signal, anonymous: true });
-  const results = h("ul", { class: "concerts" });
-  const count = h("p", { class: "muted", role: "status" });
-  const search = searchField((text) => show(text));
+export async function concerts({ signal, query }) {
+  const [items, ranking] = await Promise.all([
+    all("/v1/concerts", { signal, anonymous: true }),
+    get("/v1/concerts/ranking", { signal, anonymous: true, tries: 1 }).catch(ignoreProblem),
+    synchronize(),
+  ]);
+  const view = new ConcertList(items.map((item) => ({ ...item, dates: datesText(item) })), ranking?.items ?? [], startOf(query));
+  return { title: t("concerts.title"), view: view.view, wide: true };
+}
 
-  function show(text) {
-    const found = items.filter((item) => matches(item, text));
-    setChildren(results, found.map(card));
-    setChildren(count, items.length === 0 ? t("concerts.none") : t("concerts.found", { n: found.length }));
+function startOf(query) {
+  const filters = filtersOf(query);
+  return { ...filters, q: filters.q || (sessionStore.get("search") ?? "") };
+}
+
+class ConcertList {
+  #items;
+  #ranked;
+  #ranks;
+  #filters;
+  #results = h("ul", { class: "concerts" });
+  #count = h("p", { class: "muted", role: "status" });
+  #top = h("div", { class: "list-top" });
+  #empty = h("div", {});
+  #search;
+  #bar = h("div", { class: "filter-bar" });
+
+  constructor(items, ranking, filters) {
+    const byId = new Map(items.map((item) => [item.concert_id, item]));
+    this.#items = items;
+    this.#ranked = ranking.map(({ concert_id: id }) => byId.get(id)).filter(Boolean);
+    this.#ranks = new Map(ranking.map(({ concert_id: id, rank }) => [id, rank]));
+    this.#filters = filters;
+    this.#search = h("input", {
+      type: "search", class: "input", "aria-label": t("concerts.search"), placeholder: t("concerts.search"),
+      value: filters.q, oninput: (event) => this.#choose("q", event.target.value),
+    });
+    this.view = [
+      h("div", { class: "list-head" },
+        h("div", { class: "hero" }, h("h1", {}, t("concerts.title")), h("p", {}, t("concerts.lead"))),
+        h("div", { class: "search", role: "search" }, icon(ICONS.search), this.#search)),
+      this.#top, this.#bar, this.#results, this.#empty,
+    ];
+    this.#drawBar();
+    this.#show();
   }
 
-  show(search.value);
-  const view = [
-    h("div", { class: "hero" }, h("h1", {}, t("concerts.title")), h("p", {}, t("concerts.lead"))),
-    h("div", { class: "search", role: "search" }, icon(ICONS.search), search),
-    count, results,
-  ];
-  return { title: t("concerts.title"), view };
-}
+  #choose(name, value) {
+    this.#filters = { ...this.#filters, [name]: value };
+    sessionStore.set("search", this.#filters.q || null);
+    history.replaceState(history.state, "", pathOf(this.#filters));
+    this.#show();
+  }
 
-function searchField(show) {
-  return h("input", {
-    type: "search", class: "input", "aria-label": t("concerts.search"), placeholder: t("concerts.search"),
-    value: sessionStore.get("search") ?? "",
-    oninput: (event) => { sessionStore.set("search", event.target.value); show(event.target.value); },
-  });
-}
+  #show() {
+    const found = filtered(this.#items, this.#filters, this.#ranks);
+    const isAll = !isFiltered(this.#filters);
+    setChildren(this.#results, found.map((item, at) => concertCard(item, { isFirst: !isAll && at < FIRST_MAX })));
+    setChildren(this.#count, this.#items.length === 0 ? t("concerts.none") : t("concerts.found", { n: found.length }));
+    setChildren(this.#top, isAll && this.#items.length > 0 && this.#topParts());
+    this.#top.hidden = this.#top.childElementCount === 0;
+    setChildren(this.#empty, this.#items.length > 0 && found.length === 0 && this.#nothingFound());
+  }
 
-// Keyboards differ in how they compose Hangul and accents, and in the width of letters.
-function folded(text) {
-  return text.normalize("NFKC").toLowerCase().normalize("NFKC");
-}
+  #topParts() {
+    const featured = this.#featured();
+    const chart = this.#ranked.slice(0, RANKED_MAX);
+    return [
+      featured && featuredConcert(featured.item, featured.label),
+      chart.length >= RANKED_MIN && h("section", { class: "ranking", "aria-labelledby": "ranking" },
+        h("h2", { id: "ranking" }, t("concerts.ranking")),
+        h("ol", { class: "ranked-list", tabindex: 0, "aria-labelledby": "ranking" }, chart.map((item, at) => rankCard(item, at + 1)))),
+    ];
+  }
 
-function matches(item, text) {
-  const words = folded(text).split(/\s+/).filter(Boolean);
-  const where = folded(`${item.title} ${item.artist} ${item.venue} ${dates(item)}`);
-  return words.every((word) => where.includes(word));
-}
+  // What sells fastest and still has seats, else what opens next, else the newest.
+  #featured() {
+    const isOpen = (item) => ["on_sale", "few_left"].includes(stateOf(item));
+    const fast = this.#ranked.find(isOpen);
+    if (fast) return { item: fast, label: t("concerts.featured.fast") };
+    const soon = this.#items.filter((item) => stateOf(item) === "soon")
+      .sort((a, b) => Date.parse(a.sale.opens_at) - Date.parse(b.sale.opens_at))[0];
+    if (soon) return { item: soon, label: t("concerts.featured.soon") };
+    const fresh = this.#items.find(isOpen);
+    return fresh && this.#items.length > 1 ? { item: fresh, label: t("concerts.featured.new") } : null;
+  }
 
-function card(item) {
-  return h("li", {},
-    h("a", { class: "concert card", href: `/concerts/${item.concert_id}` },
-      poster(item.concert_id, item.title),
-      h("div", { class: "concert-text" },
-        h("h2", {}, item.title),
-        h("p", { class: "artist" }, item.artist),
-        h("p", { class: "icon-line" }, icon(ICONS.calendar), dates(item)),
-        h("p", { class: "icon-line" }, icon(ICONS.place), item.venue))));
-}
+  #drawBar() {
+    const genres = [...new Set(this.#items.map((item) => item.genre).filter(Boolean))].sort();
+    const cities = [...new Set(this.#items.flatMap(citiesOf))].sort();
+    const months = [...new Set(this.#items.flatMap(monthsOf))].sort();
+    setChildren(this.#bar,
+      genres.length > 1 && this.#genres(genres),
+      h("div", { class: "filter-row" }, this.#count,
+        h("div", { class: "filter-selects" },
+          cities.length > 1 && this.#select("city", t("concerts.city"), cities.map((city) => [city, cityName(city)])),
+          months.length > 1 && this.#select("month", t("concerts.month"), months.map((month) => [month, monthName(month)])),
+          this.#items.length > 1 && this.#select("sort", null, SORTS.map((sort) => [sort, t(`concerts.sort.${sort}`)])))));
+  }
 
-function dates({ first_starts_at: first, last_starts_at: last, time_zone: zone }) {
-  if (!first) return t("concerts.noDate");
-  if (first === last) return performanceTime(first, zone).venue;
-  const [from, to] = [first, last].map((at) => performanceTime(at, zone, "date").venue);
-  return from === to ? from : `${from} – ${to}`;
+  #genres(genres) {
+    const chip = (value, text) => h("button", {
+      type: "button", class: "genre", "aria-pressed": String(this.#filters.genre === value),
+      onclick: () => { this.#choose("genre", value); this.#pressGenre(value); }, dataset: { genre: value },
+    }, text);
+    return h("div", { class: "genres", role: "group", "aria-label": t("concerts.genre") },
+      chip("", t("concerts.allGenres")), genres.map((genre) => chip(genre, t(`genre.${genre}`))));
+  }
+
+  #pressGenre(value) {
+    for (const one of this.#bar.querySelectorAll("[data-genre]")) one.setAttribute("aria-pressed", String(one.dataset.genre === value));
+  }
+
+  #select(name, all, choices) {
+    const label = t(`concerts.${name}Label`);
+    return h("select", { class: "input", "aria-label": label, onchange: (event) => this.#choose(name, event.target.value) },
+      all && h("option", { value: "" }, all),
+      choices.map(([value, text]) => h("option", { value, selected: this.#filters[name] === value }, text)));
+  }
+
+  #nothingFound() {
+    const { q, genre, city, month } = this.#filters;
+    const words = [q.trim() && `“${q.trim()}”`, genre && t(`genre.${genre}`), city && cityName(city), month && monthName(month)].filter(Boolean);
+    return h("div", { class: "nothing card" },
+      h("h2", {}, t("concerts.nothing", { what: inWords(words) })),
+      h("p", { class: "muted" }, t("concerts.nothingHint")),
+      h("div", { class: "actions" }, h("button", { type: "button", class: "button primary", onclick: () => this.#clear() }, t("concerts.clear"))));
+  }
+
+  #clear() {
+    this.#filters = { ...filtersOf(new URLSearchParams()), sort: this.#filters.sort };
+    this.#search.value = "";
+    this.#choose("q", "");
+    this.#drawBar();
+    this.#search.focus();
+  }
 }

@@ -1,7 +1,9 @@
 // The texts of the buyer's pages.
 
+import { offerTexts } from "../offers/texts.js";
 import { en } from "./en.js";
 import { ko } from "./ko.js";
-import { offerTexts } from "../offers/texts.js";
+import { listingEn } from "./listing-en.js";
+import { listingKo } from "./listing-ko.js";
 
-export const texts = { en: { ...en, ...offerTexts.en }, ko: { ...ko, ...offerTexts.ko } };
+export const texts = { en: { ...en, ...listingEn, ...offerTexts.en }, ko: { ...ko, ...listingKo, ...offerTexts.ko } };

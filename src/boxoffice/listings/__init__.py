@@ -1,0 +1,1 @@
+"""What lists show of concerts besides their titles: posters, cities, prices, and sales."""

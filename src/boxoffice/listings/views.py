@@ -1,0 +1,46 @@
+"""The facts of a concert in a list, as the API shows them."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from boxoffice.platform.values import Money
+from boxoffice.posters.views import Poster
+
+SaleState = Literal["on_sale", "few_left", "sold_out", "soon", "ended", "cancelled"]
+
+
+class ConcertSale(msgspec.Struct, frozen=True, kw_only=True):
+    """The sale of all upcoming performances of a concert together, a few seconds old.
+
+    `few_left` is one with few seats, `soon` one that opens at `opens_at`. `price_from` is the lowest
+    price of a seat, sold ones included.
+    """
+
+    state: SaleState
+    opens_at: datetime | None
+    price_from: Money | None
+
+
+class PriceOfGrade(msgspec.Struct, frozen=True, kw_only=True):
+    """The prices of a grade over all upcoming performances."""
+
+    grade: str
+    price_min: Money
+    price_max: Money
+
+
+class PageFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the page of a concert shows besides its texts; prices are the highest first."""
+
+    poster: Poster | None = None
+    prices: list[PriceOfGrade] = []
+
+
+class ListingFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list shows of a concert; no sale where none is upcoming, or where it was not counted."""
+
+    poster: Poster | None = None
+    cities: list[str] = []
+    sale: ConcertSale | None = None
