@@ -205,9 +205,11 @@ _DELETED = re.compile(r"\bDELETE\s+FROM\s+([a-z_]+)")
 
 
 def _tables_that_lose_rows() -> list[str]:
-    """Return the tables from which a statement of the product deletes."""
-    statements = (file.read_text() for file in Path(boxoffice.__file__).parent.rglob("*.sql"))
-    return sorted({table for text in statements for table in _DELETED.findall(text)})
+    """Return the tables from which a statement of the product deletes under the role's own rights."""
+    files = (file.read_text() for file in Path(boxoffice.__file__).parent.rglob("*.sql"))
+    parts = (part for text in files for part in text.split("CREATE OR REPLACE FUNCTION"))
+    own = (part for part in parts if "\nSECURITY DEFINER\n" not in part)
+    return sorted({table for part in own for table in _DELETED.findall(part)})
 
 
 async def test_every_table_from_which_a_statement_deletes_may_lose_rows(runtime: Settings) -> None:
