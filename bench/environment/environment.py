@@ -10,11 +10,12 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -22,8 +23,10 @@ from redis import Redis
 from rich.console import Console
 
 from bench.environment.cpu import MeasuredGroup
+from bench.scenarios.http_requests import OFFER_CODE
 from boxoffice.catalog import rules as catalog_rules
 from boxoffice.cli import seeding
+from boxoffice.offers.rules import code_hash
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.settings import Settings
@@ -176,6 +179,16 @@ class Environment:
         connection = await asyncpg.connect(settings.database.database_url)
         try:
             await connection.execute(_SQL["add_waiting_rooms"])
+        finally:
+            await connection.close()
+
+    async def add_offers(self, settings: Settings, schedule_ids: Sequence[str]) -> None:
+        """Add offers with the code `OFFER_CODE` to these schedules of a copy."""
+        ids = [UUID(one) for one in schedule_ids]
+        digests = [code_hash(one, OFFER_CODE) for one in ids]
+        connection = await asyncpg.connect(settings.database.database_url)
+        try:
+            await connection.execute(_SQL["add_offers"], ids, digests)
         finally:
             await connection.close()
 

@@ -21,6 +21,32 @@ SELECT schedule_id, 'fifo', 100, 100, 600, 60, clock_timestamp() + interval '1 d
        decode(repeat('5a', 32), 'hex')
   FROM schedules;
 
+-- name: add_offers
+-- Offers of schedules $1: a price type, a booking fee, a channel with a quota of every seat, and a shared code with a
+-- discount, whose digests are $2.
+WITH given AS (
+    SELECT * FROM unnest($1::uuid[], $2::bytea[]) g (schedule_id, code_hash)
+), marked AS (
+    UPDATE schedules s SET has_offers = true FROM given g WHERE s.schedule_id = g.schedule_id
+), terms AS (
+    INSERT INTO schedule_offers (schedule_id, changed_at, fee_minor, is_limited)
+    SELECT g.schedule_id, clock_timestamp(), 1000, true FROM given g
+), types AS (
+    INSERT INTO price_types (schedule_id, code, ordinal, percent_off, amount_off_minor, name, name_ko, note, note_ko)
+    SELECT g.schedule_id, 'youth', 0, 30, 0, 'Youth', 'Youth', '', '' FROM given g
+), channels AS (
+    INSERT INTO sales_channels (schedule_id, code, name, is_default, quota)
+    SELECT g.schedule_id, 'web', 'Web', true, 1000000 FROM given g
+), batches AS (
+    INSERT INTO code_batches (
+        schedule_id, batch_id, created_at, created_by, amount_off_minor, percent_off, uses_max, codes, is_presale,
+        is_shared, name, idempotency_key)
+    SELECT g.schedule_id, g.schedule_id, clock_timestamp(), g.schedule_id, 0, 10, 1000000, 1, false, true, 'Bench', 'b'
+      FROM given g
+)
+INSERT INTO offer_codes (schedule_id, code_hash, batch_id, uses_max, suffix)
+SELECT g.schedule_id, g.code_hash, g.schedule_id, 1000000, '' FROM given g;
+
 -- name: vacuum
 -- Statistics and visibility as in a database that has been in use for a while.
 VACUUM (ANALYZE);

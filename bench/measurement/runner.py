@@ -129,6 +129,9 @@ class BenchRunner:
         with self._environment.fresh_database(plan) as settings, ExitStack() as stack:
             if scenario.has_waiting_room:
                 asyncio.run(self._environment.add_waiting_rooms(settings))
+            if scenario.has_offers:
+                schedule_ids = [one.schedule_id for one in self._datasets[plan].schedules]
+                asyncio.run(self._environment.add_offers(settings, schedule_ids))
             env = {**self._environment.env(settings, scenario.workers), **scenario.env}
             provider_port = 0
             if scenario.has_provider:

@@ -24,6 +24,12 @@ _HOLDS = (
         "hold_sold_out", holds.sold_out, _REFUSED, frozenset({"sold_out"}), about="no seat left"
     ),
     BenchScenario("hold_best_available", holds.best_available, about="the best two adjacent seats"),
+    BenchScenario(
+        "hold_with_offers",
+        holds.with_offers,
+        has_offers=True,
+        about="one seat each, with a price type, a code, a fee and a quota",
+    ),
     BenchScenario("pay", holds.pay, about="from the wallet"),
     BenchScenario(
         "intent_open", holds.open_intents, has_provider=True, about="a payment intent for a hold"

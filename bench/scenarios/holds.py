@@ -42,6 +42,18 @@ def accepted(context: ScenarioContext) -> RequestSet:
     return split(requests[: sizes.warmup + sizes.holds], sizes, sizes.holds)
 
 
+def with_offers(context: ScenarioContext) -> RequestSet:
+    """The same as `accepted`, each with a price type and a code, against a quota."""
+    sizes = context.sizes
+    requests = [
+        http_requests.hold_with_offers(schedule_id, token, f"hold-{at}", seat_ids)
+        for at, ((schedule_id, seat_ids), token) in enumerate(
+            zip(context.free_seats(), context.buyers, strict=False)
+        )
+    ]
+    return split(requests[: sizes.warmup + sizes.holds], sizes, sizes.holds)
+
+
 def accepted_by_baseline(context: ScenarioContext) -> RequestSet:
     """The same as `accepted` with a third of the requests, because each takes longer."""
     request_set = accepted(context)

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+# The code of schedules with offers.
+OFFER_CODE = "BENCHMARK"
+
 _GET = (
     "GET {path} HTTP/1.1\r\n"
     "Host: 127.0.0.1\r\n"
@@ -79,6 +82,14 @@ def hold(schedule_id: str, token: str, key: str, seat_ids: Sequence[str]) -> byt
     """Return a hold of exactly these seats."""
     path = f"/v1/schedules/{schedule_id}/reservations"
     return post(path, token, key, {"seat_ids": list(seat_ids)})
+
+
+def hold_with_offers(schedule_id: str, token: str, key: str, seat_ids: Sequence[str]) -> bytes:
+    """Return a hold of exactly these seats, at another price and with the code of the benchmark."""
+    path = f"/v1/schedules/{schedule_id}/reservations"
+    types = dict.fromkeys(seat_ids, "youth")
+    body = {"seat_ids": list(seat_ids), "price_types": types, "code": OFFER_CODE}
+    return post(path, token, key, body)
 
 
 def hold_best(schedule_id: str, token: str, key: str, quantity: int) -> bytes:

@@ -113,7 +113,8 @@ class BenchScenario:
     `env` is added to the server's environment. If `may_oversell`, seats sold twice are a result and no
     failure. With `relay` the measurement ends when all events are delivered. `has_stream_readers` opens
     event streams of the first schedule; `has_waiting_room` gives each schedule a waiting room;
-    `has_provider` runs a simulated payment provider beside the server.
+    `has_provider` runs a simulated payment provider beside the server; `has_offers` gives each schedule
+    price types, a fee, a quota and a code.
     """
 
     name: str
@@ -129,6 +130,7 @@ class BenchScenario:
     has_stream_readers: bool = False
     has_waiting_room: bool = False
     has_provider: bool = False
+    has_offers: bool = False
     about: str = ""
 
 
