@@ -69,6 +69,10 @@ def shop(
         yield server
 
 
+# A shared code that the configuration knows as well.
+OFFER_CODE = "FRIENDS"
+
+
 def write(folder: Path, name: str, *values: str) -> None:
     """Write a dictionary in the format that schemathesis shares with fuzzers."""
     lines = (json.dumps(value) + "\n" for value in values)
@@ -104,6 +108,12 @@ def prepare(folder: Path, shop: Running, simulators: Simulators, valkey_url: str
         write(folder, name, *ids)
     write(folder, "payments", paid, *money["provider_payments"])
     write(folder, "seats", *sale.seat_ids)
+    offered = on_sale(organizer, 3)
+    codes = f"/v1/admin/schedules/{offered.schedule_id}/offers/codes"
+    batch = {"name": "Friends", "code": OFFER_CODE}
+    made = expect(organizer.api.keyed(codes, batch), 201).json["batch_id"]
+    write(folder, "offered", offered.schedule_id)
+    write(folder, "batches", made)
     endpoints = [_endpoint(organizer) for _ in range(2)]
     tested = f"/v1/admin/webhooks/{endpoints[0]}/test"
     event = expect(organizer.api.keyed(tested, {}), 202).json["event_id"]
