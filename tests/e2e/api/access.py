@@ -228,14 +228,18 @@ MATRIX = {
     "POST /v1/admin/schedules/{schedule_id}/seats/reprice": sellers(200, "schedule_not_found"),
     # The seat is sold.
     "POST /v1/admin/schedules/{schedule_id}/complimentary-tickets": sellers(
-        "seat_taken", "schedule_not_found"
+        "seat_taken", "schedule_not_found", roles="manager box_office"
     ),
     "POST /v1/admin/schedules/{schedule_id}/box-office-sales": sellers(
-        "seat_taken", "schedule_not_found"
+        "seat_taken", "schedule_not_found", roles="manager box_office"
     ),
-    "GET /v1/admin/schedules/{schedule_id}/issues": looked_at(),
-    "GET /v1/admin/issues/{issue_id}": looked_at("issue_not_found"),
-    "POST /v1/admin/issues/{issue_id}/void": sellers(200, "issue_not_found"),
+    "GET /v1/admin/schedules/{schedule_id}/issues": looked_at(roles="manager box_office read_only"),
+    "GET /v1/admin/issues/{issue_id}": looked_at(
+        "issue_not_found", roles="manager box_office read_only"
+    ),
+    "POST /v1/admin/issues/{issue_id}/void": sellers(
+        200, "issue_not_found", roles="manager box_office"
+    ),
     # The owner finds that the seat exists.
     "POST /v1/admin/schedules/{schedule_id}/seats/add": sellers(
         "seat_exists", "schedule_not_found"

@@ -29,7 +29,8 @@ export async function tickets(one, schedule, { signal, refresh }) {
     live.length > 0 && new RefundForm({ paid, signal, refresh }).view);
 }
 
-function ticketCard(ticket, code, schedule) {
+/** One ticket with its QR code. */
+export function ticketCard(ticket, code, schedule) {
   return h("article", { class: "ticket" },
     h("div", { class: "ticket-text" },
       h("p", { class: "ticket-grade" }, ticket.grade),

@@ -19,7 +19,7 @@ export async function postAction(path, options = {}) {
   }
 }
 
-/** Asks for confirmation, calls `act()`, shows the outcome as a toast, and calls `done` in either case. */
+/** Asks for confirmation, calls `act()`, shows `said` (a text, or what it returns) as a toast, and calls `done` in either case. */
 export async function confirmAction({ title, detail, label, danger = false, act, said, done }) {
   const yes = await ask(title, (close) => [
     h("p", {}, detail),
@@ -30,7 +30,7 @@ export async function confirmAction({ title, detail, label, danger = false, act,
   if (!yes) return;
   try {
     await act();
-    announcer.notify(said, "good");
+    announcer.notify(typeof said === "function" ? said() : said, "good");
   } catch (error) {
     announcer.notify(`${errorText(error)} ${requestReference(error)}`.trim(), "bad");
   }

@@ -12,6 +12,8 @@ import { editSchedule } from "./events/schedule-edit.js";
 import { venue, venues } from "./events/venues.js";
 import { history } from "./history.js";
 import { home } from "./home.js";
+import { boxOffice, guests, issued } from "./inventory/issues.js";
+import { texts as inventoryTexts } from "./inventory/texts.js";
 import { live } from "./live.js";
 import { disputes } from "./money/disputes.js";
 import { payment, payments, paymentsOfSchedule } from "./money/payments.js";
@@ -26,6 +28,7 @@ import { texts } from "./texts.js";
 import { webhook, webhooks } from "./webhooks/endpoints.js";
 
 addTexts(texts);
+addTexts(inventoryTexts);
 
 const ID = "([^/]+)";
 const PAGES = [
@@ -49,6 +52,9 @@ const PAGES = [
   [`/schedules/${ID}/edit`, editSchedule],
   [`/schedules/${ID}/seats`, seats],
   [`/schedules/${ID}/offers`, offers],
+  [`/schedules/${ID}/guests`, guests],
+  [`/schedules/${ID}/box-office`, boxOffice],
+  [`/issues/${ID}`, issued],
   [`/schedules/${ID}/queue`, queue],
   [`/schedules/${ID}/reservations`, reservations],
   [`/schedules/${ID}/payments`, paymentsOfSchedule],

@@ -8,6 +8,7 @@ import { announcer } from "../components/announcer.js";
 import { requestReference, errorText } from "../components/problem.js";
 import { postAction } from "./actions.js";
 import { fetchSchedule, scheduleHead, table } from "./components.js";
+import { seatActions } from "./inventory/seats.js";
 
 // A file of 100,000 lines on a busy server.
 const TIMEOUT_MS = 60_000;
@@ -20,11 +21,16 @@ const EXAMPLE = "section,row,number,grade,price\nA,1,1,VIP,165000\nA,1,2,VIP,165
 /** The page that imports a seat map. */
 export async function seats({ id, signal, refresh }) {
   const schedule = await fetchSchedule(id, signal);
+  const title = `${t("tabs.seats")} · ${schedule.concert.title}`;
+  if (schedule.status !== "DRAFT" && !session.isOperator) {
+    const actions = await seatActions(schedule, { signal, refresh });
+    return { title, view: [scheduleHead(schedule, "seats", refresh), actions.view], wide: true, close: actions.close };
+  }
   const view = [scheduleHead(schedule, "seats", refresh), h("section", { class: "card console-form" },
     h("h2", {}, t("import.title")),
     h("p", {}, t("import.total", { n: schedule.seats_total })),
     schedule.status === "DRAFT" && !session.isOperator ? importer(schedule, signal, refresh) : locked(schedule))];
-  return { title: `${t("tabs.seats")} · ${schedule.concert.title}`, view, wide: true };
+  return { title, view, wide: true };
 }
 
 function locked(schedule) {
