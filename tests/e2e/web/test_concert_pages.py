@@ -154,3 +154,21 @@ async def test_other_addresses_have_the_common_head(shop: Running) -> None:
         html, tags = _tags(shop, f"/concerts/{concert_id}")
         assert tags == {}
         assert "<title>boxoffice</title>" in html
+
+
+async def test_an_organizer_sets_the_poster_on_the_console(
+    visit: Visit, seller: Person, rock: Sale
+) -> None:
+    visitor = await visit(person=seller, expected=["404", "422"])
+    page = visitor.page
+    await visitor.open(f"/organizer/concerts/{rock.concert_id}")
+    await page.locator("summary", has_text="Poster").click()
+    file = page.get_by_label("Choose a picture")
+    await file.set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"})
+    await expect(page.get_by_text("This is no JPEG, PNG or WebP.")).to_be_visible()
+    await file.set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": picture()})
+    await expect(page.get_by_text("The poster is set.")).to_be_visible()
+    await page.get_by_label("What the picture shows").fill("Rockets")
+    await visitor.button("Save the description").click()
+    await expect(visitor.toast("The description is saved.")).to_be_visible()
+    await expect(page.get_by_role("img", name="Rockets")).to_be_visible()

@@ -1,3 +1,4 @@
+import * as posters from "./events/poster-texts.js";
 import * as events from "./events/texts.js";
 import * as money from "./money/texts.js";
 import * as offers from "./offers/texts.js";
@@ -7,6 +8,6 @@ import * as webhooks from "./webhooks/texts.js";
 
 /** What the console says, by language. */
 export const texts = {
-  ko: { ...ko, ...events.ko, ...money.ko, ...offers.ko, ...webhooks.ko },
-  en: { ...en, ...events.en, ...money.en, ...offers.en, ...webhooks.en },
+  ko: { ...ko, ...events.ko, ...posters.ko, ...money.ko, ...offers.ko, ...webhooks.ko },
+  en: { ...en, ...events.en, ...posters.en, ...money.en, ...offers.en, ...webhooks.en },
 };
