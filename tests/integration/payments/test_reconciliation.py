@@ -424,3 +424,15 @@ async def test_a_place_is_that_of_one_run(db: Database) -> None:
     assert kept is not None
     assert beside is not None
     assert (kept[0], beside[0]) == ("page-2", None)
+
+
+async def test_a_run_is_that_of_its_day(db: Database) -> None:
+    statements = StatementStore(db)
+    early, late = (RunKey("toss", "day", NOON + days * HOUR * 24) for days in (700, 701))
+    for key in (early, late):
+        await statements.start(key, key.since + HOUR)
+    for key in (early, late):
+        run = await statements.run(key)
+        assert run is not None
+        assert run.since == key.since
+    assert await statements.run(RunKey("toss", "day", late.since + HOUR)) is None

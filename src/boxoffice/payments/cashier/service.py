@@ -168,7 +168,7 @@ class Cashier:
 
     async def _write(self, work: Work, after_s: float | None) -> None:
         token = self._lease.token
-        # guard: cashier_without_lease_writes_nothing => if False:
+        # Without a token the statements would change nothing.
         if token is None:
             return
         try:

@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from boxoffice.payments.cashier.store import Work, WorkStore
 from boxoffice.payments.intents.rules import order_id
 from boxoffice.payments.intents.store import Intent
 from boxoffice.payments.providers.port import PaymentStatus
+from boxoffice.platform.ids import new_id
 from tests.support.fake_provider import Fault
 from tests.support.hall import Hall
+from tests.support.refunds import returned, sold
 
 from .support import Shop, ShownProvider, open_shop
 
@@ -378,3 +381,37 @@ async def test_a_refund_is_paid_once_however_often_it_is_due(shop: Shop, count: 
         await shop.notice(intent)
     assert list(shop.provider.refunded.values()) == [1_000]
     assert await shop.checkout.balances(shop.hall.people[0]) == {}
+
+
+async def test_work_of_one_moment_ends_and_waits_by_itself(hall: Hall) -> None:
+    store, ids = WorkStore(hall.db), [new_id() for _ in range(3)]
+    lease = (
+        "INSERT INTO leases (role, holder, token, expires_at) VALUES ('cashier', $1, 7, now()) "
+        "ON CONFLICT (role) DO UPDATE SET token = 7"
+    )
+    await hall.db.fetch(lease, new_id())
+    [plan] = await hall.db.fetch("SELECT clock_timestamp() AS at")
+    insert = (
+        "INSERT INTO cashier_work (kind, subject_id, user_id, due_at) VALUES ('expire', $1, $1, $2)"
+    )
+    for one in ids:
+        await hall.db.fetch(insert, one, plan["at"])
+    done, late, _ = (Work("expire", one, one, plan["at"], 0, None, plan["at"]) for one in ids)
+    await store.done(done, 7)
+    await store.postpone(late, 7, 60.0)
+    rows = await hall.db.fetch("SELECT * FROM cashier_work WHERE subject_id = ANY ($1)", ids)
+    assert {row["subject_id"]: row["tries"] for row in rows} == {ids[1]: 1, ids[2]: 0}
+
+
+async def test_a_notice_wakes_the_refunds_of_its_payment_only(hall: Hall) -> None:
+    store, buyer = WorkStore(hall.db), hall.people[0]
+    made = []
+    for seat_id in hall.seat_ids[:2]:
+        payment = await sold(hall, buyer, seat_id, provider="toss")
+        made.append((payment, await returned(hall, buyer, payment, 1_000)))
+    ids = [refund.refund_id for _, refund in made]
+    later = "UPDATE cashier_work SET due_at = 'infinity' WHERE subject_id = ANY ($1)"
+    await hall.db.fetch(later, ids)
+    await store.wake_refunds("toss", made[0][1].payment_key or "", buyer)
+    due = "SELECT subject_id FROM cashier_work WHERE subject_id = ANY ($1) AND due_at < 'infinity'"
+    assert [row["subject_id"] for row in await hall.db.fetch(due, ids)] == ids[:1]
