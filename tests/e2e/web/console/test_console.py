@@ -434,7 +434,7 @@ async def test_others_see_nothing(
         await visitor.page.goto(path)
         await expect(visitor.heading("Page not found")).to_be_visible()
     visitor = await enter(guest, "/organizer", expected=["403"])
-    await expect(visitor.heading("No access to this page")).to_be_visible()
+    await expect(visitor.heading("Sell tickets")).to_be_visible()
     nobody = await visit()
     await nobody.open(f"/organizer/schedules/{sale.schedule_id}")
     await expect(nobody.page.locator("main").get_by_role("link", name="Log in")).to_be_visible()

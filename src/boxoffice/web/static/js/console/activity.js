@@ -5,6 +5,7 @@ import { h } from "../lib/dom.js";
 import { date, hasText, list, t, timeOfDay } from "../lib/i18n.js";
 import { performanceText } from "../lib/performance-time.js";
 import { breadcrumbs, pagedList, fetchSchedule, timestamp, scheduleHead } from "./components.js";
+import { ofOrganization } from "./team/organizations.js";
 
 const LIMIT = 30;
 
@@ -13,7 +14,7 @@ export async function activity({ signal }) {
   const view = [
     breadcrumbs(),
     h("div", { class: "console-head" }, h("div", {}, h("h1", {}, t("log.title")), h("p", { class: "muted" }, t("log.lead")))),
-    await entries({}, signal),
+    await entries(ofOrganization(), signal),
   ];
   return { title: t("log.title"), view, wide: true };
 }

@@ -14,6 +14,7 @@ import { localTime, sendTimes } from "./events/local-time.js";
 import { posterCard } from "./events/poster.js";
 import { ownVenues, venueChoice, venueField } from "./events/venue-choice.js";
 import { concertChip, breadcrumbs, saleChip } from "./components.js";
+import { ofOrganization } from "./team/organizations.js";
 
 const HOLD_S = 300;
 const TICKETS = 4;
@@ -27,7 +28,7 @@ export function newConcert({ go }) {
     description: new Field({ label: t("concertForm.description"), rows: 5, maxlength: 10_000 }),
   };
   const submit = async (values) => {
-    const made = await postAction("/v1/admin/concerts", { body: values });
+    const made = await postAction("/v1/admin/concerts", { body: { ...ofOrganization(), ...values } });
     await go(`/organizer/concerts/${made.concert_id}`);
   };
   const view = [

@@ -5,12 +5,13 @@ import { h } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
 import { concertChip, pagedList } from "./components.js";
+import { chosenOrganization, may, ofOrganization, organizationSwitch } from "./team/organizations.js";
 
 const LIMIT = 20;
 
 /** The list of the organizer's concerts, drafts too. */
-export async function home({ signal }) {
-  const load = (cursor) => get(`/v1/admin/concerts?${new URLSearchParams({ limit: LIMIT, ...(cursor && { cursor }) })}`, { signal });
+export async function home({ signal, refresh }) {
+  const load = (cursor) => get(`/v1/admin/concerts?${new URLSearchParams({ limit: LIMIT, ...ofOrganization(), ...(cursor && { cursor }) })}`, { signal });
   const first = await load("");
   const list = h("ul", { class: "own-concerts" });
   const more = pagedList(first, load, (items) => items.map(card), list);
@@ -18,7 +19,8 @@ export async function home({ signal }) {
     h("div", { class: "console-head" },
       h("div", {}, h("h1", {}, t("console.title")), h("p", { class: "muted" }, t(session.isOperator ? "console.leadAll" : "console.lead"))),
       h("div", { class: "actions" },
-        !session.isOperator && h("a", { class: "button primary", href: "/organizer/new" }, t("console.new")))),
+        organizationSwitch(refresh),
+        may("events_write") && h("a", { class: "button primary", href: "/organizer/new" }, t("console.new")))),
     parts(),
     first.items.length ? list : h("p", { class: "card" }, t(session.isOperator ? "console.noneAll" : "console.none")),
     more,
@@ -27,8 +29,12 @@ export async function home({ signal }) {
 }
 
 function parts() {
-  const everyone = [["payments", t("payments.title")], ["venues", t("venues.title")], ["webhooks", t("hooks.title")], ["activity", t("console.activity")]];
-  const operators = [["refunds", t("refunds.manual")], ["disputes", t("disputes.title")], ["statements", t("statements.title")], ["audit", t("console.audit")]];
+  const everyone = [
+    [may("orders_read"), "payments", t("payments.title")], [may("events_read"), "venues", t("venues.title")],
+    [may("webhooks_read"), "webhooks", t("hooks.title")], [may("activity_read"), "activity", t("console.activity")],
+    [chosenOrganization() !== null, "team", t("team.title")],
+  ].filter(([isShown, path]) => isShown || (session.isOperator && path !== "team")).map(([, path, name]) => [path, name]);
+  const operators = [["applications", t("applications.title")], ["refunds", t("refunds.manual")], ["disputes", t("disputes.title")], ["statements", t("statements.title")], ["audit", t("console.audit")]];
   return h("nav", { class: "tabs", "aria-label": t("nav.console") },
     [...everyone, ...(session.isOperator ? operators : [])].map(([path, name]) => h("a", { href: `/organizer/${path}` }, name)));
 }

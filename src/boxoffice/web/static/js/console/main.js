@@ -24,6 +24,10 @@ import { offers } from "./offers/page.js";
 import { queue } from "./queue.js";
 import { reservations } from "./reservations.js";
 import { seats } from "./seats.js";
+import { applications } from "./team/applications.js";
+import { apply, invitation, keepInvitation } from "./team/joining.js";
+import { loadOrganizations } from "./team/organizations.js";
+import { team } from "./team/team.js";
 import { texts } from "./texts.js";
 import { webhook, webhooks } from "./webhooks/endpoints.js";
 
@@ -42,6 +46,8 @@ const PAGES = [
   ["/disputes", disputes],
   ["/statements", statements],
   [`/statements/${ID}/${ID}`, statementDay],
+  ["/team", team],
+  ["/applications", applications],
   ["/webhooks", webhooks],
   [`/webhooks/${ID}`, webhook],
   ["/venues", venues],
@@ -65,7 +71,11 @@ const PAGES = [
 
 /** The page of every address below `/organizer`. */
 export async function page(context) {
+  keepInvitation();
   if (!session.isLoggedIn) return loggedOut();
+  if (location.pathname === "/organizer/invitation") return invitation(context);
+  const own = await loadOrganizations(context.signal);
+  if (!own.length && !session.isOperator) return apply(context);
   for (const [pattern, show] of PAGES) {
     const match = pattern.exec(location.pathname);
     if (match) return guarded(show, { ...context, id: match[1], second: match[2] });

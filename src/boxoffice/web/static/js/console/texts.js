@@ -4,10 +4,11 @@ import * as money from "./money/texts.js";
 import * as offers from "./offers/texts.js";
 import { en } from "./texts-en.js";
 import { ko } from "./texts-ko.js";
+import * as team from "./team/texts.js";
 import * as webhooks from "./webhooks/texts.js";
 
 /** What the console says, by language. */
 export const texts = {
-  ko: { ...ko, ...events.ko, ...posters.ko, ...money.ko, ...offers.ko, ...webhooks.ko },
-  en: { ...en, ...events.en, ...posters.en, ...money.en, ...offers.en, ...webhooks.en },
+  ko: { ...ko, ...events.ko, ...money.ko, ...offers.ko, ...posters.ko, ...team.ko, ...webhooks.ko },
+  en: { ...en, ...events.en, ...money.en, ...offers.en, ...posters.en, ...team.en, ...webhooks.en },
 };

@@ -3,6 +3,7 @@
 import { localStore } from "./storage.js";
 
 const NAME = "session";
+const MEMBER = "member";
 
 function claims(token) {
   try {
@@ -38,9 +39,20 @@ class Session extends EventTarget {
     return claims(this.token).role ?? "";
   }
 
-  /** Whether the console is shown: organizers see their concerts, operators see all. */
+  /** Whether the console is shown: members of organizations see their concerts, operators see all. */
   get canUseConsole() {
-    return this.role === "organizer" || this.isOperator;
+    return this.role === "organizer" || this.isOperator || this.isMember;
+  }
+
+  /** Whether the user was a member of an organization when the console was last opened. */
+  get isMember() {
+    return this.isLoggedIn && localStore.get(MEMBER) === this.email;
+  }
+
+  set isMember(is) {
+    if (is === this.isMember) return;
+    localStore.set(MEMBER, is ? this.email : null);
+    this.#changed();
   }
 
   /** Whether the user is an operator, who sees all concerts and edits none. */

@@ -30,6 +30,7 @@ export async function me({ signal, go, query }) {
   ]);
   const view = [
     h("div", { class: "me-head" }, h("h1", {}, t("nav.me")), h("p", { class: "muted" }, session.email),
+      !session.canUseConsole && h("a", { class: "button", href: "/organizer" }, t("nav.sell")),
       h("button", { type: "button", class: "button", onclick: () => { logOut(); go("/"); } }, t("account.logOut"))),
     h("div", { class: "two-columns" },
       h("div", { class: "stack" },

@@ -2,6 +2,7 @@
 export const en = {
   "skip": "Skip to the page",
   "nav": "Main",
+  "nav.sell": "Sell tickets",
   "nav.me": "My page",
   "nav.login": "Log in",
   "nav.console": "Console",

@@ -2,6 +2,7 @@
 export const ko = {
   "skip": "본문으로 건너뛰기",
   "nav": "주 메뉴",
+  "nav.sell": "티켓 판매 신청",
   "nav.me": "마이페이지",
   "nav.login": "로그인",
   "nav.console": "콘솔",
