@@ -105,6 +105,8 @@ SELECT subject_id, message_id FROM mails WHERE kind = 'receipt' AND scope_id = $
 WITH organizer AS (
     INSERT INTO users (user_id, email, name, password_hash, role)
     VALUES ($1, $1::uuid || '@example.org', 'Organizer', '-', 'buyer')
+), wallet AS (
+    INSERT INTO wallets (user_id, currency, balance_minor) VALUES ($1, 'KRW', 0)
 ), organization AS (
     INSERT INTO organizations (organization_id, name) VALUES ($1, 'Organizer')
 ), concert AS (
@@ -128,6 +130,10 @@ WITH people AS (
 )
 INSERT INTO wallets (user_id, currency) SELECT id, 'KRW' FROM unnest($1::uuid[]) id;
 
+-- name: cashiers_token
+-- The fencing token of the cashier that led last, 0 before the first.
+SELECT coalesce(max(token), 0) AS token FROM leases WHERE role = 'cashier';
+
 -- name: hall_is_done
 -- Whether the jobs of a cancellation have ended.
 SELECT NOT EXISTS (SELECT FROM schedule_changes WHERE finished_at IS NULL)
@@ -140,4 +146,4 @@ SELECT (SELECT count(*) FROM refunds) AS refunds_count,
        (SELECT count(*) FROM mails WHERE kind = 'schedule_cancelled') AS mails_count,
        (SELECT count(*) FROM tickets WHERE schedule_id = $1 AND status <> 'VOID') AS live_tickets_count,
        (SELECT count(*) FROM seats WHERE schedule_id = $1 AND state <> 'AVAILABLE') AS taken_seats_count,
-       (SELECT count(*) FROM wallets WHERE balance_minor <> 1000) AS wallets_short_count;
+       (SELECT count(*) FROM wallets WHERE balance_minor <> 1000 AND user_id <> $1) AS wallets_short_count;

@@ -671,6 +671,11 @@ SELECT count(*) OVER () AS violations, o.batch_id, o.at, o.topic, o.scope_id, o.
     ON o.topic IN ('dispute.opened', 'dispute.closed')
    AND d.dispute_id = o.subject_id
    AND d.user_id = o.user_id
+  LEFT JOIN schedule_changes h
+    ON o.topic LIKE 'schedule.%'
+   AND h.schedule_id = o.scope_id
+   AND h.change_id = o.subject_id
+   AND h.asked_by = o.user_id
  WHERE (CASE o.topic
         WHEN 'reservation.held' THEN
             o.amount_minor = r.amount_minor AND o.currency = r.currency
@@ -700,6 +705,9 @@ SELECT count(*) OVER () AS violations, o.batch_id, o.at, o.topic, o.scope_id, o.
             o.amount_minor = d.amount_minor AND o.currency = d.currency
         WHEN 'dispute.closed' THEN
             d.status <> 'OPEN' AND o.amount_minor = d.amount_minor
+        WHEN 'schedule.changed' THEN h.kind = 'CHANGED'
+        WHEN 'schedule.postponed' THEN h.kind = 'POSTPONED'
+        WHEN 'schedule.cancelled' THEN h.kind = 'CANCELLED'
         WHEN 'wallet.charged' THEN
             t.kind IN ('charge', 'top_up') AND o.amount_minor = t.amount_minor AND o.currency = t.currency
         END) IS NOT TRUE

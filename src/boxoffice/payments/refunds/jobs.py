@@ -129,7 +129,8 @@ class RefundJobs:
         while (job := await self._store.job_to_do(job_id)) is not None:
             payments = [payment_id for payment_id, _ in await self._store.next_payments(job)]
             if not payments:
-                return await self._store.end_pass(job_id, _NEXT_PASS_S, self._settle_s)
+                again_s = min(_NEXT_PASS_S, self._settle_s)
+                return await self._store.end_pass(job_id, again_s, self._settle_s)
             for at in range(0, len(payments), self._at_once):
                 if stop is not None and stop.is_set():
                     return False
