@@ -14,7 +14,7 @@ SELECT p.schedule_id, floor(date_part('epoch', p.created_at) / 3600)::bigint AS 
  WHERE ($1::uuid[] IS NULL OR s.schedule_id = ANY ($1::uuid[]))
    -- guard: ranking_upcoming_schedules
    AND s.starts_at > clock_timestamp()
-   -- guard: ranking_recent_sales
+   -- guard: ranking_recent_sales => AND $2::timestamptz IS NOT NULL
    AND p.created_at >= $2
    -- guard: ranking_valid_tickets
    AND t.status = 'VALID'
@@ -36,5 +36,5 @@ SELECT c.concert_id, c.title, c.title_en, c.title_ko
    AND s.starts_at > clock_timestamp() AND s.status <> 'CANCELLED'
  GROUP BY c.concert_id
  ORDER BY sum(r.score) DESC, c.concert_id
- -- guard: ranked_at_most: $3 => 1000
+ -- guard: ranked_at_most: $3 => $3 + 99
  LIMIT $3;
