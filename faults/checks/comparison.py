@@ -65,6 +65,7 @@ AUDIT_LOST = frozenset(
         "refund_under_way_has_work",
         "intent_has_its_end",
         "policy_of_a_payment_exists",
+        "issue_has_its_tickets",
     }
 )
 # Other violations: shapes, times, limits, derived counts, guards, waiting rooms.
@@ -79,6 +80,7 @@ AUDIT_OTHER = frozenset(
         "offer_lines_fit_the_reservation",
         "code_is_used_within_its_limit",
         "channel_sells_within_its_quota",
+        "blocked_seat_has_no_ticket",
         "event_has_its_cause",
         "hold_will_be_found_when_it_lapses",
         "payment_names_its_tickets",
