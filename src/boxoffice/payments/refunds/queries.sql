@@ -281,7 +281,7 @@ UPDATE refund_jobs j
 UPDATE refund_jobs j
    -- guard: job_waits_for_holds_that_may_be_paid: AND r.status = 'HELD' AND => AND false AND
    SET finished_at = CASE WHEN EXISTS (SELECT FROM reservations r WHERE r.schedule_id = j.schedule_id AND r.status = 'HELD' AND (r.expires_at > clock_timestamp() OR r.intent_id IS NOT NULL))
-       -- guard: job_waits_until_all_holds_are_known => OR false
+       -- guard: job_waits_until_all_holds_are_known: s.schedule_id = j.schedule_id AND => false AND
        OR EXISTS (SELECT FROM schedules s WHERE s.schedule_id = j.schedule_id AND s.cancelled_at > clock_timestamp() - make_interval(secs => $2))
        -- no guard: The result of the conditions above, which are guards.
        THEN NULL ELSE clock_timestamp() END,
