@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import boxoffice.app  # noqa: F401 - each module that it composes brings its refusals
 from boxoffice.http.api.statuses import STATUSES, every_problem
 from boxoffice.settings import SECTION_OF, Settings, variable
 

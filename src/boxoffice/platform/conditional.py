@@ -14,6 +14,13 @@ class PreconditionRequired(BadRequest):
     title = "This call needs an If-Match header with the ETag of what is changed."
 
 
+class PreconditionInvalid(BadRequest):
+    """An `If-Match` whose tag no answer of this service has."""
+
+    code = "precondition_invalid"
+    title = "If-Match has to be the ETag of an answer, with its quotes."
+
+
 class PreconditionFailed(BadRequest):
     """A change that was made from an older version."""
 
@@ -29,13 +36,13 @@ def entity_tag(version: int) -> str:
 def expected_version(if_match: str | None) -> int:
     """Return the version that an `If-Match` header names.
 
-    Raises `PreconditionRequired` without one, and `PreconditionFailed` for a tag that was never given.
+    Raises `PreconditionRequired` without one, and `PreconditionInvalid` for what is no tag of ours.
     """
     if not if_match:
         raise PreconditionRequired
     found = _TAG.fullmatch(if_match.strip())
     if found is None:
-        raise PreconditionFailed
+        raise PreconditionInvalid
     return int(found[1])
 
 

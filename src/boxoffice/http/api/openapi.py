@@ -37,7 +37,11 @@ from boxoffice.http.api import body as bodies
 from boxoffice.http.api import problems
 from boxoffice.http.api.operation import READS, Operation, RawBody
 from boxoffice.http.api.statuses import STATUSES
-from boxoffice.platform.conditional import PreconditionFailed, PreconditionRequired
+from boxoffice.platform.conditional import (
+    PreconditionFailed,
+    PreconditionInvalid,
+    PreconditionRequired,
+)
 
 Route = tuple[str, Any]
 
@@ -288,7 +292,7 @@ def possible_problems(op: Operation, method: str) -> list[type[Problem]]:
         implied += [IdempotencyKeyRequired, IdempotencyKeyInvalid, IdempotencyKeyReused]
         implied.append(IdempotencyInFlight)
     if op.conditional:
-        implied += [PreconditionRequired, PreconditionFailed]
+        implied += [PreconditionRequired, PreconditionInvalid, PreconditionFailed]
     if method.upper() not in READS:
         implied.append(OutcomeUnknown)
     if op.body is not None or op.raw_body is not None:

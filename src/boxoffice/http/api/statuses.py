@@ -15,6 +15,7 @@ STATUSES: dict[str, int] = {
     "body_too_large": 413,
     "media_type_unsupported": 415,
     "method_not_allowed": 405,
+    "precondition_invalid": 400,
     "precondition_failed": 412,
     "precondition_required": 428,
     "unauthenticated": 401,
