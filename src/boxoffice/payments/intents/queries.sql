@@ -8,9 +8,10 @@ WITH decided AS MATERIALIZED (
 )
 SELECT d.ord, d.outcome, d.decided_id, d.seat_ids, d.seat_versions, d.seats_until, i.*
   FROM decided d
-  -- no guard: Joins each command with its intent as it is afterwards; the argument is read after the decision.
+  -- no guard: { Joins each command with its intent as it is afterwards; the argument is read after the decision.
   LEFT JOIN payments_show_intents_v1($3, ARRAY(SELECT d.decided_id FROM decided d ORDER BY d.ord)) i
     ON i.place = d.ord
+  -- guard: }
  ORDER BY d.ord;
 
 -- name: open_top_ups
@@ -21,9 +22,10 @@ WITH decided AS MATERIALIZED (
 )
 SELECT d.ord, d.outcome, d.decided_id, i.*
   FROM decided d
-  -- no guard: Joins each command with its intent as it is afterwards; the argument is read after the decision.
+  -- no guard: { Joins each command with its intent as it is afterwards; the argument is read after the decision.
   LEFT JOIN payments_show_intents_v1($2, ARRAY(SELECT d.decided_id FROM decided d ORDER BY d.ord)) i
     ON i.place = d.ord
+  -- guard: }
  ORDER BY d.ord;
 
 -- name: find_opened
@@ -46,9 +48,10 @@ WITH decided AS MATERIALIZED (
 )
 SELECT d.ord, d.outcome, d.seat_ids, d.seat_versions, d.seats_until, i.*
   FROM decided d
-  -- no guard: Joins each command with its intent as it is afterwards; the argument is read after the decision.
+  -- no guard: { Joins each command with its intent as it is afterwards; the argument is read after the decision.
   LEFT JOIN payments_show_intents_v1($2, ARRAY(SELECT ($3::uuid[])[d.ord] FROM decided d ORDER BY d.ord)) i
     ON i.place = d.ord
+  -- guard: }
  ORDER BY d.ord;
 
 -- name: find_begun
@@ -73,9 +76,10 @@ WITH decided AS MATERIALIZED (
 )
 SELECT d.ord, d.outcome, d.seat_ids, d.seat_versions, d.seats_until, i.*
   FROM decided d
-  -- no guard: Joins each command with its intent as it is afterwards; the argument is read after the decision.
+  -- no guard: { Joins each command with its intent as it is afterwards; the argument is read after the decision.
   LEFT JOIN payments_show_intents_v1($2, ARRAY(SELECT ($3::uuid[])[d.ord] FROM decided d ORDER BY d.ord)) i
     ON i.place = d.ord
+  -- guard: }
  ORDER BY d.ord;
 
 -- name: settle
@@ -86,9 +90,10 @@ WITH decided AS MATERIALIZED (
 )
 SELECT d.ord, d.outcome, d.seat_ids, d.seat_versions, i.*
   FROM decided d
-  -- no guard: Joins each command with its intent as it is afterwards; the argument is read after the decision.
+  -- no guard: { Joins each command with its intent as it is afterwards; the argument is read after the decision.
   LEFT JOIN payments_show_intents_v1($2, ARRAY(SELECT ($3::uuid[])[d.ord] FROM decided d ORDER BY d.ord)) i
     ON i.place = d.ord
+  -- guard: }
  ORDER BY d.ord;
 
 -- name: settle_top_ups
@@ -99,9 +104,10 @@ WITH decided AS MATERIALIZED (
 )
 SELECT d.ord, d.outcome, i.*
   FROM decided d
-  -- no guard: Joins each command with its intent as it is afterwards; the argument is read after the decision.
+  -- no guard: { Joins each command with its intent as it is afterwards; the argument is read after the decision.
   LEFT JOIN payments_show_intents_v1($1, ARRAY(SELECT ($2::uuid[])[d.ord] FROM decided d ORDER BY d.ord)) i
     ON i.place = d.ord
+  -- guard: }
  ORDER BY d.ord;
 
 -- name: payable
