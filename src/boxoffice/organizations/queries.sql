@@ -145,6 +145,9 @@ UPDATE organization_invitations i SET revoked_at = clock_timestamp()
 -- name: lock_invitation
 -- An invitation with one of its tokens, locked until the transaction ends; and the address of person $3.
 SELECT i.organization_id, i.email, i.role, u.email AS own_email,
+       -- guard: accept_only_once: i.accepted_at IS NULL AND =>
+       -- guard: accept_none_that_was_revoked: AND i.revoked_at IS NULL =>
+       -- guard: accept_none_that_is_expired: AND i.expires_at > clock_timestamp() =>
        i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > clock_timestamp() AS is_open
   FROM organization_invitations i
   -- guard: accept_as_the_person => JOIN users u ON $3::uuid IS NOT NULL
