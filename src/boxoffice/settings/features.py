@@ -155,6 +155,6 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
 class OrganizationSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long an invitation is valid, and how many are made."""
 
-    invitation_ttl_s: Annotated[Seconds, Meta(ge=60, le=2_592_000)] = 259_200
+    invitation_ttl_s: Annotated[float, Meta(ge=60, le=2_592_000)] = 259_200
     invitations_per_hour_max: Annotated[int, Meta(ge=1, le=10_000)] = 30
     applications_per_day_max: Annotated[int, Meta(ge=1, le=1_000)] = 3
