@@ -27,7 +27,11 @@ OWN = {
     *(".added", ".camera", ".changed", ".check", ".draw", ".drop", ".entry", ".font", ".forget"),
     *(".ink", ".layer", ".lost", ".path", ".resize", ".role", ".run", ".silent", ".token"),
     # Of a venue.
-    *(".city", ".country"),
+    *(".address", ".city", ".country"),
+    # Of a statement or a dispute of a payment provider, and of an organizer's form of offers.
+    *(".provider", ".lines", ".inputs", ".quota"),
+    # `URL`'s have been there for long; those of `StorageAccessHandle` have not.
+    *(".createObjectURL", ".revokeObjectURL"),
     # Looked for before it is used (`navigator.share`).
     ".share",
     # `Intl`'s has been there for long; `format` of a list of parts has not.
