@@ -13,6 +13,7 @@ from boxoffice.accounts.revocations import Revocations
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.store import AccountStore
 from boxoffice.accounts.tokens import TokenAuthority
+from boxoffice.activity_log import ReadLog
 from boxoffice.activity_log import routes as activity_routes
 from boxoffice.activity_log.service import ActivityLog
 from boxoffice.activity_log.store import ActivityStore
@@ -298,7 +299,7 @@ def _services(
             settings.cashier.notices_waiting_max,
         ),
         sales_stats=_sales_stats(settings, infrastructure, traffic_counter),
-        backoffice=Backoffice(BackofficeStore(db)),
+        backoffice=Backoffice(BackofficeStore(db), ReadLog(db)),
         audit_runs=AuditRuns(db, settings.audit.audit_request_min_interval_s),
         activity_log=ActivityLog(ActivityStore(db, settings.payments.venue_time_zone)),
         webhooks=Webhooks(WebhookStore(db), settings.notifications),

@@ -63,6 +63,8 @@ class AdminActivity:
     async def on_get(self, call: Call[None, ActivityQuery]) -> Reply:
         """Actions in the caller's organizations, newest first; an operator reads those in all.
 
+        Reads of buyers' personal data are actions, with `rows` and the names of `filters` as details.
+
         Entries are never removed."""
         query = call.query
         entries = await self._service.read(

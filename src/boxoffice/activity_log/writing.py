@@ -1,6 +1,6 @@
 """Writes an entry in the caller's transaction, so that action and entry commit together.
 
-Other modules use only this file of `activity_log`.
+Other modules use it through `boxoffice.activity_log`.
 """
 
 from collections.abc import Mapping

@@ -2,8 +2,8 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: own_schedule
--- Whether a schedule is of the organizations $2, or exists, for null.
-SELECT s.schedule_id
+-- A schedule of the organizations $2, or of any, for null.
+SELECT s.schedule_id, s.concert_id, c.organization_id
   FROM schedules s
   -- guard: backoffice_its_concert => JOIN concerts c ON true
   JOIN concerts c ON c.concert_id = s.concert_id

@@ -79,11 +79,12 @@ class AdminReservations:
             seat_ids=spellings(query.seat_id.strip()) if query.seat_id.strip() else (),
         )
         found = await self._service.find(
-            call.caller.organization_ids,
+            call.caller,
             call.ids["schedule_id"],
             filters,
             decode_cursor(query.cursor, UUID),
-            query.limit + 1,
+            query.limit,
+            request_id=call.request_id,
         )
         return Reply(page(found, query.limit, _present, lambda one: one.reservation_id))
 
@@ -104,7 +105,7 @@ class AdminReservation:
     async def on_get(self, call: Call[None, None]) -> Reply:
         """Every change of the reservation, its payments and tickets, with the database's times."""
         found, events = await self._service.history(
-            call.caller.organization_ids, call.ids["reservation_id"]
+            call.caller, call.ids["reservation_id"], request_id=call.request_id
         )
         shown = msgspec.structs.asdict(_present(found))
         return Reply(ReservationHistory(**shown, events=events))

@@ -5,10 +5,11 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.accounts.rules import normal_email
+from boxoffice.activity_log import ReadLog, Shown
 from boxoffice.backoffice.rules import HistoryEvent, ReservationRow, history
-from boxoffice.backoffice.store import BackofficeStore
+from boxoffice.backoffice.store import BackofficeSchedule, BackofficeStore
 from boxoffice.errors import ReservationNotFound, ScheduleNotFound
-from boxoffice.permissions import OrganizationIds
+from boxoffice.permissions import Actor
 from boxoffice.platform.ids import ScopedId, parse_scoped
 
 
@@ -21,25 +22,43 @@ class ReservationFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Backoffice:
-    """Reads reservations of schedules of some organizations; None as these means all."""
+    """Reads reservations of schedules of the actor's organizations; each read is logged."""
 
-    def __init__(self, store: BackofficeStore) -> None:
+    def __init__(self, store: BackofficeStore, reads: ReadLog) -> None:
         self._store = store
+        self._reads = reads
 
     async def find(
         self,
-        organization_ids: OrganizationIds,
+        actor: Actor,
         schedule_id: UUID,
         filters: ReservationFilter,
         before: UUID | None,
         limit: int,
+        *,
+        request_id: str = "",
     ) -> list[ReservationRow]:
-        """Return up to `limit` reservations that match all filters, newest first.
+        """Return up to `limit` reservations that match all filters, newest first, and one that follows.
 
-        Raises `ScheduleNotFound`, and `Invalid` for a malformed e-mail address.
+        A search without a result is logged too. Raises `ScheduleNotFound`, `Invalid` for a malformed
+        e-mail address, and `Unavailable`.
         """
-        if not await self._store.is_own(schedule_id, organization_ids):
+        schedule = await self._store.own_schedule(schedule_id, actor.organization_ids)
+        if schedule is None:
             raise ScheduleNotFound
+        found = await self._matching(schedule_id, filters, before, limit + 1)
+        await self._reads.record(
+            actor,
+            "reservations.read",
+            [_shown(schedule, len(found[:limit]))],
+            filters=_kinds(filters),
+            request_id=request_id,
+        )
+        return found
+
+    async def _matching(
+        self, schedule_id: UUID, filters: ReservationFilter, before: UUID | None, limit: int
+    ) -> list[ReservationRow]:
         if filters.reservation_id:
             return await self._by_id(schedule_id, filters)
         seat_ids = filters.seat_ids or None
@@ -58,11 +77,12 @@ class Backoffice:
         return [] if filters.email and normal_email(filters.email) != found.email else [found]
 
     async def history(
-        self, organization_ids: OrganizationIds, reservation_id: ScopedId
+        self, actor: Actor, reservation_id: ScopedId, *, request_id: str = ""
     ) -> tuple[ReservationRow, list[HistoryEvent]]:
-        """Return a reservation and its events; raise `ReservationNotFound`."""
+        """Return a reservation and its events; raise `ReservationNotFound` or `Unavailable`."""
         schedule_id, own_id = reservation_id
-        if not await self._store.is_own(schedule_id, organization_ids):
+        schedule = await self._store.own_schedule(schedule_id, actor.organization_ids)
+        if schedule is None:
             raise ReservationNotFound
         found = await self._store.reservation(schedule_id, own_id)
         if found is None:
@@ -72,4 +92,20 @@ class Backoffice:
             found.user_id, [payment.payment_id for payment in payments]
         )
         tickets = await self._store.tickets(schedule_id, own_id)
+        await self._reads.record(
+            actor, "reservation.read", [_shown(schedule, 1)], request_id=request_id
+        )
         return found, history(found, payments, transfers, tickets)
+
+
+def _shown(schedule: BackofficeSchedule, rows: int) -> Shown:
+    return Shown(schedule.organization_id, rows, schedule.concert_id, schedule.schedule_id)
+
+
+def _kinds(filters: ReservationFilter) -> list[str]:
+    given = {
+        "reservation_id": filters.reservation_id,
+        "email": filters.email,
+        "seat_id": filters.seat_ids,
+    }
+    return [kind for kind, value in given.items() if value]

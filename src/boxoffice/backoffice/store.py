@@ -1,6 +1,7 @@
 """The statements of the backoffice: named SQL in, frozen types out."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from boxoffice.backoffice.rules import PaymentRow, ReservationRow, TicketRow, TransferRow
@@ -11,16 +12,26 @@ from boxoffice.platform.postgres.database import Database, Record
 _SQL = sql_files.load("boxoffice.backoffice")
 
 
+class BackofficeSchedule(NamedTuple):
+    """A schedule and whose it is."""
+
+    schedule_id: UUID
+    concert_id: UUID
+    organization_id: UUID
+
+
 class BackofficeStore:
     """Reads reservations with their payments, transfers and tickets."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def is_own(self, schedule_id: UUID, organization_ids: OrganizationIds) -> bool:
-        """Whether the schedule is of these organizations; for None, whether it exists."""
+    async def own_schedule(
+        self, schedule_id: UUID, organization_ids: OrganizationIds
+    ) -> BackofficeSchedule | None:
+        """Return a schedule of these organizations; for None, of any."""
         row = await self._db.read_one(_SQL["own_schedule"], schedule_id, organization_ids)
-        return row is not None
+        return None if row is None else BackofficeSchedule(*row)
 
     async def of_schedule(
         self, schedule_id: UUID, before: UUID | None, seat_ids: Sequence[str] | None, limit: int

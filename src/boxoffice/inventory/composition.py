@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from boxoffice.activity_log import ReadLog
 from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.inventory import routes as seat_routes
 from boxoffice.inventory.issues import routes as issue_routes
@@ -36,7 +37,7 @@ def compose_inventory(
     limits = InventoryLimits(settings.inventory_seats_max, settings.seats_per_schedule_max)
     return InventoryServices(
         seats=Inventory(InventoryStore(db), publisher, changed, limits),
-        issues=Issues(IssueStore(db), publisher, _TICKETS_PER_ISSUE_MAX),
+        issues=Issues(IssueStore(db), ReadLog(db), publisher, _TICKETS_PER_ISSUE_MAX),
     )
 
 

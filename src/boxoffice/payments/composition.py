@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+from boxoffice.activity_log import ReadLog
 from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.payments.disputes import routes as dispute_routes
 from boxoffice.payments.disputes.service import Disputes
@@ -48,7 +49,7 @@ def compose_money(
     store = RefundStore(db)
     refunds = Refunds(store, ZoneInfo(settings.venue_time_zone), publisher)
     return MoneyServices(
-        payments=PaymentLists(PaymentListStore(db, settings.venue_time_zone), store),
+        payments=PaymentLists(PaymentListStore(db, settings.venue_time_zone), store, ReadLog(db)),
         disputes=Disputes(DisputeStore(db)),
         reconciliation=Reconciliation(
             StatementStore(db),

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
+from boxoffice.activity_log import ReadLog
 from boxoffice.errors import (
     IdempotencyKeyReused,
     Invalid,
@@ -37,7 +39,7 @@ GUEST = IssueCommand(("S001", "S002"), "Ms Guest", reason="press", list_name="Pr
 
 
 def issues(db: Database, *, seats_max: int = 5) -> Issues:
-    return Issues(IssueStore(db), Unheard(), seats_max)  # type: ignore[arg-type]
+    return Issues(IssueStore(db), ReadLog(db), Unheard(), seats_max)  # type: ignore[arg-type]
 
 
 def sale(*seat_ids: str, expected: int, method: str = "cash") -> IssueCommand:
@@ -177,9 +179,10 @@ async def test_what_is_refused_changes_nothing(hall: Hall, db: Database) -> None
     with pytest.raises(IssueNotFound):
         await issues(db).void(member(hall.schedule_id), one._replace(own_id=uuid4()))
     with pytest.raises(IssueNotFound):
-        await issues(db).get([neighbour.schedule_id], one)
+        await issues(db).get(member(neighbour.schedule_id), one)
     assert (
-        await issues(db).of_schedule([neighbour.schedule_id], hall.schedule_id, None, None, 9) == []
+        await issues(db).of_schedule(member(neighbour.schedule_id), hall.schedule_id, None, None, 9)
+        == []
     )
     await hall.change_schedule("status = 'DRAFT'")
     with pytest.raises(NotOnSale):
@@ -213,14 +216,16 @@ async def test_the_list_has_pages_and_kinds(hall: Hall) -> None:
         await issue(hall, sale("S002", expected=1_000)),
         await issue(hall, replace(GUEST, seat_ids=("S003",), name="Last")),
     ]
-    found = await issues(hall.db).of_schedule([hall.schedule_id], hall.schedule_id, None, None, 2)
+    mine = member(hall.schedule_id)
+    operator = msgspec.structs.replace(mine, organization_ids=None)
+    found = await issues(hall.db).of_schedule(mine, hall.schedule_id, None, None, 1)
     assert [one.name for one in found] == ["Last", ""]
     assert [seat.number for seat in found[0].seats] == [3]
     rest = await issues(hall.db).of_schedule(
-        None, hall.schedule_id, found[1].reservation_id, None, 9
+        operator, hall.schedule_id, found[1].reservation_id, None, 9
     )
     assert [one.reservation_id for one in rest] == [made[0].reservation_id]
-    guests = await issues(hall.db).of_schedule(None, hall.schedule_id, None, "COMPLIMENTARY", 9)
+    guests = await issues(hall.db).of_schedule(operator, hall.schedule_id, None, "COMPLIMENTARY", 9)
     assert [one.name for one in guests] == ["Last", "Ms Guest"]
 
 

@@ -3,7 +3,9 @@
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
+from boxoffice.activity_log import ReadLog
 from boxoffice.errors import PaymentNotFound
 from boxoffice.payments.listing.service import PaymentLists, PaymentWithRefunds
 from boxoffice.payments.listing.store import PaymentFilter, PaymentListStore
@@ -14,11 +16,16 @@ from boxoffice.platform.postgres.database import Database
 from tests.support.checkout import Checkout
 from tests.support.fake_provider import FakeProvider
 from tests.support.hall import Hall, open_hall
+from tests.support.members import member
 from tests.support.refunds import asked, refunds, sold
+
+# Reads are logged as this person's.
+ME = member(new_id())
 
 
 def lists(hall: Hall) -> PaymentLists:
-    return PaymentLists(PaymentListStore(hall.db, "Asia/Seoul"), RefundStore(hall.db))
+    store = PaymentListStore(hall.db, "Asia/Seoul")
+    return PaymentLists(store, RefundStore(hall.db), ReadLog(hall.db))
 
 
 def of(hall: Hall, **wanted: object) -> PaymentFilter:
@@ -64,22 +71,23 @@ async def test_a_seller_sees_what_was_sold(hall: Hall, db: Database) -> None:
     first, second = await sold(hall, buyer, "S001", "S002"), await sold(hall, other, "S003")
     elsewhere = await open_hall(db, balance_minor=5_000)
     foreign = await sold(elsewhere, elsewhere.people[0], "S001")
-    found = await lists(hall).of_seller(of(hall), None, 10)
+    found = await lists(hall).of_seller(ME, of(hall), None, 10)
     assert ids(found) == newest_first(first, second)
     assert {one.listed.email for one in found} == {f"{buyer}@example.org", f"{other}@example.org"}
-    everything = await lists(hall).of_seller(PaymentFilter(None), None, 100)
+    everything = await lists(hall).of_seller(ME, PaymentFilter(None), None, 100)
     assert {foreign.payment_id, *ids(found)} <= set(ids(everything))
     assert len(ids(everything)) == len(set(ids(everything)))
-    assert len(await lists(hall).of_seller(PaymentFilter(None), None, 1)) == 1
-    page = await lists(hall).of_seller(of(hall), None, 1)
+    assert len(await lists(hall).of_seller(ME, PaymentFilter(None), None, 0)) == 1
+    page = await lists(hall).of_seller(ME, of(hall), None, 0)
     assert len(page) == 1
-    assert ids(await lists(hall).of_seller(of(hall), ids(page)[0], 10)) == ids(found)[1:]
+    assert ids(await lists(hall).of_seller(ME, of(hall), ids(page)[0], 10)) == ids(found)[1:]
     at = ScopedId(hall.schedule_id, first.payment_id)
-    assert (await lists(hall).get([hall.schedule_id], at)).listed.payment == first
+    assert (await lists(hall).get(member(hall.schedule_id), at)).listed.payment == first
     with pytest.raises(PaymentNotFound):
-        await lists(hall).get([elsewhere.schedule_id], at)
+        await lists(hall).get(member(elsewhere.schedule_id), at)
+    operator = replace(ME, organization_ids=None)
     with pytest.raises(PaymentNotFound):
-        await lists(hall).get(None, ScopedId(hall.schedule_id, new_id()))
+        await lists(hall).get(operator, ScopedId(hall.schedule_id, new_id()))
 
 
 async def test_a_seller_filters(hall: Hall, db: Database) -> None:
@@ -94,7 +102,7 @@ async def test_a_seller_filters(hall: Hall, db: Database) -> None:
     async def found(organizer: UUID | None = hall.schedule_id, **wanted: object) -> list[UUID]:
         near = {name: wanted.pop(name, None) for name in ("reservation", "order")}
         some = PaymentFilter(None if organizer is None else [organizer], **wanted)  # type: ignore[arg-type]
-        return ids(await lists(hall).of_seller(some, None, 100, **near))  # type: ignore[arg-type]
+        return ids(await lists(hall).of_seller(ME, some, None, 100, **near))  # type: ignore[arg-type]
 
     assert await found(status="REFUNDED") == [whole.payment_id]
     assert await found(status="PARTLY_REFUNDED") == [part.payment_id]
@@ -105,7 +113,7 @@ async def test_a_seller_filters(hall: Hall, db: Database) -> None:
     reservation = ScopedId(hall.schedule_id, part.reservation_id)
     assert await found(reservation=reservation) == [part.payment_id]
     assert await found(None, reservation=reservation, schedule_id=elsewhere.schedule_id) == []
-    [one] = await lists(hall).of_seller(of(hall, method="toss"), None, 10)
+    [one] = await lists(hall).of_seller(ME, of(hall, method="toss"), None, 10)
     order = ScopedId(other, one.listed.intent_id or new_id())
     assert await found(order=order) == [kept.payment_id]
     assert await found(order=order, reservation=reservation) == []
@@ -121,5 +129,5 @@ async def test_an_abandoned_intent_is_not_the_order_of_a_payment(hall: Hall) -> 
     await checkout.close()
     payment = (await hall.pay(buyer, reservation_id)).payment
     assert payment is not None
-    [one] = await lists(hall).of_seller(of(hall), None, 10)
+    [one] = await lists(hall).of_seller(ME, of(hall), None, 10)
     assert (one.listed.payment, one.listed.intent_id) == (payment, None)

@@ -27,7 +27,7 @@ SELECT outcome, seat_ids, seat_versions FROM issues_void_v1($1, $2, $3, $4, $5, 
 -- name: of_schedule
 -- Issues of a schedule of the organizations $2 (null: of any), newest first, before $3; of kind $4, null for both; or
 -- the issue $6.
-SELECT i.schedule_id, i.reservation_id, i.kind, i.name, i.email, i.reason, i.note, i.list_name, i.issued_at,
+SELECT c.organization_id, c.concert_id, i.schedule_id, i.reservation_id, i.kind, i.name, i.email, i.reason, i.note, i.list_name, i.issued_at,
        i.issued_by, i.voided_at, i.ticket_ids, r.seat_ids, r.amount_minor, r.currency, p.method,
        p.provider_reference AS reference, c.title, s.starts_at,
        (SELECT json_agg(json_build_object('section', x.section, 'row', x.row_label, 'number', x.number,

@@ -191,11 +191,12 @@ class _ScheduleIssues(_IssueResource):
         """Guests and sales at the box office, newest first; empty for another organization's."""
         before, limit = decode_cursor(call.query.cursor, UUID), call.query.limit
         found = await self._issues.of_schedule(
-            call.caller.organization_ids,
+            call.caller,
             call.ids["schedule_id"],
             before,
             call.query.kind,
-            limit + 1,
+            limit,
+            request_id=call.request_id,
         )
         return Reply(page(found, limit, present_issue, lambda one: one.reservation_id))
 
@@ -206,7 +207,9 @@ class _IssueItem(_IssueResource):
     )
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """With their QR codes, to be printed."""
-        found = await self._issues.get(call.caller.organization_ids, call.ids["issue_id"])
+        found = await self._issues.get(
+            call.caller, call.ids["issue_id"], request_id=call.request_id
+        )
         return Reply(await _to_print(found))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Never
 from uuid import UUID
 
-from boxoffice.activity_log import Action, record
+from boxoffice.activity_log import Action, ReadLog, Shown, read_details, record
 from boxoffice.errors import (
     IdempotencyKeyReused,
     IntegrityError,
@@ -40,8 +40,15 @@ _REFUSALS: dict[str, type[Problem]] = {
 class Issues:
     """Issued tickets; every pod shows the seats as sold before the caller is answered."""
 
-    def __init__(self, issues: IssueStore, publisher: SeatChangePublisher, seats_max: int) -> None:
+    def __init__(
+        self,
+        issues: IssueStore,
+        reads: ReadLog,
+        publisher: SeatChangePublisher,
+        seats_max: int,
+    ) -> None:
         self._store = issues
+        self._reads = reads
         self._publisher = publisher
         self._seats_max = seats_max
 
@@ -77,12 +84,16 @@ class Issues:
                     connection,
                     _issued(actor, schedule, schedule_id, command, outcome, request_id),
                 )
+            elif outcome.name == "replayed":
+                await record(connection, _reread(actor, schedule, schedule_id, request_id))
         if outcome.reservation_id is None or outcome.name == "key_reused":
             _refuse(outcome)
         if outcome.seat_versions:
             change = SeatChange(house_id, SOLD, command.seat_ids, outcome.seat_versions)
             await self._publisher.publish_and_wait(schedule_id, [change])
-        return await self.get(actor.organization_ids, ScopedId(schedule_id, outcome.reservation_id))
+        return await self._found(
+            actor.organization_ids, ScopedId(schedule_id, outcome.reservation_id)
+        )
 
     async def void(self, actor: Actor, issue: ScopedId, *, request_id: str = "") -> Issue:
         """Make the tickets of an issue void; a sale's money goes back in its method.
@@ -106,15 +117,22 @@ class Issues:
                     connection,
                     _action(actor, schedule, schedule_id, name, request_id, details),
                 )
+            elif outcome.name == "replayed":
+                await record(connection, _reread(actor, schedule, schedule_id, request_id))
         if outcome.name == "issue_not_found":
             raise IssueNotFound
         if outcome.seat_ids and outcome.seat_versions:
             change = SeatChange(house_id, AVAILABLE, outcome.seat_ids, outcome.seat_versions)
             await self._publisher.publish_and_wait(schedule_id, [change])
-        return await self.get(actor.organization_ids, issue)
+        return await self._found(actor.organization_ids, issue)
 
-    async def get(self, organization_ids: OrganizationIds, issue: ScopedId) -> Issue:
-        """Return an issue of these organizations' schedules, None for any; raise `IssueNotFound`."""
+    async def get(self, actor: Actor, issue: ScopedId, *, request_id: str = "") -> Issue:
+        """Return an issue of the actor's organizations; raise `IssueNotFound` or `Unavailable`."""
+        found = await self._found(actor.organization_ids, issue)
+        await self._reads.record(actor, "issue.read", _shown([found]), request_id=request_id)
+        return found
+
+    async def _found(self, organization_ids: OrganizationIds, issue: ScopedId) -> Issue:
         found = await self._store.get(issue.schedule_id, issue.own_id, organization_ids)
         if found is None:
             raise IssueNotFound
@@ -122,14 +140,29 @@ class Issues:
 
     async def of_schedule(
         self,
-        organization_ids: OrganizationIds,
+        actor: Actor,
         schedule_id: UUID,
         before: UUID | None,
         kind: str | None,
-        count: int,
+        limit: int,
+        *,
+        request_id: str = "",
     ) -> list[Issue]:
-        """Return at most `count` issues of a schedule, newest first; none of another organization's."""
-        return await self._store.of_schedule(schedule_id, organization_ids, before, kind, count)
+        """Return up to `limit` issues of a schedule, newest first, and one that follows.
+
+        Empty for another organization's schedule. Raises `Unavailable`.
+        """
+        found = await self._store.of_schedule(
+            schedule_id, actor.organization_ids, before, kind, limit + 1
+        )
+        await self._reads.record(
+            actor,
+            "issues.read",
+            _shown(found[:limit]),
+            filters=["kind"] if kind else [],
+            request_id=request_id,
+        )
+        return found
 
     def _check(self, seat_ids: Sequence[str]) -> None:
         # guard: issue_names_a_seat_once => if False:
@@ -162,6 +195,17 @@ def _fingerprint(command: IssueCommand) -> bytes:
         command.note,
         command.list_name,
     )
+
+
+def _shown(found: Sequence[Issue]) -> list[Shown]:
+    # All are of one schedule.
+    return [
+        Shown(one.organization_id, len(found), one.concert_id, one.schedule_id) for one in found[:1]
+    ]
+
+
+def _reread(actor: Actor, schedule: IssuingSchedule, schedule_id: UUID, request_id: str) -> Action:
+    return _action(actor, schedule, schedule_id, "issue.read", request_id, read_details(1))
 
 
 def _issued(

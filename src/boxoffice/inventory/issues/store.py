@@ -74,6 +74,8 @@ class IssuedSeat(msgspec.Struct, frozen=True):
 class Issue(msgspec.Struct, frozen=True, kw_only=True):
     """Tickets that were issued without a hold; `method` is None for complimentary ones."""
 
+    organization_id: UUID
+    concert_id: UUID
     schedule_id: UUID
     reservation_id: UUID
     kind: str

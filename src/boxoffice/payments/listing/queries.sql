@@ -2,7 +2,8 @@
 
 -- name: of_user
 -- Payments of a person with their tickets in the order of the seats, the newest first, from a cursor on.
-SELECT p.schedule_id, p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at,
+SELECT c.organization_id, c.concert_id, p.schedule_id, p.payment_id, p.reservation_id, p.amount_minor, p.currency,
+       p.method, p.created_at,
        p.ticket_ids, t.seat_ids, t.void_ticket_ids, p.user_id, u.email, u.name, c.title, s.starts_at,
        v.time_zone, NULL::uuid AS intent_id
   FROM (SELECT p.*
@@ -32,7 +33,8 @@ SELECT p.schedule_id, p.payment_id, p.reservation_id, p.amount_minor, p.currency
 -- name: of_seller
 -- Payments of an organizer (null: of any), the newest first, from cursor $2 on; of a schedule $3, a payment $4,
 -- a reservation $5, a method $6 and a status $7 where these are given.
-SELECT p.schedule_id, p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at,
+SELECT c.organization_id, c.concert_id, p.schedule_id, p.payment_id, p.reservation_id, p.amount_minor, p.currency,
+       p.method, p.created_at,
        p.ticket_ids, p.seat_ids, p.void_ticket_ids, p.user_id, u.email, u.name, c.title, s.starts_at,
        v.time_zone, i.intent_id
   FROM schedules s

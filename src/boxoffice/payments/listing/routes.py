@@ -124,11 +124,13 @@ class _SoldPayments(_PaymentListResource):
             status=query.status,
         )
         found = await self._lists.of_seller(
+            call.caller,
             wanted,
             decode_cursor(query.cursor, UUID),
-            query.limit + 1,
+            query.limit,
             reservation=_scoped("reservation_id", query.reservation_id),
             order=_scoped("order_id", query.order_id),
+            request_id=call.request_id,
         )
         shown = {_place(one): await self._sold(one) for one in found}
         return Reply(page(found, query.limit, lambda one: shown[_place(one)], _place))
@@ -143,7 +145,9 @@ class _SoldPayment(_PaymentListResource):
     )
     async def on_get(self, call: Call[Any, Any]) -> Reply:
         """With its buyer, tickets and refunds."""
-        found = await self._lists.get(call.caller.organization_ids, call.ids["payment_id"])
+        found = await self._lists.get(
+            call.caller, call.ids["payment_id"], request_id=call.request_id
+        )
         return Reply(await self._sold(found))
 
 

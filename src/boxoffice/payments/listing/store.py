@@ -21,6 +21,8 @@ class ListedPayment:
     """
 
     payment: Payment
+    organization_id: UUID
+    concert_id: UUID
     schedule_id: UUID
     user_id: UUID
     email: str
@@ -90,6 +92,7 @@ def _listed(row: Record, time_zone: str) -> ListedPayment:
         tuple(row["seat_ids"]),
         frozenset(row["void_ticket_ids"] or ()),
     )
-    more = ("schedule_id", "user_id", "email", "name", "title", "starts_at", "intent_id")
+    ids = ("organization_id", "concert_id", "schedule_id", "user_id", "intent_id")
+    more = (*ids, "email", "name", "title", "starts_at")
     zone = row["time_zone"] or time_zone
     return ListedPayment(payment, time_zone=zone, **{name: row[name] for name in more})

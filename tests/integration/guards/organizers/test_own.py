@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
-from boxoffice.backoffice.store import BackofficeStore
+from boxoffice.backoffice.store import BackofficeSchedule, BackofficeStore
 from boxoffice.catalog.store import CatalogStore, ScheduleRow
 from boxoffice.platform.postgres.database import Database
 from boxoffice.sales_stats.store import SalesStatsStore
@@ -38,8 +38,8 @@ async def test_an_organizer_sees_no_concerts_of_another(
         assert await ask(uuid4(), [here]) is None
     backoffice = BackofficeStore(db)
     asked_for = ((here, [here]), (here, [there]), (uuid4(), [here]))
-    owns = [await backoffice.is_own(*one) for one in asked_for]
-    assert owns == [True, False, False]
+    owns = [await backoffice.own_schedule(*one) for one in asked_for]
+    assert owns == [BackofficeSchedule(here, here, here), None, None]
 
 
 async def test_an_operator_sees_all_concerts(db: Database, mine: Hall, other: Hall) -> None:
@@ -59,7 +59,9 @@ async def test_an_operator_sees_all_concerts(db: Database, mine: Hall, other: Ha
     assert await store.own_concert(None, there) == oldest
     assert await store.own_concert(None, uuid4()) is None
     assert await store.own_schedule(there, None) == ScheduleRow(there, "CLOSED", there)
-    assert await BackofficeStore(db).is_own(there, None)
+    assert await BackofficeStore(db).own_schedule(there, None) == BackofficeSchedule(
+        there, there, there
+    )
     rooms = QueueStore(db)
     for ask in (SalesStatsStore(db).schedule, rooms.sale):
         assert await ask(here, None) == await ask(here, [here]) is not None

@@ -1,4 +1,4 @@
-// Who did what and when.
+// Who did what and when, and who was shown data of buyers.
 
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
@@ -39,7 +39,7 @@ async function entries(about, signal) {
 function row(entry) {
   return h("tr", {},
     h("td", { "data-name": t("log.when") }, timestamp(entry.at, (at) => `${date(at)} ${timeOfDay(at)}`)),
-    h("td", { "data-name": t("log.what") }, said(entry)),
+    h("td", { "data-name": t("log.what") }, h("div", {}, said(entry), filteredBy(entry))),
     h("td", { "data-name": t("log.about") }, about(entry)),
     h("td", { "data-name": t("log.who") }, entry.actor_name ?? entry.actor_id),
     h("td", { "data-name": t("log.request") }, entry.request_id ? h("code", {}, entry.request_id) : t("log.command")));
@@ -48,7 +48,14 @@ function row(entry) {
 function said({ action, details }) {
   if (!hasText(`log.${action}`)) return action;
   const changes = list(Object.entries(details.changed ?? details).map(([name, value]) => `${name} ${shown(value)}`));
-  return t(`log.${action}`, { n: details.seats_added, reason: details.reason, changes });
+  return t(`log.${action}`, { n: details.rows ?? details.seats_added, reason: details.reason, changes });
+}
+
+// A read names the criteria of its search, not what was searched for.
+function filteredBy({ details }) {
+  if (!details.filters?.length) return null;
+  const names = details.filters.map((name) => (hasText(`log.filter.${name}`) ? t(`log.filter.${name}`) : name));
+  return h("div", { class: "small muted" }, t("log.filters", { filters: list(names) }));
 }
 
 // What was changed has its old and its new value.
