@@ -224,7 +224,7 @@ def _issued(
     }
     if command.method is None:
         name = "tickets.given"
-        details |= {"name": command.name, "reason": command.reason}
+        details["reason"] = command.reason
     else:
         name = "tickets.sold"
         details |= {"method": command.method, "amount": outcome.amount_minor}
