@@ -4,7 +4,7 @@ import re
 
 from boxoffice.errors import BadRequest
 
-_TAG = re.compile(r'"(\d{1,9})"')
+_TAG = re.compile(r'"([0-9]{1,9})"')
 
 
 class PreconditionRequired(BadRequest):
