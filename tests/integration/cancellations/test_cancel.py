@@ -212,3 +212,13 @@ async def test_a_hold_that_was_in_flight_is_found(stage: Stage, hall: Hall) -> N
     await stage.work_off(change)
     assert await hall.status(late) == "CANCELLED"
     assert await stage.mails() == {(hall.people[0], "schedule_cancelled")}
+
+
+async def test_a_refund_ends_after_the_settling_time(stage: Stage, hall: Hall) -> None:
+    """Before that, a hold that was in flight may be visible to no pass of the job."""
+    change = await stage.cancel()
+    assert change.refund_job_id is not None
+    await hall.change_schedule("cancelled_at = clock_timestamp() + interval '1 minute'")
+    assert not await stage.refund_jobs.work(change.refund_job_id)
+    await hall.change_schedule("cancelled_at = clock_timestamp() - interval '1 minute'")
+    assert await stage.refund_jobs.work(change.refund_job_id)
