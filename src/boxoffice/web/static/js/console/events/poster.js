@@ -37,8 +37,9 @@ export function posterCard(concert, signal) {
     input.value = "";
   });
 
-  // A draft is shown to no one yet; its poster is there after an upload.
-  get(`/v1/concerts/${concert.concert_id}`, { signal, anonymous: true, tries: 1 }).catch(ignoreProblem).then((one) => show(one?.poster ?? null));
+  // A hidden concert's poster is there after an upload; asking the public address for it would be an error.
+  const isPublic = concert.status === "PUBLISHED" && !concert.taken_down_at;
+  if (isPublic) get(`/v1/concerts/${concert.concert_id}`, { signal, anonymous: true, tries: 1 }).catch(ignoreProblem).then((one) => show(one?.poster ?? null));
   return h("details", { class: "card" }, h("summary", {}, h("h2", {}, t("poster.title"))),
     h("div", { class: "form" },
       h("p", { class: "hint" }, t("poster.hint")), shown,
