@@ -13,9 +13,11 @@ def paths(sale: Sale) -> dict[str, str]:
     """Every lookup that has an ETag."""
     return {
         "/v1/concerts": "/v1/concerts?limit=3",
+        "/v1/concerts/ranking": "/v1/concerts/ranking",
         "/v1/concerts/{concert_id}": f"/v1/concerts/{sale.concert_id}",
         "/v1/concerts/{concert_id}/schedules": f"/v1/concerts/{sale.concert_id}/schedules",
         "/v1/schedules/{schedule_id}": f"/v1/schedules/{sale.schedule_id}",
+        "/v1/schedules/{schedule_id}/offers": f"/v1/schedules/{sale.schedule_id}/offers",
         "/v1/schedules/{schedule_id}/seats": sale.seats,
     }
 
