@@ -30,3 +30,7 @@ UPDATE concerts
        description_ko = $8, faq = $9, faq_ko = $10, notices = $11, notices_ko = $12,
        organizer_contact = 'help@demo.test'
  WHERE concert_id = $1;
+
+-- name: show_first
+-- Publish a concert anew: the latest one is the first in the list.
+UPDATE concerts SET published_at = clock_timestamp() WHERE concert_id = $1;

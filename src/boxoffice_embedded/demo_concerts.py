@@ -112,6 +112,8 @@ async def add(
         "concert",
         "all", 120, "하룻밤, 지정석으로 즐기는 공연입니다.", *demo.shared_texts,
     )  # fmt: skip
+    # Scripts and newcomers take the first concert, and this one is on sale with all of its seats.
+    await db.fetch(_QUERIES["show_first"], main_id)
 
 
 async def _venue(application: Application, organizer: Actor, place: DemoVenue) -> UUID:

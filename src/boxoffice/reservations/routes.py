@@ -36,7 +36,7 @@ from boxoffice.offers.errors import (
     PriceTypeUnknown,
     QuotaExhausted,
 )
-from boxoffice.offers.rules import STANDARD, SeatPrice
+from boxoffice.offers.rules import SeatPrice
 from boxoffice.platform.ids import ScopedId, parse_scoped
 from boxoffice.platform.values import Label, Money, ShortLine
 from boxoffice.reservations import rules
@@ -149,7 +149,7 @@ class _ReservationResource:
 
     async def _layout_of(self, one: Reservation) -> Layout:
         # The price of a seat stays while it is held; after an end it may be another one.
-        is_held = one.status == rules.Status.HELD
+        is_held = one.status == rules.Status.HELD and not one.lines
         amount_minor = one.amount_minor if is_held else None
         return await self._seats.layout_with(one.schedule_id, one.seat_ids, amount_minor)
 
@@ -186,7 +186,9 @@ class _HoldCollection(_ReservationResource):
         """Hold named seats or the best adjacent ones, all or none."""
         schedule_id: UUID = call.ids["schedule_id"]
         held = await self._hold(call, schedule_id)
-        layout = await self._seats.layout_with(schedule_id, held.seat_ids, held.amount_minor)
+        # Where offers decided the prices, the answer has them from the reservation.
+        amount_minor = None if held.lines else held.amount_minor
+        layout = await self._seats.layout_with(schedule_id, held.seat_ids, amount_minor)
         shown = present_held(schedule_id, held, layout)
         return Reply(shown, location=f"/v1/reservations/{shown.reservation_id}")
 
@@ -195,7 +197,9 @@ class _HoldCollection(_ReservationResource):
         queue_pass = call.req.get_header("Queue-Pass")
         if (asked.seat_ids is None) == (asked.quantity is None):
             raise Invalid("Give either seat_ids or quantity.")
-        wanted = _wanted(asked, call.req.remote_addr)
+        wanted = None
+        if asked.price_types or asked.code is not None:
+            wanted = _wanted(asked, call.req.remote_addr)
         if asked.seat_ids is not None:
             if asked.grade is not None:
                 raise Invalid("A grade goes with quantity, not with seat_ids.")
@@ -209,11 +213,9 @@ class _HoldCollection(_ReservationResource):
         )
 
 
-def _wanted(asked: HoldRequest, address: str) -> Wanted | None:
-    """Return what a request asks of offers; None where it asks nothing."""
+def _wanted(asked: HoldRequest, address: str) -> Wanted:
+    """Return what a request asks of offers."""
     types = asked.price_types or {}
-    if not types and asked.code is None:
-        return None
     if asked.seat_ids is not None and not types.keys() <= {*asked.seat_ids}:
         raise Invalid("price_types names a seat that is not in seat_ids.")
     return Wanted(types, asked.code or "", address)
@@ -319,7 +321,18 @@ def present_seats(
 ) -> list[SeatOut]:
     """Return the seats as the layout describes them, with the prices of offers where there are any."""
     seats = [layout.seats[layout.index[seat_id]] for seat_id in seat_ids]
-    prices = lines or [SeatPrice(STANDARD, seat.price_minor) for seat in seats]
+    if not lines:
+        return [
+            SeatOut(
+                seat.seat_id,
+                seat.section,
+                seat.row,
+                seat.number,
+                seat.grade,
+                Money(seat.price_minor, layout.currency),
+            )
+            for seat in seats
+        ]
     return [
         SeatOut(
             seat.seat_id,
@@ -332,7 +345,7 @@ def present_seats(
             price.discount_minor,
             price.fee_minor,
         )
-        for seat, price in zip(seats, prices, strict=True)
+        for seat, price in zip(seats, lines, strict=True)
     ]
 
 

@@ -171,25 +171,21 @@ class _HoldRequest(msgspec.Struct, frozen=True, gc=False):
 
     def command(self, seat_ids: Sequence[str] = ()) -> HoldCommand:
         """Return the command to hold these seats, or to look up what the key did before."""
-        fingerprint = fingerprint_of(*self.meaning, *_meaning_of(self.wanted))
-        return HoldCommand(
-            self.user_id, self.key, fingerprint, new_id(), tuple(seat_ids), self._offer(seat_ids)
-        )
-
-    def _offer(self, seat_ids: Sequence[str]) -> OfferRequest | None:
-        wanted = self.wanted
-        if wanted is None:
-            return None
-        types = tuple(wanted.price_types.get(seat_id, STANDARD) for seat_id in seat_ids)
-        return OfferRequest(
-            types, code_hash(self.schedule_id, wanted.code) if wanted.code else None
-        )
+        meaning, offer = self.meaning, None
+        if self.wanted is not None:
+            meaning = meaning + _meaning_of(self.wanted)
+            offer = _offer_of(self.schedule_id, self.wanted, seat_ids)
+        fingerprint = fingerprint_of(*meaning)
+        return HoldCommand(self.user_id, self.key, fingerprint, new_id(), tuple(seat_ids), offer)
 
 
-def _meaning_of(wanted: Wanted | None) -> tuple[str, ...]:
-    """Return what a request asks of offers, nothing for one that asks nothing of them."""
-    if wanted is None:
-        return ()
+def _offer_of(schedule_id: UUID, wanted: Wanted, seat_ids: Sequence[str]) -> OfferRequest:
+    types = tuple(wanted.price_types.get(seat_id, STANDARD) for seat_id in seat_ids)
+    return OfferRequest(types, code_hash(schedule_id, wanted.code) if wanted.code else None)
+
+
+def _meaning_of(wanted: Wanted) -> tuple[str, ...]:
+    """Return what a request asks of offers."""
     # guard: fingerprint_price_types_of_hold => types: tuple[str, ...] = ()
     types = tuple(part for pair in sorted(wanted.price_types.items()) for part in pair)
     # guard: fingerprint_code_of_hold: wanted.code => ""
@@ -369,12 +365,12 @@ class Reservations:
         return outcome
 
     async def _decide(self, request: _HoldRequest, seat_ids: Sequence[str]) -> HoldOutcome:
-        command = request.command(seat_ids)
+        command, wanted = request.command(seat_ids), request.wanted
+        if wanted is None or not wanted.code or self._codes is None:
+            return await self._group_commit.submit(self._holds, request.schedule_id, command)
         decide = partial(self._group_commit.submit, self._holds, request.schedule_id, command)
-        if request.wanted is None or not request.wanted.code or self._codes is None:
-            return await decide()
         return await self._codes.counted(
-            request.user_id, request.wanted.address, decide, lambda one: one.name == "code_invalid"
+            request.user_id, wanted.address, decide, lambda one: one.name == "code_invalid"
         )
 
     async def _answer(self, request: _HoldRequest, outcome: HoldOutcome) -> Held:

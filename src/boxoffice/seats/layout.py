@@ -57,6 +57,10 @@ class PackedSeats(Sequence[LayoutSeat]):
         """The ids of the seats."""
         return self._ids
 
+    def price_minor(self, at: int) -> int:
+        """Return the price of the seat at a position."""
+        return self._kinds[self._kind_at[at]].price_minor
+
     def __len__(self) -> int:
         return len(self._ids)
 
@@ -82,14 +86,19 @@ class Layout:
 
     schedule_id: UUID
     currency: str
-    seats: Sequence[LayoutSeat]
+    seats: PackedSeats
     index: Mapping[str, int]
     version: int = 1
 
     def price_minor(self, seat_ids: Iterable[str]) -> int | None:
         """Return the price of some seats together; None where one is not known."""
-        found = [self.index.get(one, -1) for one in seat_ids]
-        return None if -1 in found else sum(self.seats[at].price_minor for at in found)
+        total = 0
+        for seat_id in seat_ids:
+            at = self.index.get(seat_id)
+            if at is None:
+                return None
+            total += self.seats.price_minor(at)
+        return total
 
 
 async def packed(rows: AsyncIterable[Sequence[Record]]) -> PackedSeats:

@@ -50,7 +50,8 @@ class SeatReadModel:
 
         A layout in memory may be older than the database's decision about the seats.
         """
-        layout = await self.layout(schedule_id)
+        entry = self._cache.get_cached(schedule_id)
+        layout = (entry or await self._cache.get(schedule_id)).layout
         price_minor = layout.price_minor(seat_ids)
         if price_minor is None or amount_minor not in (None, price_minor):
             layout = (await self._entries.current(schedule_id)).layout

@@ -92,7 +92,8 @@ def test_up_sells_survives_a_restart_and_leaves_nothing_running(tmp_path: Path) 
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     with _up(tmp_path, port) as process:
-        (concert,) = _get(f"{base}/v1/concerts")["items"]
+        concert, *others = _get(f"{base}/v1/concerts")["items"]
+        assert (concert["title"], len(others)) == ("Encore in Seoul", 7)
         (schedule,) = _get(f"{base}/v1/concerts/{concert['concert_id']}/schedules")["items"]
         assert schedule["on_sale"]
         assert schedule["seats_available"] == schedule["seats_total"] == 1000
@@ -117,8 +118,10 @@ def test_up_sells_survives_a_restart_and_leaves_nothing_running(tmp_path: Path) 
         assert printed.rstrip().endswith("… stopped")
         assert _all_gone(family)
     with _up(tmp_path, port) as process:
-        (again,) = _get(f"{base}/v1/concerts")["items"]
-        assert again == concert
+        again = _get(f"{base}/v1/concerts")["items"]
+        assert [one["concert_id"] for one in again] == [
+            one["concert_id"] for one in [concert, *others]
+        ]
         family = _family(process)
         process.kill()
         assert _all_gone(family), "a killed parent leaves nothing running"

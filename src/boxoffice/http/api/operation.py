@@ -140,12 +140,12 @@ class Operation:
             return ()
         return (self.role,) if isinstance(self.role, str) else self.role or ()
 
-    @property
+    @cached_property
     def needs_token(self) -> bool:
         """Whether callers authenticate."""
         return self.role is not None or bool(self.permission)
 
-    @property
+    @cached_property
     def is_restricted(self) -> bool:
         """Whether it is for particular roles, or needs a permission."""
         return bool(self.roles or self.permission)
