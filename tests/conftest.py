@@ -65,6 +65,7 @@ _TESTS = Path(__file__).parent
 _MARKERS = {"servers": "servers", "browser": "browser"}
 
 
+@pytest.hookimpl(tryfirst=True)  # the plugin reads the groups in a hook of the same name
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with what it needs; a unit test needs none of it."""
     # The trials of guards run without the plugin, in one process.

@@ -73,10 +73,10 @@ class AdminPoster:
         204,
         path=_CONCERT,
         permission=Permission.EVENTS_WRITE,
-        problems=[PosterNotFound, OutcomeUnknown],
+        problems=[OutcomeUnknown],
     )
     async def on_delete(self, call: Call[None, None]) -> Reply:
-        """The pages show a drawing instead."""
+        """The pages show a drawing instead. Repeating is no error."""
         await self._service.delete(call.caller, call.ids["concert_id"], request_id=call.request_id)
         return Reply()
 

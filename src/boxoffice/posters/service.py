@@ -76,13 +76,12 @@ class Posters:
         return poster
 
     async def delete(self, actor: Actor, concert_id: UUID, *, request_id: str = "") -> None:
-        """Take a poster away; raise `ConcertNotFound` or `PosterNotFound`."""
+        """Take a poster away, where there is one; raise `ConcertNotFound`."""
         owner = await self._owner(concert_id, actor)
         async with self._store.transaction() as connection:
-            if not await store.delete(connection, concert_id):
-                raise PosterNotFound
-            entry = _action(actor, owner, concert_id, "poster.removed", request_id)
-            await record(connection, entry)
+            if await store.delete(connection, concert_id):
+                entry = _action(actor, owner, concert_id, "poster.removed", request_id)
+                await record(connection, entry)
 
     async def of(self, concert_ids: Sequence[UUID]) -> dict[UUID, Poster]:
         """Return the posters of those of these concerts that have one."""

@@ -14,6 +14,7 @@ _SHOP = """
     SELECT ('00000000-0000-7000-8000-00000000000' || i)::uuid, 'u' || i, 'U' || i, '-'
       FROM generate_series(0, 9) i;
     INSERT INTO wallets (user_id, currency) SELECT user_id, 'KRW' FROM users;
+    INSERT INTO organizations (organization_id, name) SELECT user_id, name FROM users LIMIT 1;
     INSERT INTO concerts (concert_id, organizer_id, title, artist, venue, status, published_at)
     SELECT '00000000-0000-7000-8000-0000000000c0', user_id, 'T', 'A', 'V', 'PUBLISHED', now()
       FROM users LIMIT 1;
