@@ -23,7 +23,7 @@ run: $(RUN_STAMP) ## start the service on 127.0.0.1:8000 with a demo concert on 
 	@exec $(BIN)/boxoffice up
 
 test: $(DEV_STAMP) $(BROWSER_STAMP) $(LOCALSTRIPE_STAMP) ## run all tests; TEST_ARGS="-k name" selects some
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(TEST_ARGS)
 
 test-unit: $(DEV_STAMP) ## run the tests that need no server, in under half a minute
 	@$(BIN)/python -m pytest tests/unit $(TEST_ARGS)

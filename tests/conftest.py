@@ -12,11 +12,13 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.migrations import migrate
@@ -48,31 +50,25 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("boxoffice")
 
-# Two files at a time run, in processes of their own (`-n 2 --dist loadgroup`). These measure times,
-# start whole services or fill the machine, so that no two of them run at once.
+# Two files at a time run, in processes of their own (`make test`). These measure times, start whole
+# services or fill the machine, so that no two of them run at once.
 _HEAVY = (
-    "tools",
-    "e2e/concurrency",
-    "e2e/embedded",
-    "e2e/failover",
-    "e2e/money",
-    "e2e/stateful",
-    "e2e/cli",
+    "tools/",
+    "e2e/concurrency/",
+    "e2e/embedded/",
+    "e2e/failover/",
+    "e2e/money/",
+    "e2e/stateful/",
+    "e2e/cli/",
 )
-_TESTS = Path(__file__).parent
 
 # What a test needs, as a marker, by the fixtures that it asks for: `pytest -m "not browser"`.
 _MARKERS = {"servers": "servers", "browser": "browser"}
 
 
-@pytest.hookimpl(tryfirst=True)  # the plugin reads the groups in a hook of the same name
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with what it needs; a unit test needs none of it."""
-    # The trials of guards run without the plugin, in one process.
-    is_shared_out = config.pluginmanager.hasplugin("xdist")
     for item in items:
-        if is_shared_out:
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
         fixtures = getattr(item, "fixturenames", ())
         needed = [marker for fixture, marker in _MARKERS.items() if fixture in fixtures]
         for marker in needed:
@@ -81,11 +77,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise pytest.UsageError(f"{item.nodeid} is a unit test, and needs {needed}")
 
 
-def _group(item: pytest.Item) -> str:
-    """Return what runs in one process, in order: a file, or everything heavy."""
-    file = item.path.relative_to(_TESTS)
-    is_heavy = any(file.is_relative_to(folder) for folder in _HEAVY)
-    return "heavy" if is_heavy else str(file)
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Gives each process a file at a time, and one of them everything heavy."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0].removeprefix("tests/")
+        return "heavy" if file.startswith(_HEAVY) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFile:
+    """Share the tests out; the groups of the plugin itself do nothing with this pytest."""
+    return _ByFile(config, log)
 
 
 # All clients of the tests have one address, and the tests of a run share one Valkey. What limits an

@@ -251,3 +251,13 @@ SELECT issues_void_v1(
     '00000000-0000-7000-8000-0000000001b3', '00000000-0000-7000-8000-000000000193',
     ARRAY['00000000-0000-7000-8000-0000000001f4', '00000000-0000-7000-8000-0000000001f5']::uuid[],
     '00000000-0000-7000-8000-000000000000');
+-- The performance gets another venue, and another date; a cancellation of it was taken back by hand.
+INSERT INTO schedule_changes (schedule_id, change_id, asked_by, created_at, starts_before, starts_after,
+                              refund_job_id, kind, venue_before, venue_after, idempotency_key, fingerprint)
+SELECT '00000000-0000-7000-8000-0000000000aa', ('00000000-0000-7000-8000-0000000001' || c.id)::uuid,
+       '00000000-0000-7000-8000-000000000000', now(), now(), now(), c.job::uuid, c.kind, 'V', 'W', c.kind, '\x01'
+  FROM (VALUES ('61', 'CHANGED', NULL), ('62', 'POSTPONED', NULL),
+               ('63', 'CANCELLED', '00000000-0000-7000-8000-000000000164')) c (id, kind, job);
+INSERT INTO outbox (scope_id, topic, created_at, subject_ids, user_ids)
+SELECT h.schedule_id, 'schedule.' || lower(h.kind), h.created_at, ARRAY[h.change_id], ARRAY[h.asked_by]
+  FROM schedule_changes h;

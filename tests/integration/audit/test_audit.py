@@ -100,7 +100,7 @@ async def test_a_normal_run_is_clean_and_reaches_every_state(
         "REFUNDED": 3,
     }
     counts = {name: states[name] for name in ("tickets", "payments", "transfers", "topics")}
-    assert counts == {"tickets": 12, "payments": 9, "transfers": 25, "topics": 12}
+    assert counts == {"tickets": 12, "payments": 9, "transfers": 25, "topics": 15}
 
     report = await audit(settings)
     assert report.ok, render(report)
