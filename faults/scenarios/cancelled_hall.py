@@ -190,7 +190,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         expects="each buyer is refunded once and gets one mail; the audit is clean",
         run=cancel_hall,
         trials=600,
-        trial_s=1.5,
+        trial_s=0.9,
         quick_trials=10,
     ),
 )

@@ -19,6 +19,7 @@ const STATES = ["WAITING", "DELIVERED", "FAILED"];
 /** What an endpoint may be sent, as the server knows it. */
 export const TOPICS = [
   "payment.refunded", "payment.succeeded", "reservation.cancelled", "reservation.confirmed", "reservation.expired", "reservation.held",
+  "schedule.cancelled", "schedule.changed", "schedule.postponed",
 ];
 
 /** The page of the endpoints. */
