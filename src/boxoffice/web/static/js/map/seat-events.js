@@ -126,7 +126,9 @@ class Follower {
 
   // Seats were added, or prices or grades changed.
   #isReplaced(count, layoutVersion) {
-    return count !== this.seats.count || layoutVersion !== this.seats.layoutVersion;
+    // A pod of the previous release knows no versions of layouts.
+    const version = layoutVersion ?? this.seats.layoutVersion;
+    return count !== this.seats.count || version !== this.seats.layoutVersion;
   }
 
   #changes({ seats }) {
