@@ -10,7 +10,8 @@ import pytest
 from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
 from boxoffice.seats.cache.entries import ScheduleEntries, SeatChangeApplier
 from boxoffice.seats.cache.states import AVAILABLE, HELD, PositionChange
-from boxoffice.seats.changes.bus import CHANNEL, SeatChangeBus
+from boxoffice.seats.changes import bus
+from boxoffice.seats.changes.bus import SeatChangeBus
 from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
 from boxoffice.seats.read_model import SeatReadModel
 from boxoffice.seats.refusals import SeatRefusals
@@ -33,7 +34,7 @@ class Tape:
     async def command(self, *words: Any) -> int:
         if self.away:
             raise ValkeyUnavailable("away")
-        assert words[:2] == ("PUBLISH", CHANNEL)
+        assert words[:2] == ("PUBLISH", bus.CHANNEL)
         self.messages.append(words[2])
         return 1
 
