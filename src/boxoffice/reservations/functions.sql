@@ -290,8 +290,7 @@ BEGIN
 END;
 $$;
 
--- For pods of the previous release, which know of no offers; and for money that comes after its hold ended,
--- which is returned where offers decide.
+-- For pods of the previous release, which know of no offers.
 CREATE OR REPLACE FUNCTION reservations_hold_v3(
     p_schedule_id uuid,
     p_reservation_ids uuid[],

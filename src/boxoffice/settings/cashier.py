@@ -15,7 +15,8 @@ class CashierSettings(msgspec.Struct, frozen=True, kw_only=True):
     # Notices that wait for their transaction, of one worker.
     notices_waiting_max: Count = 64
     notice_unknown_for_s: Seconds = 86_400.0
-    notice_retention_s: Seconds = 2_592_000.0
+    # Providers send a notice again for up to four days.
+    notice_retention_s: Annotated[float, Meta(ge=432_000, le=31_536_000)] = 2_592_000.0
     cashier_interval_ms: Milliseconds = 500
     cashier_lease_ms: Annotated[int, Meta(ge=300, le=60_000)] = 5_000
     # Work and notices in progress, for each provider.

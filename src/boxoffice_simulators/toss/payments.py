@@ -141,6 +141,9 @@ class TossShop:
         reason = str(call.body.get("cancelReason", ""))
         if not 1 <= len(reason) <= 200:
             raise self._wire.error(400, "INVALID_REQUEST")
+        needs_account = payment["virtualAccount"] is not None and payment["status"] in _PAID
+        if needs_account and not call.body.get("refundReceiveAccount"):
+            raise self._wire.error(400, "INVALID_REQUEST")
         status = "IN_PROGRESS" if call.plan.has("pending") else "DONE"
         return self.take_back(payment, call.body.get("cancelAmount"), reason, status)
 

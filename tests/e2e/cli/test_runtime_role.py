@@ -23,6 +23,7 @@ from boxoffice.cli.printing import terminal
 from boxoffice.errors import SettingsInvalid
 from boxoffice.notifications import messenger
 from boxoffice.outbox.service import Relay
+from boxoffice.payments.notices.store import NoticeStore
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.runtime_role import grant
 from boxoffice.platform.valkey import Valkey
@@ -95,6 +96,7 @@ async def _roles(runtime: Settings) -> None:
         await relay.release()
         await _send_mail(runtime, db)
         assert await archive_once(ArchiveStore(db), 0.0, 100)
+        assert await NoticeStore(db).drop_old(1.0) == 0
         runs = AuditRuns(db, 1)
         assert await audit_once(runs, runtime)
     finally:
@@ -141,7 +143,7 @@ async def test_accounts_keys_concerts_and_waiting_rooms_work(runtime: Settings) 
         "UPDATE logbook SET written_at = now()", "DELETE FROM logbook",
         "UPDATE provider_calls SET begun_at = now()", "DELETE FROM provider_answers",
         "UPDATE provider_transactions SET amount_minor = 1", "DELETE FROM provider_transactions",
-        "DELETE FROM payment_intents", "DELETE FROM refunds",
+        "DELETE FROM payment_intents", "DELETE FROM provider_notices", "DELETE FROM refunds",
         "UPDATE refund_policies SET version = 2", "DELETE FROM refund_policies", "DELETE FROM disputes",
         "UPDATE seat_price_changes SET version = 2", "DELETE FROM seat_price_changes",
         "DELETE FROM statement_lines", "DELETE FROM statement_findings",

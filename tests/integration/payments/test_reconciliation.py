@@ -287,6 +287,16 @@ async def test_a_line_that_the_provider_corrects_is_compared_anew(office: Office
     assert await office.again() == []
 
 
+async def test_a_line_that_is_gone_is_missing_there(office: Office) -> None:
+    """As after a deposit that fell back: the provider no longer shows what it had shown."""
+    await office.book("fell back")
+    office.line("fell back", str(await office.intent()))
+    assert await office.compare() == []
+    office.provider.lines.clear()
+    [finding] = await office.again()
+    assert (finding.kind, finding.here_minor) == ("missing_there", 1_000)
+
+
 async def test_other_windows_keep_their_findings(office: Office) -> None:
     office.line("u1", "elsewhere")
     office.line("u2", "elsewhere", happened_at=NOON + HOUR)

@@ -187,6 +187,13 @@ async def test_another_amount_is_not_booked(counter: Counter) -> None:
     assert await counter.execute(refund) is Execution.LATER
     assert (await counter.now(refund)).status == "PENDING"
     assert await counter.booked() == []
+    for tries, execution in ((2, Execution.LATER), (3, Execution.MANUAL)):
+        found = await counter.executor.execute_refund(refund.user_id, refund.refund_id, tries)
+        assert found is execution
+    waiting = await counter.now(refund)
+    assert (waiting.status, waiting.failure) == ("MANUAL", "amount_differs")
+    assert await counter.booked() == []
+    assert len(counter.provider.calls) == 1
 
 
 async def test_a_provider_that_is_not_connected_keeps_the_refund_owed(counter: Counter) -> None:

@@ -220,6 +220,24 @@ async def test_a_long_reason_keeps_the_id_of_the_refund(toss: Counterparty) -> N
     assert await toss.provider.look_up_refund(long, "key") == done
 
 
+async def test_nothing_is_left_to_refund_after_a_foreign_cancellation(toss: Counterparty) -> None:
+    paid = await toss.paid(new_order())
+    await toss.simulator.do("foreign_refund", payment_key=paid.payment_key)
+    whole = refund_of(paid)
+    found = await toss.provider.refund(whole, whole.refund_id)
+    assert (found.status, found.reason) == ("FAILED", "ALREADY_CANCELED_PAYMENT")
+    assert [kind for _, kind, _, _ in await toss.book()] == ["capture", "refund"]
+
+
+async def test_a_refund_of_a_deposit_needs_the_buyers_account(toss: Counterparty) -> None:
+    waiting = await toss.paid(new_order(), method="virtual_account")
+    await toss.simulator.do("deposit", payment_key=waiting.payment_key)
+    whole = refund_of(waiting)
+    found = await toss.provider.refund(whole, whole.refund_id)
+    assert (found.status, found.reason) == ("FAILED", "REFUND_ACCOUNT_NEEDED")
+    assert [kind for _, kind, _, _ in await toss.book()] == ["capture"]
+
+
 async def test_a_refund_after_foreign_ones_takes_what_is_left(toss: Counterparty) -> None:
     paid = await toss.paid(new_order())
     await toss.simulator.do("foreign_refund", payment_key=paid.payment_key, amount=5_000)

@@ -1021,9 +1021,44 @@ BEGIN
 END;
 $$;
 
+-- Reservations whose holds have ended, archived ones included: their seats, and what was chosen of offers. The
+-- caller knows that they are its people's.
+CREATE OR REPLACE FUNCTION payments_lapsed_holds_v1(p_schedule_id uuid, p_reservation_ids uuid[])
+RETURNS TABLE (ord integer, seat_ids text[], price_types text[], code bytea)
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT c.at::integer, r.seat_ids,
+           coalesce(o.price_types, array_fill(''::text, ARRAY[cardinality(r.seat_ids)])), o.code_hash
+      FROM unnest(p_reservation_ids) WITH ORDINALITY c (reservation_id, at)
+     CROSS JOIN LATERAL (
+           SELECT r.seat_ids FROM reservations r
+            -- no guard: Finds the reservation, which the transaction has locked.
+            WHERE r.schedule_id = p_schedule_id AND r.reservation_id = c.reservation_id
+            UNION ALL
+           SELECT a.seat_ids FROM reservations_archive a
+            -- guard: again_also_what_was_archived => WHERE false
+            WHERE a.schedule_id = p_schedule_id AND a.reservation_id = c.reservation_id
+           OFFSET 0) r
+      LEFT JOIN LATERAL (
+           SELECT o.price_types, o.code_hash FROM reservation_offers o
+            -- guard: again_by_its_own_choice_of_offers => WHERE false
+            WHERE o.schedule_id = p_schedule_id AND o.reservation_id = c.reservation_id
+           -- no guard: Joins each reservation with its offers, if any; the conditions are inside.
+           OFFSET 0) o ON true;
+END;
+$$;
+
 -- Hold the seats of lapsed reservations again, for the intents that have paid for them, whose people's locks
--- the transaction has. uses: where it was lapsed, sell if the seats are held for the same amount by the new
--- reservation, late if they are locked by a concurrent transaction, else return.
+-- the transaction has; where offers decide, by the same price types and code, whose limits count again. uses:
+-- where it was lapsed, sell if the seats are held for the same amount by the new reservation, late if they are
+-- locked by a concurrent transaction, else return.
 CREATE OR REPLACE FUNCTION payments_hold_again_v1(
     p_schedule_id uuid,
     p_user_ids uuid[],
@@ -1044,7 +1079,12 @@ AS $$
 #variable_conflict use_column
 DECLARE
     lapsed integer[];
+    new_ids uuid[];
+    people uuid[];
+    fingerprints bytea[];
     seat_ids text[];
+    price_types text[];
+    codes bytea[];
     seat_counts integer[];
     seats_to integer[];
     wanted_by integer[];
@@ -1053,43 +1093,43 @@ DECLARE
 BEGIN
     uses := p_uses;
     reservation_ids := p_reservation_ids;
-    SELECT array_agg(x.i ORDER BY x.i), array_agg(x.seats ORDER BY x.i), array_agg(x.seats_to ORDER BY x.i)
-      INTO lapsed, seat_counts, seats_to
-      FROM (SELECT l.i, cardinality(r.seat_ids) AS seats,
+    SELECT array_agg(x.i ORDER BY x.i), array_agg(x.seats ORDER BY x.i), array_agg(x.seats_to ORDER BY x.i),
+           array_agg(x.code ORDER BY x.i), array_agg(p_second_ids[x.i] ORDER BY x.i),
+           array_agg(p_user_ids[x.i] ORDER BY x.i), array_agg('\x'::bytea)
+      INTO lapsed, seat_counts, seats_to, codes, new_ids, people, fingerprints
+      FROM (SELECT l.i, cardinality(r.seat_ids) AS seats, r.code,
                    (sum(cardinality(r.seat_ids)) OVER (ORDER BY l.i))::integer AS seats_to
               FROM unnest(array_positions(p_uses, 'lapsed')) l (i)
-             CROSS JOIN LATERAL (
-                   SELECT r.seat_ids FROM reservations r
-                    -- no guard: Finds the reservation, which the transaction has locked.
-                    WHERE r.schedule_id = p_schedule_id AND r.reservation_id = p_reservation_ids[l.i]
-                   OFFSET 0) r) x;
+             CROSS JOIN LATERAL payments_lapsed_holds_v1(p_schedule_id, p_reservation_ids[l.i:l.i]) r) x;
     -- guard: again_only_what_has_lapsed => IF false THEN
     IF lapsed IS NULL THEN
         RETURN;
     END IF;
-    SELECT array_agg(t.seat_id ORDER BY l.n, t.n), array_agg(l.n::integer ORDER BY l.n, t.n)
-      INTO seat_ids, wanted_by
+    SELECT array_agg(t.seat_id ORDER BY l.n, t.n), array_agg(l.n::integer ORDER BY l.n, t.n),
+           array_agg(t.price_type ORDER BY l.n, t.n)
+      INTO seat_ids, wanted_by, price_types
       FROM unnest(lapsed) WITH ORDINALITY l (i, n)
-     CROSS JOIN LATERAL (
-           SELECT r.seat_ids FROM reservations r
-            -- no guard: Finds the reservation, which the transaction has locked.
-            WHERE r.schedule_id = p_schedule_id AND r.reservation_id = p_reservation_ids[l.i]
-           OFFSET 0) r
-     CROSS JOIN LATERAL unnest(r.seat_ids) WITH ORDINALITY t (seat_id, n);
+     CROSS JOIN LATERAL payments_lapsed_holds_v1(p_schedule_id, p_reservation_ids[l.i:l.i]) r
+     CROSS JOIN LATERAL unnest(r.seat_ids, r.price_types) WITH ORDINALITY t (seat_id, price_type, n);
 
     -- Money is there: unpaid ends of other holds delay nothing.
     SELECT * INTO held
-      FROM reservations_hold_v3(
-               p_schedule_id, ARRAY(SELECT p_second_ids[l.i] FROM unnest(lapsed) l (i)),
-               ARRAY(SELECT p_user_ids[l.i] FROM unnest(lapsed) l (i)),
-               ARRAY(SELECT p_second_ids[l.i]::text FROM unnest(lapsed) l (i)),
-               array_fill('\x'::bytea, ARRAY[cardinality(lapsed)]), seat_ids, seat_counts, seats_to, wanted_by,
-               false, 2147483647, 0, 0);
+      FROM reservations_hold_v4(
+               p_schedule_id, new_ids, people, new_ids::text[], fingerprints, seat_ids, seat_counts, seats_to,
+               wanted_by, false, 2147483647, 0, 0, NULL);
+    -- The row of the terms is locked last, as in a refund: no hold waits once it has that row.
+    -- guard: again_offers_decide_where_there_are_some => IF false THEN
+    IF held.outcomes[1] = 'offers_decide' THEN
+        SELECT * INTO held
+          FROM offers_hold_v1(
+                   p_schedule_id, new_ids, people, new_ids::text[], fingerprints, seat_ids, seat_counts,
+                   seats_to, wanted_by, false, 2147483647, 0, 0, price_types, codes);
+    END IF;
 
     -- no guard: What was not tried keeps its use.
     SELECT array_agg(CASE WHEN l.n IS NULL THEN u.use
                           -- guard: again_locked_seats_are_tried_later => WHEN false THEN 'late'
-                          WHEN h.outcome IN ('seat_busy', 'person_busy') THEN 'late'
+                          WHEN h.outcome IN ('seat_busy', 'person_busy', 'offers_busy') THEN 'late'
                           -- no guard: A payment refuses what is not held; this says so at once.
                           WHEN h.outcome <> 'held' THEN 'return'
                           -- guard: again_for_the_same_amount => WHEN false THEN 'return'

@@ -66,11 +66,4 @@ SELECT i.user_id, i.intent_id
 
 -- name: drop_old
 -- Drop notices that were handled more than $1 seconds ago, at most $2 of them.
-DELETE FROM provider_notices n
- USING (SELECT o.provider, o.notice_id FROM provider_notices o
-         -- guard: only_old_notices_are_dropped: o.handled_at < => o.handled_at IS NOT NULL OR o.handled_at <
-         WHERE o.handled_at < clock_timestamp() - make_interval(secs => $1)
-         -- no guard: Bounds the work of one round.
-         LIMIT $2) d
- -- no guard: The notices that were chosen above.
- WHERE n.provider = d.provider AND n.notice_id = d.notice_id;
+SELECT notices_drop_old_v1($1, $2) AS dropped;

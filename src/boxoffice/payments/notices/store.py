@@ -93,9 +93,10 @@ class NoticeStore:
         row = await self._db.read_one(_QUERIES["intent_of_payment"], provider, payment_key)
         return None if row is None else (row["user_id"], row["intent_id"])
 
-    async def drop_old(self, retention_s: float) -> None:
-        """Drop some of the notices that were handled longer ago than that."""
-        await self._db.fetch(_QUERIES["drop_old"], retention_s, _DROPPED_AT_ONCE)
+    async def drop_old(self, retention_s: float) -> int:
+        """Drop some of the notices that were handled longer ago than that, and than five days."""
+        (row,) = await self._db.fetch(_QUERIES["drop_old"], retention_s, _DROPPED_AT_ONCE)
+        return int(row["dropped"])
 
 
 def _ids(commands: Sequence[NoticeCommand]) -> tuple[list[str], list[str]]:

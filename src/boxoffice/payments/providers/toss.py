@@ -19,6 +19,7 @@ from boxoffice.payments.providers.client import (
     ProviderAnswer,
     ProviderHttp,
     ProviderRequest,
+    after_sending,
     shaped,
 )
 from boxoffice.payments.providers.port import (
@@ -54,6 +55,11 @@ _REASON_MAX = 200
 _STATEMENT_PAGE = 1_000
 _PAYMENT_KEY = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _VIRTUAL_ACCOUNT = ("가상계좌", "VIRTUAL_ACCOUNT")
+# A refund lacks a part, as that of a deposit lacks the buyer's bank account; or nothing is left to give
+# back, because this refund, or one that was made on the pages of Toss, has given back all.
+_INVALID, _CANCELLED = "INVALID_REQUEST", "ALREADY_CANCELED_PAYMENT"
+_REFUND_UNCLEAR = (_INVALID, _CANCELLED)
+_ACCOUNT_NEEDED = "REFUND_ACCOUNT_NEEDED"
 
 _STATUSES = {
     "READY": PaymentStatus.WAITING,
@@ -250,9 +256,29 @@ class TossPayments:
                 raise ProviderUnknown("toss: the answer lacks the cancellation")
             return found
         code = _code(answer)
+        if code in _REFUND_UNCLEAR:
+            return await self._explained(refund, answer)
         if code not in _REFUND_REFUSED:
             _refuse(answer)
         return ProviderRefund(None, "FAILED", refund.amount_minor, refund.currency, code)
+
+    async def _explained(self, refund: RefundOrder, answer: ProviderAnswer) -> ProviderRefund:
+        """Return what a look-up says of a refund whose refusal may have several reasons."""
+        with after_sending():
+            payment = await self._payment_of(refund.payment_key)
+        if payment is None:
+            _refuse(answer)
+        found, code = _refund_in(payment, refund), _code(answer)
+        if found is not None:
+            return found
+        is_deposit = code == _INVALID and payment.virtual_account is not None
+        # guard: toss_payment_that_is_not_cancelled_is_asked_again: and payment.status == "CANCELED" =>
+        is_given_back = code == _CANCELLED and payment.status == "CANCELED"
+        # guard: toss_refusal_that_is_not_explained_is_unknown => if False:
+        if not (is_deposit or is_given_back):
+            _refuse(answer)
+        reason = _ACCOUNT_NEEDED if is_deposit else code
+        return ProviderRefund(None, "FAILED", refund.amount_minor, refund.currency, reason)
 
     async def look_up_refund(self, refund: RefundOrder, key: str) -> ProviderRefund | None:
         """Return the cancellation that carries the refund's id."""

@@ -17,7 +17,7 @@ VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp())
    SET changed_at = clock_timestamp()
  -- guard: run_is_not_begun_anew_by_itself
  WHERE r.finished_at IS NULL
-RETURNING r.page_cursor, r.lines, clock_timestamp() AS now;
+RETURNING r.page_cursor, r.lines, r.started_at, clock_timestamp() AS now;
 
 -- name: ask
 -- Let a run begin, or begin anew.
@@ -62,13 +62,15 @@ UPDATE statement_runs r
  WHERE r.provider = $1 AND r.kind = $2 AND r.since = $3;
 
 -- name: lines
--- The lines of a provider's statement in a window.
+-- The lines of a provider's statement in a window, as it was read since $4.
 SELECT l.transaction_key, l.movement, l.amount_minor, l.currency, l.happened_at, l.order_id, l.payment_key,
        l.fee_minor
   FROM statement_lines l
  -- guard: lines_of_this_provider: l.provider = $1 AND => $1::text IS NOT NULL AND
  -- guard: lines_of_this_window: AND l.happened_at >= $2 AND l.happened_at < $3 => AND $2::timestamptz < $3::timestamptz
  WHERE l.provider = $1 AND l.happened_at >= $2 AND l.happened_at < $3
+   -- guard: lines_that_are_gone_do_not_count: l.read_at >= $4 => $4::timestamptz IS NOT NULL
+   AND l.read_at >= $4
  ORDER BY l.happened_at, l.transaction_key;
 
 -- name: movements

@@ -114,7 +114,7 @@ class Reconciliation:
             return
         wide = window.widened(self._overlap)
         await self._read(key, wide, started.cursor)
-        lines = await self._store.lines(provider, wide)
+        lines = await self._store.lines(provider, wide, started.started_at)
         movements = await self._store.movements(provider, wide)
         known = await self._store.known(provider, lines)
         books = Books(movements, await self._store.awaited(provider), known)
@@ -161,7 +161,8 @@ class Reconciliation:
             raise StatementQueued
         window = day_window(day, zone_of(provider))
         booked = await self._store.movements(provider, window.widened(self._overlap))
-        return report.as_csv(await self._store.lines(provider, window), booked, findings)
+        lines = await self._store.lines(provider, window, run.started_at)
+        return report.as_csv(lines, booked, findings)
 
     async def findings(
         self, after: UUID | None, wanted: FindingFilter, count: int

@@ -39,6 +39,7 @@ class StartedRun(NamedTuple):
 
     cursor: str | None
     lines: int
+    started_at: datetime
     now: datetime
 
 
@@ -142,9 +143,13 @@ class StatementStore:
             )
             await connection.execute(_QUERIES["save_place"], *key, cursor, len(unique))
 
-    async def lines(self, provider: str, window: StatementWindow) -> list[StatementLine]:
-        """Return the kept lines of a window, by time."""
-        rows = await self._db.read(_QUERIES["lines"], provider, window.since, window.until)
+    async def lines(
+        self, provider: str, window: StatementWindow, read_since: datetime
+    ) -> list[StatementLine]:
+        """Return the lines of a window, by time, that were in the statement then or later."""
+        rows = await self._db.read(
+            _QUERIES["lines"], provider, window.since, window.until, read_since
+        )
         return [
             StatementLine(
                 _movement(row, "movement"), row["order_id"], row["payment_key"], row["fee_minor"]

@@ -29,6 +29,7 @@ MODULES_WITH_FUNCTIONS = (
     "boxoffice.payments.refunds",
     "boxoffice.payments.intents",
     "boxoffice.payments.disputes",
+    "boxoffice.payments.notices",
     "boxoffice.platform.lease",
     "boxoffice.waiting_room",
     "boxoffice.archive",

@@ -46,7 +46,7 @@ WITH everything (place, statement) AS (
                            'provider_calls,provider_answers,provider_transactions,refund_policies,'
                            'seat_price_changes}'::text[]),
         ('DELETE', '{users,organizations,wallets,concerts,schedules,seats,tickets,payments,token_keys,leases,'
-                   'payment_intents,refunds,disputes,ticket_issues,house_accounts,statement_lines,statement_findings,reservation_offers,'
+                   'payment_intents,provider_notices,refunds,disputes,ticket_issues,house_accounts,statement_lines,statement_findings,reservation_offers,'
                    'code_batches,offer_codes,schedule_offers}'::text[])
 )
 SELECT statement

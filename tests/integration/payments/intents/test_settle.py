@@ -8,6 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from boxoffice.archive.archivist import archive_once
+from boxoffice.archive.store import ArchiveStore
 from boxoffice.payments.intents.rules import order_id
 from boxoffice.payments.intents.store import Intent, SettleCommand
 from boxoffice.payments.providers.port import Movement, PaymentStatus, ProviderPayment
@@ -61,6 +63,29 @@ async def test_late_money_gets_its_seats_if_they_are_free(checkout: Checkout, ha
     assert (await _settled(checkout, intent)).status == "SUCCEEDED"
     await hall.expire()
     assert await hall.status(first) == "EXPIRED"
+    assert not await broken(hall.db, hall.schedule_id)
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+async def test_late_money_of_an_archived_hold_tries_its_seats_too(
+    checkout: Checkout, hall: Hall, *, is_taken: bool
+) -> None:
+    buyer, rival = hall.people[:2]
+    intent = await _captured(checkout, buyer, "S001", "S002")
+    first = reservation_of(intent)
+    await hall.lapse(first)
+    await hall.expire()
+    while await archive_once(ArchiveStore(hall.db), 0.0, 1_000):
+        pass
+    query = "SELECT FROM reservations WHERE reservation_id = $1"
+    assert await hall.db.fetch(query, first) == []
+    if is_taken:
+        await hall.held(rival, "S002")
+    done = await _settled(checkout, intent)
+    assert done.status == ("RETURNING" if is_taken else "SUCCEEDED")
+    account = "refunds_due" if is_taken else "income"
+    assert await checkout.balances(buyer) == {"cash": -2_000, account: 2_000}
+    assert (await hall.seat("S001"))["state"] == ("AVAILABLE" if is_taken else "SOLD")
     assert not await broken(hall.db, hall.schedule_id)
 
 
