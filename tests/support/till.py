@@ -124,7 +124,7 @@ class Till:
     async def hold(self, person: SeededBuyer, *seat_ids: str) -> str:
         """Hold seats; return the reservation."""
         path = f"/v1/schedules/{self.fixtures.schedule_id}/reservations"
-        key = f"hold-{person.user_id}-{seat_ids}-{time.monotonic_ns()}"
+        key = f"hold-{person.user_id}-{seat_ids[0]}-{time.monotonic_ns()}"
         status, body = await self.call("POST", path, person, {"seat_ids": list(seat_ids)}, key)
         assert status == 201, body
         return str(body["reservation_id"])
