@@ -118,6 +118,7 @@ TABLES = {
         "code_batches", "offer_codes", "price_types", "reservation_offers", "sales_channels",
         "schedule_offers", "seat_attributes",
     },
+    "order_numbers": {"order_numbers"},
     "organizations": {
         "organization_invitations", "organization_members", "organizations", "organizer_applications",
     },

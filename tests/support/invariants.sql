@@ -54,6 +54,13 @@ SELECT r.reservation_id
        AND r.seat_ids = (SELECT array_agg(t.seat_id ORDER BY t.position) FROM tickets t
                           WHERE t.schedule_id = $1 AND t.reservation_id = r.reservation_id));
 
+-- name: confirmed_without_its_number
+-- A reservation that was ever paid or given without an order number, or another one with a number.
+SELECT r.reservation_id
+  FROM reservations r
+  LEFT JOIN order_numbers n ON n.schedule_id = r.schedule_id AND n.reservation_id = r.reservation_id
+ WHERE r.schedule_id = $1 AND (n.order_number IS NOT NULL) <> (r.status IN ('CONFIRMED', 'REFUNDED'));
+
 -- name: above_the_ticket_limit
 -- A person with more seats, paid or held, than the schedule allows.
 SELECT r.user_id

@@ -284,6 +284,31 @@ SELECT count(*) OVER () AS violations, x.*
  WHERE x.payments <> CASE WHEN i.kind IS NULL THEN 1 ELSE 0 END OR x.fitting <> x.payments
  LIMIT 20;
 
+-- name: confirmed_reservation_has_one_order_number
+-- A confirmed or refunded reservation has exactly one order number.
+SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.status, count(n.order_number) AS numbers
+  FROM reservations r
+  LEFT JOIN order_numbers n
+    ON n.schedule_id = r.schedule_id
+   AND n.reservation_id = r.reservation_id
+ WHERE r.status IN ('CONFIRMED', 'REFUNDED')
+ GROUP BY r.schedule_id, r.reservation_id, r.status
+HAVING count(n.order_number) <> 1
+ LIMIT 20;
+
+-- name: order_number_has_one_order
+-- An order number is that of one reservation, which was confirmed, and has nine characters of its alphabet.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT n.order_number, count(*) AS reservations,
+               count(*) FILTER (WHERE r.status IN ('CONFIRMED', 'REFUNDED')) AS confirmed
+          FROM order_numbers n
+          LEFT JOIN reservations r
+            ON r.schedule_id = n.schedule_id
+           AND r.reservation_id = n.reservation_id
+         GROUP BY n.order_number) x
+ WHERE x.reservations <> 1 OR x.confirmed <> 1 OR x.order_number !~ '^[0-9A-HJKMNP-TV-Z]{9}$'
+ LIMIT 20;
+
 -- name: payment_confirmed_its_reservation
 -- A payment's reservation exists, is confirmed or refunded, and was created before and unexpired at the
 -- payment.
@@ -872,8 +897,8 @@ SELECT count(*) OVER () AS violations, g.*
  LIMIT 20;
 
 -- name: guarding_triggers_are_enabled
--- The triggers that keep the ledger balanced, and ledger and activity log append-only, exist, are enabled,
--- and call their function.
+-- The triggers that keep the ledger balanced, and ledger and activity log append-only, and that number orders,
+-- exist, are enabled, and call their function.
 SELECT count(*) OVER () AS violations, g.*
   FROM (VALUES
         ('transfers', 'transfers_have_entries', 'transfers_have_entries'),
@@ -884,7 +909,9 @@ SELECT count(*) OVER () AS violations, g.*
         ('provider_answers', 'provider_answers_append_only', 'ledger_append_only'),
         ('provider_transactions', 'provider_transactions_append_only', 'ledger_append_only'),
         ('refund_policies', 'refund_policies_append_only', 'ledger_append_only'),
-        ('logbook', 'logbook_append_only', 'logbook_append_only')
+        ('logbook', 'logbook_append_only', 'logbook_append_only'),
+        ('reservations', 'reservations_order_number', 'order_numbers_of_confirmed'),
+        ('ticket_issues', 'ticket_issues_order_number', 'order_numbers_of_confirmed')
        ) g (table_name, trigger_name, function_name)
  WHERE NOT EXISTS (
        SELECT FROM pg_trigger t

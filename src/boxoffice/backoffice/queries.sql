@@ -16,7 +16,8 @@ SELECT s.schedule_id, s.concert_id, c.organization_id
 -- Reservations of a schedule, also archived ones, newest first, before a cursor; optionally those of a
 -- seat, by any of its spellings. Scans the primary keys backwards; with a seat it filters the scan.
 SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.seat_ids,
-       r.amount_minor, r.currency, r.created_at, r.expires_at, r.closed_at, clock_timestamp() AS now
+       r.amount_minor, r.currency, r.created_at, r.expires_at, r.closed_at, k.order_number,
+       clock_timestamp() AS now
   FROM (
       (SELECT r.schedule_id, r.reservation_id, r.user_id, r.status, r.seat_ids, r.amount_minor,
               r.currency, r.created_at, r.expires_at, r.closed_at
@@ -46,6 +47,8 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
   ) r
   -- guard: backoffice_reservation_buyer => JOIN users u ON true
   JOIN users u ON u.user_id = r.user_id
+  -- no guard: The number of the order, by its primary key.
+  LEFT JOIN order_numbers k ON k.schedule_id = r.schedule_id AND k.reservation_id = r.reservation_id
  ORDER BY r.reservation_id DESC
  -- guard: backoffice_page_limit_reservations: $4 => $4 + 9
  LIMIT $4;
@@ -54,7 +57,8 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
 -- A user's reservations of a schedule, newest first, before a cursor, along the key that begins with the
 -- user.
 SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.seat_ids,
-       r.amount_minor, r.currency, r.created_at, r.expires_at, r.closed_at, clock_timestamp() AS now
+       r.amount_minor, r.currency, r.created_at, r.expires_at, r.closed_at, k.order_number,
+       clock_timestamp() AS now
   FROM users u
  CROSS JOIN LATERAL (
       (SELECT r.schedule_id, r.reservation_id, r.user_id, r.status, r.seat_ids, r.amount_minor,
@@ -84,6 +88,8 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
         -- no guard: Bounds the work; the outer order and limit decide the page.
         LIMIT $5)
   ) r
+  -- no guard: The number of the order, by its primary key.
+  LEFT JOIN order_numbers k ON k.schedule_id = r.schedule_id AND k.reservation_id = r.reservation_id
  -- guard: backoffice_person_of_address => WHERE $3::text IS NOT NULL
  WHERE u.email = $3
  ORDER BY r.reservation_id DESC
@@ -93,7 +99,8 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
 -- name: reservation
 -- One reservation of a schedule.
 SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.seat_ids,
-       r.amount_minor, r.currency, r.created_at, r.expires_at, r.closed_at, clock_timestamp() AS now
+       r.amount_minor, r.currency, r.created_at, r.expires_at, r.closed_at, k.order_number,
+       clock_timestamp() AS now
   FROM (
       SELECT r.schedule_id, r.reservation_id, r.user_id, r.status, r.seat_ids, r.amount_minor,
              r.currency, r.created_at, r.expires_at, r.closed_at
@@ -108,8 +115,17 @@ SELECT r.schedule_id, r.reservation_id, r.user_id, u.email, u.name, r.status, r.
        -- guard: backoffice_archived_by_id: reservation_id = => reservation_id <>
        WHERE a.schedule_id = $1 AND a.reservation_id = $2
   ) r
-  -- guard: backoffice_detail_buyer => JOIN users u ON true;
-  JOIN users u ON u.user_id = r.user_id;
+  -- guard: backoffice_detail_buyer => JOIN users u ON true
+  JOIN users u ON u.user_id = r.user_id
+  -- no guard: The number of the order, by its primary key.
+  LEFT JOIN order_numbers k ON k.schedule_id = r.schedule_id AND k.reservation_id = r.reservation_id;
+
+-- name: by_number
+-- The reservation with an order number.
+SELECT n.schedule_id, n.reservation_id
+  FROM order_numbers n
+ -- guard: backoffice_reservation_by_number => WHERE $1::text IS NOT NULL
+ WHERE n.order_number = $1;
 
 -- name: payments
 -- The payments for a reservation.

@@ -14,6 +14,7 @@ from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.errors import CursorInvalid
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
+from boxoffice.order_numbers import rules as order_number
 from boxoffice.permissions import Permission
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.text import spellings
@@ -28,6 +29,7 @@ class SearchQuery(PageQuery, frozen=True, kw_only=True):
     """Search criteria; an empty one is ignored."""
 
     reservation_id: Annotated[str, Meta(max_length=128, pattern=_TEXT)] = ""
+    order_number: Annotated[str, Meta(max_length=40, pattern=_TEXT)] = ""
     email: Annotated[str, Meta(max_length=EMAIL_CHARS_MAX, pattern=_TEXT)] = ""
     seat_id: Annotated[str, Meta(max_length=128, pattern=_TEXT)] = ""
 
@@ -36,6 +38,7 @@ class FoundReservation(msgspec.Struct, frozen=True, kw_only=True):
     """A reservation for its organizer; `closed_at` is when it was paid, cancelled or swept."""
 
     reservation_id: str
+    order_number: str | None
     schedule_id: UUID
     user_id: UUID
     email: str
@@ -71,10 +74,11 @@ class AdminReservations:
         problems=[CursorInvalid],
     )
     async def on_get(self, call: Call[None, SearchQuery]) -> Reply:
-        """By id, e-mail address or seat, or all; newest first."""
+        """By id, order number, e-mail address or seat, or all; newest first."""
         query = call.query
         filters = ReservationFilter(
             reservation_id=query.reservation_id.strip(),
+            order_number=query.order_number.strip(),
             email=query.email,
             seat_ids=spellings(query.seat_id.strip()) if query.seat_id.strip() else (),
         )
@@ -114,6 +118,7 @@ class AdminReservation:
 def _present(found: ReservationRow) -> FoundReservation:
     return FoundReservation(
         reservation_id=str(ScopedId(found.schedule_id, found.reservation_id)),
+        order_number=order_number.shown(found.order_number),
         schedule_id=found.schedule_id,
         user_id=found.user_id,
         email=found.email,

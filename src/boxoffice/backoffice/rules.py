@@ -31,6 +31,7 @@ class ReservationRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     expires_at: datetime
     closed_at: datetime | None
+    order_number: str | None
     now: datetime
 
 

@@ -9,6 +9,7 @@ from boxoffice.activity_log import ReadLog, Shown
 from boxoffice.backoffice.rules import HistoryEvent, ReservationRow, history
 from boxoffice.backoffice.store import BackofficeSchedule, BackofficeStore
 from boxoffice.errors import ReservationNotFound, ScheduleNotFound
+from boxoffice.order_numbers import rules as order_number
 from boxoffice.permissions import Actor
 from boxoffice.platform.ids import ScopedId, parse_scoped
 
@@ -17,6 +18,7 @@ class ReservationFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Search criteria; an empty one is ignored. `seat_ids` are alternative spellings of one seat."""
 
     reservation_id: str = ""
+    order_number: str = ""
     email: str = ""
     seat_ids: tuple[str, ...] = ()
 
@@ -59,7 +61,7 @@ class Backoffice:
     async def _matching(
         self, schedule_id: UUID, filters: ReservationFilter, before: UUID | None, limit: int
     ) -> list[ReservationRow]:
-        if filters.reservation_id:
+        if filters.reservation_id or filters.order_number:
             return await self._by_id(schedule_id, filters)
         seat_ids = filters.seat_ids or None
         if filters.email:
@@ -68,13 +70,23 @@ class Backoffice:
         return await self._store.of_schedule(schedule_id, before, seat_ids, limit)
 
     async def _by_id(self, schedule_id: UUID, filters: ReservationFilter) -> list[ReservationRow]:
-        scoped = parse_scoped(filters.reservation_id)
+        scoped = await self._named(filters)
         if scoped is None or scoped.schedule_id != schedule_id:
             return []
         found = await self._store.reservation(schedule_id, scoped.own_id)
         if found is None or (filters.seat_ids and not set(filters.seat_ids) & set(found.seat_ids)):
             return []
         return [] if filters.email and normal_email(filters.email) != found.email else [found]
+
+    async def _named(self, filters: ReservationFilter) -> ScopedId | None:
+        """Return the reservation that id and number name, None where they name two or none."""
+        by_id = parse_scoped(filters.reservation_id) if filters.reservation_id else None
+        if not filters.order_number:
+            return by_id
+        number = order_number.read(filters.order_number)
+        by_number = await self._store.by_number(number) if number else None
+        # guard: id_and_number_have_to_agree => return by_number
+        return by_number if not filters.reservation_id or by_id == by_number else None
 
     async def history(
         self, actor: Actor, reservation_id: ScopedId, *, request_id: str = ""
@@ -105,6 +117,7 @@ def _shown(schedule: BackofficeSchedule, rows: int) -> Shown:
 def _kinds(filters: ReservationFilter) -> list[str]:
     given = {
         "reservation_id": filters.reservation_id,
+        "order_number": filters.order_number,
         "email": filters.email,
         "seat_id": filters.seat_ids,
     }

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from boxoffice.backoffice.rules import PaymentRow, ReservationRow, TicketRow, TransferRow
 from boxoffice.permissions import OrganizationIds
+from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
 
@@ -56,6 +57,11 @@ class BackofficeStore:
         """Return one reservation of a schedule."""
         row = await self._db.read_one(_SQL["reservation"], schedule_id, reservation_id)
         return None if row is None else _found(row)
+
+    async def by_number(self, order_number: str) -> ScopedId | None:
+        """Return the reservation with this number, of any schedule."""
+        row = await self._db.read_one(_SQL["by_number"], order_number)
+        return None if row is None else ScopedId(*row)
 
     async def payments(self, schedule_id: UUID, reservation_id: UUID) -> list[PaymentRow]:
         """Return the payments for a reservation."""

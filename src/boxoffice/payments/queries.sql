@@ -1,8 +1,10 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: pay
--- Decide a batch of payments of one schedule; one row for the whole batch.
-SELECT outcomes, created_at, amounts_minor, currencies, seats_to, seat_ids, seat_versions, ticket_ids
+-- Decide a batch of payments of one schedule; one row for the whole batch. The numbers are read after the decision,
+-- one per command.
+SELECT outcomes, created_at, amounts_minor, currencies, seats_to, seat_ids, seat_versions, ticket_ids,
+       order_numbers_of_v1($1, $5) AS order_numbers
   FROM payments_pay_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- name: find_payments_by_key
@@ -11,7 +13,7 @@ SELECT c.ord::integer AS ord,
        -- guard: find_payments_fingerprint_is_compared => 'replayed' AS outcome,
        CASE WHEN p.fingerprint = c.fingerprint THEN 'replayed' ELSE 'key_reused' END AS outcome,
        p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at,
-       p.ticket_ids, r.seat_ids
+       p.ticket_ids, r.seat_ids, k.order_number
   FROM unnest($2::uuid[], $3::text[], $4::bytea[])
        WITH ORDINALITY c (user_id, key, fingerprint, ord)
   -- guard: find_payments_of_this_person: user_id = c.user_id AND p. =>
@@ -20,16 +22,20 @@ SELECT c.ord::integer AS ord,
   JOIN payments p ON p.schedule_id = $1 AND p.user_id = c.user_id AND p.idempotency_key = c.key
   -- guard: find_payments_seats_of_its_reservation: AND r.reservation_id = p.reservation_id =>
   JOIN reservations r ON r.schedule_id = p.schedule_id AND r.reservation_id = p.reservation_id
+  -- no guard: The number of the order, by its primary key.
+  LEFT JOIN order_numbers k ON k.schedule_id = p.schedule_id AND k.reservation_id = p.reservation_id
  ORDER BY c.ord;
 
 -- name: get
 -- One payment of one person, with its tickets in the order of the seats, and which of them are void: those that
 -- were returned, and all of a performance that is cancelled.
 SELECT p.payment_id, p.reservation_id, p.amount_minor, p.currency, p.method, p.created_at,
-       p.ticket_ids, r.seat_ids, v.ticket_ids AS void_ticket_ids
+       p.ticket_ids, r.seat_ids, v.ticket_ids AS void_ticket_ids, k.order_number
   FROM payments p
   -- guard: payment_seats_of_its_reservation: AND r.reservation_id = p.reservation_id =>
   JOIN reservations r ON r.schedule_id = p.schedule_id AND r.reservation_id = p.reservation_id
+  -- no guard: The number of the order, by its primary key.
+  LEFT JOIN order_numbers k ON k.schedule_id = p.schedule_id AND k.reservation_id = p.reservation_id
  CROSS JOIN LATERAL (
       SELECT array_agg(t.ticket_id) AS ticket_ids
         FROM unnest(p.ticket_ids) n (id)

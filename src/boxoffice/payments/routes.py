@@ -23,6 +23,7 @@ from boxoffice.errors import (
 )
 from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
+from boxoffice.order_numbers import rules as order_number
 from boxoffice.payments import ledger
 from boxoffice.payments.service import Payments
 from boxoffice.payments.store import Entry, Payment, TopUp
@@ -49,10 +50,14 @@ class TopUpRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PaymentOut(msgspec.Struct, kw_only=True):
-    """A payment and the tickets that it issued; a refunded ticket is VOID."""
+    """A payment and the tickets that it issued; a refunded ticket is VOID.
+
+    `order_number` is what people read instead of an id.
+    """
 
     payment_id: str
     reservation_id: str
+    order_number: str | None
     schedule_id: UUID
     status: Literal["SUCCEEDED", "PARTLY_REFUNDED", "REFUNDED"]
     method: str
@@ -199,6 +204,7 @@ def present_payment(schedule_id: UUID, one: Payment, layout: Layout) -> PaymentO
     return PaymentOut(
         payment_id=str(ScopedId(schedule_id, one.payment_id)),
         reservation_id=str(ScopedId(schedule_id, one.reservation_id)),
+        order_number=order_number.shown(one.order_number),
         schedule_id=schedule_id,
         status=_status(one),
         method=one.method,

@@ -53,6 +53,7 @@ class Payment(msgspec.Struct, frozen=True, gc=False):
     """A payment and the tickets that it issued, in the order of the reservation's seats.
 
     `void_ticket_ids` are those that were refunded since; an outcome shows the payment as it was made.
+    `order_number` is that of the reservation.
     """
 
     payment_id: UUID
@@ -64,6 +65,7 @@ class Payment(msgspec.Struct, frozen=True, gc=False):
     ticket_ids: tuple[UUID, ...]
     seat_ids: tuple[str, ...]
     void_ticket_ids: frozenset[UUID] = frozenset()
+    order_number: str | None = None
 
 
 class PayOutcome(msgspec.Struct, frozen=True, gc=False):
@@ -230,7 +232,7 @@ def _columns(commands: Sequence[PayCommand]) -> tuple[Any, ...]:
 
 
 def _pay_outcomes(commands: Sequence[PayCommand], row: Record) -> list[PayOutcome]:
-    names, created_at, amounts, currencies, seats_to, seats, versions, tickets = row
+    names, created_at, amounts, currencies, seats_to, seats, versions, tickets, numbers = row
     outcomes = []
     paid = start = 0
     for at, command in enumerate(commands):
@@ -247,6 +249,7 @@ def _pay_outcomes(commands: Sequence[PayCommand], row: Record) -> list[PayOutcom
             created_at,
             tuple(tickets[start:end]),
             tuple(seats[start:end]),
+            order_number=numbers[at],
         )
         outcomes.append(PayOutcome("paid", payment, tuple(versions[start:end])))
         paid, start = paid + 1, end
@@ -268,6 +271,7 @@ def _payment(row: Record, void_ticket_ids: Iterable[UUID] = ()) -> Payment:
         tuple(row["ticket_ids"]),
         tuple(row["seat_ids"]),
         frozenset(void_ticket_ids),
+        row["order_number"],
     )
 
 

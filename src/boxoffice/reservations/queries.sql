@@ -77,7 +77,7 @@ SELECT c.ord::integer AS ord, 'released' AS outcome, r.seat_ids, r.idempotency_k
 -- One reservation of one person, with the database's time and the payment, if there is one.
 SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_ids) AS seat_ids, r.amount_minor,
        r.currency, r.created_at, r.expires_at, p.payment_id, r.intent_id, clock_timestamp() AS now,
-       r.seat_ids AS sold_seat_ids, o.price_types, o.prices_minor, o.discounts_minor, o.fees_minor
+       r.seat_ids AS sold_seat_ids, k.order_number, o.price_types, o.prices_minor, o.discounts_minor, o.fees_minor
   FROM reservations r
   LEFT JOIN payments p
     -- guard: reservation_its_payment => ON p.schedule_id = r.schedule_id
@@ -91,15 +91,19 @@ SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_id
        OFFSET 0) l ON true
   -- no guard: The prices of the reservation, by their primary key.
   LEFT JOIN reservation_offers o ON o.schedule_id = r.schedule_id AND o.reservation_id = r.reservation_id
+  -- no guard: The number of the order, by its primary key.
+  LEFT JOIN order_numbers k ON k.schedule_id = r.schedule_id AND k.reservation_id = r.reservation_id
  -- guard: reservation_only_own: r.user_id = $3 => $3::uuid IS NOT NULL
  WHERE r.schedule_id = $1 AND r.reservation_id = $2 AND r.user_id = $3
  UNION ALL
 SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.currency, a.created_at,
-       a.expires_at, NULL, NULL, clock_timestamp(), a.seat_ids, o.price_types, o.prices_minor,
+       a.expires_at, NULL, NULL, clock_timestamp(), a.seat_ids, k.order_number, o.price_types, o.prices_minor,
        o.discounts_minor, o.fees_minor
   FROM reservations_archive a
   -- no guard: The prices of the reservation, by their primary key.
   LEFT JOIN reservation_offers o ON o.schedule_id = a.schedule_id AND o.reservation_id = a.reservation_id
+  -- no guard: The number of the order, by its primary key.
+  LEFT JOIN order_numbers k ON k.schedule_id = a.schedule_id AND k.reservation_id = a.reservation_id
  -- guard: reservation_only_own_archived: AND a.user_id = $3 =>
  WHERE a.schedule_id = $1 AND a.reservation_id = $2 AND a.user_id = $3;
 
@@ -107,7 +111,7 @@ SELECT a.schedule_id, a.reservation_id, a.status, a.seat_ids, a.amount_minor, a.
 -- Reservations of a person, the newest first, from a cursor on.
 SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_ids) AS seat_ids, r.amount_minor,
        r.currency, r.created_at, r.expires_at, p.payment_id, r.intent_id, clock_timestamp() AS now,
-       r.seat_ids AS sold_seat_ids, o.price_types, o.prices_minor, o.discounts_minor, o.fees_minor
+       r.seat_ids AS sold_seat_ids, k.order_number, o.price_types, o.prices_minor, o.discounts_minor, o.fees_minor
   FROM (
       (SELECT r.schedule_id, r.reservation_id, r.status, r.seat_ids, r.amount_minor, r.currency,
               r.created_at, r.expires_at, r.intent_id
@@ -139,6 +143,8 @@ SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_id
        OFFSET 0) l ON true
   -- no guard: The prices of the reservation, by their primary key.
   LEFT JOIN reservation_offers o ON o.schedule_id = r.schedule_id AND o.reservation_id = r.reservation_id
+  -- no guard: The number of the order, by its primary key.
+  LEFT JOIN order_numbers k ON k.schedule_id = r.schedule_id AND k.reservation_id = r.reservation_id
  ORDER BY r.reservation_id DESC
  -- guard: reservations_page_limit: $3 => $3 + 9
  LIMIT $3;
@@ -148,7 +154,7 @@ SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_id
 -- from a cursor on.
 SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_ids) AS seat_ids, r.amount_minor,
        r.currency, r.created_at, r.expires_at, p.payment_id, r.intent_id, clock_timestamp() AS now,
-       r.seat_ids AS sold_seat_ids, o.price_types, o.prices_minor, o.discounts_minor, o.fees_minor
+       r.seat_ids AS sold_seat_ids, k.order_number, o.price_types, o.prices_minor, o.discounts_minor, o.fees_minor
   FROM reservations r
   LEFT JOIN payments p
     -- guard: active_reservations_their_payments: reservation_id = r.reservation_id => user_id <> r.user_id
@@ -162,6 +168,8 @@ SELECT r.schedule_id, r.reservation_id, r.status, coalesce(l.seat_ids, r.seat_id
        OFFSET 0) l ON true
   -- no guard: The prices of the reservation, by their primary key.
   LEFT JOIN reservation_offers o ON o.schedule_id = r.schedule_id AND o.reservation_id = r.reservation_id
+  -- no guard: The number of the order, by its primary key.
+  LEFT JOIN order_numbers k ON k.schedule_id = r.schedule_id AND k.reservation_id = r.reservation_id
  -- guard: active_reservations_only_own: r.user_id = $1 => $1::uuid IS NOT NULL
  -- guard: active_reservations_from_where_last_page_ended: r.reservation_id < $2 => true
  WHERE r.user_id = $1 AND ($2::uuid IS NULL OR r.reservation_id < $2)

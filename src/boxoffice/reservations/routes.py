@@ -37,6 +37,7 @@ from boxoffice.offers.errors import (
     QuotaExhausted,
 )
 from boxoffice.offers.rules import SeatPrice
+from boxoffice.order_numbers import rules as order_number
 from boxoffice.platform.ids import ScopedId, parse_scoped
 from boxoffice.platform.values import Label, Money, ShortLine
 from boxoffice.reservations import rules
@@ -132,9 +133,11 @@ class MineQuery(PageQuery, frozen=True, kw_only=True):
 class ReservationOut(HeldOut, kw_only=True):
     """The current state of a reservation; `payment_id` leads to its tickets.
 
-    `payment_intent_id` is that of a payment through a provider that has not ended.
+    `payment_intent_id` is that of a payment through a provider that has not ended. `order_number` is
+    what people read instead of an id; null before the reservation is confirmed.
     """
 
+    order_number: str | None
     payment_id: str | None
     payment_intent_id: str | None
 
@@ -311,6 +314,7 @@ def present_reservation(one: Reservation, layout: Layout, user_id: UUID) -> Rese
         created_at=one.created_at,
         expires_at=one.expires_at,
         expires_in_seconds=max(0, int(left_s)),
+        order_number=order_number.shown(one.order_number),
         payment_id=payment_id or None,
         payment_intent_id=intent_id or None,
     )

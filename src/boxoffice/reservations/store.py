@@ -107,7 +107,8 @@ class ReleaseOutcome(msgspec.Struct, frozen=True, gc=False):
 class Reservation:
     """A reservation; `now` is the database's time of the reading.
 
-    `intent_id` is that of a payment intent whose outcome is open.
+    `intent_id` is that of a payment intent whose outcome is open; `order_number` is None before a
+    confirmation.
     """
 
     schedule_id: UUID
@@ -121,6 +122,7 @@ class Reservation:
     payment_id: UUID | None
     intent_id: UUID | None
     now: datetime
+    order_number: str | None = None
     lines: tuple[SeatPrice, ...] = ()
 
 

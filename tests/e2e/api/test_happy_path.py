@@ -10,6 +10,7 @@ import pytest
 from .client import PASSWORD, Api, Person, Sale, expect, refused, sign_up
 from .conftest import Start, hold, on_sale, rich
 
+ORDER_NUMBER = re.compile(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]")
 RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 HOLD_MEMBERS = {
@@ -17,8 +18,8 @@ HOLD_MEMBERS = {
     "expires_at", "expires_in_seconds",
 }  # fmt: skip
 PAYMENT_MEMBERS = {
-    "payment_id", "reservation_id", "schedule_id", "status", "method", "amount", "currency",
-    "created_at", "tickets",
+    "payment_id", "reservation_id", "order_number", "schedule_id", "status", "method", "amount",
+    "currency", "created_at", "tickets",
 }  # fmt: skip
 
 
@@ -117,7 +118,7 @@ def test_hold_pay_and_get_tickets(api: Api, sale: Sale) -> None:
     assert 0 < looked["expires_in_seconds"] <= 120
     same = HOLD_MEMBERS - {"expires_in_seconds"}
     assert {name: looked[name] for name in same} == {name: body[name] for name in same}
-    assert looked["payment_id"] is None
+    assert (looked["payment_id"], looked["order_number"]) == (None, None)
 
     order = {"reservation_id": body["reservation_id"], "method": "wallet"}
     paid = expect(person.api.post("/v1/payments", order, key=key), 201)
@@ -139,6 +140,8 @@ def test_hold_pay_and_get_tickets(api: Api, sale: Sale) -> None:
 
     confirmed = expect(person.api.get(where), 200).json
     assert (confirmed["status"], confirmed["payment_id"]) == ("CONFIRMED", payment["payment_id"])
+    assert confirmed["order_number"] == payment["order_number"]
+    assert ORDER_NUMBER.fullmatch(payment["order_number"])
     assert confirmed["expires_in_seconds"] == 0
     expect(person.api.keyed("/v1/payments", order), 409, "already_paid")
     expect(person.api.delete(where), 409, "not_held")
@@ -216,7 +219,11 @@ def test_my_reservations_are_mine_and_newest_first(api: Api, sale: Sale, other: 
     listed = [one["reservation_id"] for one in first["items"] + rest["items"]]
     assert listed == made[::-1]
     assert rest["next_cursor"] is None
-    assert set(first["items"][0]) == HOLD_MEMBERS | {"payment_id", "payment_intent_id"}
+    assert set(first["items"][0]) == HOLD_MEMBERS | {
+        "order_number",
+        "payment_id",
+        "payment_intent_id",
+    }
 
 
 def test_refusals_that_say_what_is_missing(api: Api, organizer: Person) -> None:

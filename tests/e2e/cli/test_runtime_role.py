@@ -146,6 +146,7 @@ async def test_accounts_keys_concerts_and_waiting_rooms_work(runtime: Settings) 
         "DELETE FROM payment_intents", "DELETE FROM provider_notices", "DELETE FROM refunds",
         "UPDATE refund_policies SET version = 2", "DELETE FROM refund_policies", "DELETE FROM disputes",
         "UPDATE seat_price_changes SET version = 2", "DELETE FROM seat_price_changes",
+        "UPDATE order_numbers SET order_number = ''", "DELETE FROM order_numbers",
         "DELETE FROM statement_lines", "DELETE FROM statement_findings",
         "DELETE FROM reservations_archive", "UPDATE queue_archive SET record_id = NULL",
         "DELETE FROM users", "DELETE FROM wallets", "DELETE FROM tickets", "DELETE FROM payments",

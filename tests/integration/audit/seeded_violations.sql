@@ -548,6 +548,10 @@ DROP TRIGGER transfers_append_only ON transfers;
 -- What organizers did can be unwritten.
 ALTER TABLE logbook DISABLE TRIGGER logbook_append_only;
 
+-- name: guarding_triggers_are_enabled__numbers
+-- Orders are confirmed without a number.
+ALTER TABLE reservations DISABLE TRIGGER reservations_order_number;
+
 -- name: guarding_triggers_are_enabled__other_function
 -- The trigger is there by name and does nothing.
 CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
@@ -1033,3 +1037,29 @@ UPDATE ticket_issues SET voided_at = now(), voided_by = issued_by WHERE name = '
 -- A sale in cash that is in the account of the card terminal.
 ALTER TABLE ledger_entries DISABLE TRIGGER USER;
 UPDATE ledger_entries SET account = 'terminal' WHERE account = 'till';
+
+-- name: confirmed_reservation_has_one_order_number__none
+-- A paid reservation without a number.
+DELETE FROM order_numbers n USING reservations r
+ WHERE r.schedule_id = n.schedule_id AND r.reservation_id = n.reservation_id AND r.status = 'CONFIRMED';
+
+-- name: confirmed_reservation_has_one_order_number__two
+-- A refunded reservation with two numbers.
+ALTER TABLE order_numbers DROP CONSTRAINT order_numbers_pkey;
+INSERT INTO order_numbers (schedule_id, reservation_id, order_number)
+SELECT r.schedule_id, r.reservation_id, '000000000' FROM reservations r WHERE r.status = 'REFUNDED' LIMIT 1;
+
+-- name: order_number_has_one_order__two
+-- Two reservations with the same number.
+ALTER TABLE order_numbers DROP CONSTRAINT order_numbers_number_unique;
+UPDATE order_numbers SET order_number = (SELECT min(order_number) FROM order_numbers);
+
+-- name: order_number_has_one_order__hold
+-- A number before the confirmation.
+INSERT INTO order_numbers (schedule_id, reservation_id, order_number)
+SELECT r.schedule_id, r.reservation_id, '000000000' FROM reservations r WHERE r.status = 'HELD' LIMIT 1;
+
+-- name: order_number_has_one_order__letters
+-- A number with a letter that is mistaken for a digit.
+ALTER TABLE order_numbers DROP CONSTRAINT order_numbers_number_known;
+UPDATE order_numbers SET order_number = 'O' || substr(order_number, 2);

@@ -252,6 +252,7 @@ async def test_a_guest_and_no_house_account_gets_mail(hall: Hall, db: Database) 
     facts = await queue.guest(mail.scope_id, mail.subject_id, "ko")
     assert facts is not None
     assert facts.ticket_ids == made.ticket_ids
+    assert facts.order_number == made.order_number is not None
     assert [seat.number for seat in facts.seats] == [1, 2]
     await void(hall, made)
     assert await queue.guest(mail.scope_id, mail.subject_id, "ko") is None

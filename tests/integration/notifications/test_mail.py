@@ -20,6 +20,7 @@ import pytest
 from boxoffice.notifications.mail.store import MailLanguages, MailQueue, MailResult
 from boxoffice.notifications.mail.texts import TEXTS
 from boxoffice.notifications.messenger import ROLE
+from boxoffice.order_numbers import rules as order_number
 from boxoffice.platform.ids import ScopedId, new_id
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database, Record
@@ -78,6 +79,14 @@ async def is_state(db: Database, *wanted: str) -> bool:
     return [row["state"] for row in await rows(db)] == list(wanted)
 
 
+async def number_of(db: Database, person: UUID) -> str:
+    """Return the number of the one order of a person, as it is shown."""
+    query = """SELECT n.order_number FROM order_numbers n
+                 JOIN reservations r USING (schedule_id, reservation_id) WHERE r.user_id = $1"""
+    [row] = await db.fetch(query, person)
+    return str(order_number.shown(row["order_number"]))
+
+
 def text_of(mail: EmailMessage, kind: str = "plain") -> str:
     """Return the decoded text of a part."""
     part = mail.get_body((kind,))
@@ -111,9 +120,10 @@ async def test_a_receipt_has_the_tickets_and_a_calendar_entry(
     [row] = await rows(db)
     assert mail["Message-ID"] == f"<{row['mail_id']}@shop.example>"
     assert mail["Auto-Submitted"] == "auto-generated"
+    number = await number_of(db, person)
     for kind in ("plain", "html"):
         text = text_of(mail, kind)
-        for part in ("홍길동", "올림픽홀", "Wednesday, 2030-05-01 20:00 KST", "KRW 2,000",
+        for part in (number, "홍길동", "올림픽홀", "Wednesday, 2030-05-01 20:00 KST", "KRW 2,000",
                      "S, row 1, seat 1 (R): KRW 1,000", "S, row 1, seat 2 (R)"):  # fmt: skip
             assert part in text, (kind, part)
         assert "https://shop.example/reservations/" in text
@@ -124,6 +134,7 @@ async def test_a_receipt_has_the_tickets_and_a_calendar_entry(
     assert "DTSTART;TZID=Asia/Seoul:20300501T200000\n" in unfolded
     assert "TZOFFSETTO:+0900\n" in unfolded
     assert "SUMMARY:밤의 노래\\; Encore\\, Seoul\n" in unfolded
+    assert f"DESCRIPTION:Order number: {number}\\n" in unfolded
     assert all(len(line) <= 998 for line in server.raw[0].splitlines())
 
 
@@ -214,6 +225,7 @@ async def test_a_refund_is_told_once_it_was_made_or_refused(
     text = text_of(mail)
     assert f"{TEXTS[language]['fee']}: KRW 100" in text
     assert note in text
+    assert f"{TEXTS[language]['order_number']}: {await number_of(db, person)}" in text
     assert f"{TEXTS[language]['concert']}: Mine" in text
     assert str(ScopedId(hall.schedule_id, payment["reservation_id"])) in text
 

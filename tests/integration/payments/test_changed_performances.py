@@ -10,6 +10,7 @@ from boxoffice.errors import NotRefundable
 from boxoffice.notifications.mail.changes import schedule_change
 from boxoffice.notifications.mail.rules import Shop
 from boxoffice.notifications.mail.store import ChangeFacts, ClaimedMail, MailQueue
+from boxoffice.order_numbers import rules as order_number
 from boxoffice.payments.refunds.policy import RefundPolicy, RefundStep
 from boxoffice.platform.ids import ScopedId
 from tests.support.hall import Hall, open_hall
@@ -105,7 +106,8 @@ def mail_to(hall: Hall, change: UUID, person: UUID, language: str = "en") -> Cla
 @pytest.mark.parametrize("language", ["en", "ko"])
 async def test_a_mail_says_when_and_where_before_and_now(hall: Hall, language: str) -> None:
     buyer = hall.people[0]
-    await sold(hall, buyer, "S001")
+    payment = await sold(hall, buyer, "S001")
+    number = order_number.shown(payment.order_number) or "none"
     change = uuid4()
     await hall.db.fetch(_CHANGE, hall.schedule_id, change, "POSTPONED")
     facts = msgspec.structs.replace(
@@ -131,6 +133,7 @@ async def test_a_mail_says_when_and_where_before_and_now(hall: Hall, language: s
         "V",
         "W",
         "https://shop.example/reservations/",
+        number,
     ):
         assert part in parts["text/plain"]
     assert "<b>" not in parts["text/html"]
@@ -138,6 +141,7 @@ async def test_a_mail_says_when_and_where_before_and_now(hall: Hall, language: s
     entry = parts["text/calendar"]
     assert "DTSTART;TZID=Asia/Seoul:20300602T193000" in entry
     assert f"SEQUENCE:{facts.version}" in entry
+    assert number in entry
     cancelled = schedule_change(mail, msgspec.structs.replace(facts, kind="CANCELLED"), shop)
     [calendar] = [
         part.get_content()

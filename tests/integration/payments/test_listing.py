@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from boxoffice.activity_log import ReadLog
 from boxoffice.errors import PaymentNotFound
+from boxoffice.order_numbers import rules as order_number
 from boxoffice.payments.listing.service import PaymentLists, PaymentWithRefunds
 from boxoffice.payments.listing.store import PaymentFilter, PaymentListStore
 from boxoffice.payments.refunds.store import RefundStore
@@ -100,7 +101,7 @@ async def test_a_seller_filters(hall: Hall, db: Database) -> None:
     await returned(hall, buyer, part, part.ticket_ids[0])
 
     async def found(organizer: UUID | None = hall.schedule_id, **wanted: object) -> list[UUID]:
-        near = {name: wanted.pop(name, None) for name in ("reservation", "order")}
+        near = {name: wanted.pop(name, None) for name in ("reservation", "order", "number")}
         some = PaymentFilter(None if organizer is None else [organizer], **wanted)  # type: ignore[arg-type]
         return ids(await lists(hall).of_seller(ME, some, None, 100, **near))  # type: ignore[arg-type]
 
@@ -118,6 +119,12 @@ async def test_a_seller_filters(hall: Hall, db: Database) -> None:
     assert await found(order=order) == [kept.payment_id]
     assert await found(order=order, reservation=reservation) == []
     assert await found(order=ScopedId(other, new_id())) == []
+    for one_sale in (part, kept):
+        number = order_number.shown(one_sale.order_number)
+        assert await found(number=number) == [one_sale.payment_id]
+    assert await found(number=number, order=order) == [kept.payment_id]
+    assert await found(number=number, reservation=reservation) == []
+    assert await found(number="4KX7-92MQ-0") == []
 
 
 async def test_an_abandoned_intent_is_not_the_order_of_a_payment(hall: Hall) -> None:

@@ -26,6 +26,7 @@ def found(**changed: Any) -> ReservationRow:
         "created_at": AT,
         "expires_at": AT + timedelta(seconds=300),
         "closed_at": None,
+        "order_number": None,
         "now": AT + timedelta(seconds=10),
     }
     return ReservationRow(**{**given, **changed})

@@ -29,15 +29,16 @@ SELECT outcome, seat_ids, seat_versions FROM issues_void_v1($1, $2, $3, $4, $5, 
 -- the issue $6.
 SELECT c.organization_id, c.concert_id, i.schedule_id, i.reservation_id, i.kind, i.name, i.email, i.reason, i.note, i.list_name, i.issued_at,
        i.issued_by, i.voided_at, i.ticket_ids, r.seat_ids, r.amount_minor, r.currency, p.method,
-       p.provider_reference AS reference, c.title, s.starts_at,
+       p.provider_reference AS reference, c.title, s.starts_at, k.order_number,
        (SELECT json_agg(json_build_object('section', x.section, 'row', x.row_label, 'number', x.number,
                                           'grade', x.grade) ORDER BY u.at)::text
           FROM unnest(r.seat_ids) WITH ORDINALITY u (seat_id, at)
           -- guard: issue_seats_are_its_own: AND x.seat_id = u.seat_id =>
           JOIN seats x ON x.schedule_id = i.schedule_id AND x.seat_id = u.seat_id) AS seats
   FROM ticket_issues i
-  -- no guard: { Reservation, payment, schedule and concert of the issue, by their unique keys.
+  -- no guard: { Reservation, order number, payment, schedule and concert of the issue, by their unique keys.
   JOIN reservations r ON r.schedule_id = i.schedule_id AND r.reservation_id = i.reservation_id
+  LEFT JOIN order_numbers k ON k.schedule_id = i.schedule_id AND k.reservation_id = i.reservation_id
   LEFT JOIN payments p ON p.schedule_id = i.schedule_id AND p.reservation_id = i.reservation_id
   JOIN schedules s ON s.schedule_id = i.schedule_id
   JOIN concerts c ON c.concert_id = s.concert_id

@@ -23,6 +23,7 @@ from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.inventory.errors import IssueNotFound, PriceChanged
 from boxoffice.inventory.issues.service import Issues
 from boxoffice.inventory.issues.store import Issue, IssueCommand
+from boxoffice.order_numbers import rules as order_number
 from boxoffice.permissions import Permission
 from boxoffice.platform.ids import ScopedId, parse_scoped
 from boxoffice.platform.values import Label, Line, ShortLine
@@ -81,6 +82,7 @@ class IssueOut(msgspec.Struct, kw_only=True):
     """Tickets that were issued without a hold; `method` is null for complimentary ones."""
 
     issue_id: str
+    order_number: str | None
     schedule_id: UUID
     kind: Kind
     status: Literal["VALID", "VOID"]
@@ -254,6 +256,7 @@ def _fields(one: Issue) -> dict[str, Any]:
     more = ("schedule_id", "reference", "issued_at", "issued_by", "voided_at")
     return {name: getattr(one, name) for name in (*copied, *more)} | {
         "issue_id": str(ScopedId(one.schedule_id, one.reservation_id)),
+        "order_number": order_number.shown(one.order_number),
         "status": "VALID" if one.voided_at is None else "VOID",
         "amount": one.amount_minor,
         "tickets": [

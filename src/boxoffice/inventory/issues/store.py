@@ -96,6 +96,7 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None
     title: str
     starts_at: datetime
+    order_number: str | None
 
 
 class IssueStore:

@@ -14,6 +14,8 @@ from boxoffice.notifications.mail.rules import (
     fill,
     local_time,
     one_line,
+    order_line,
+    order_row,
     page_of,
 )
 from boxoffice.notifications.mail.store import ChangeFacts, ClaimedMail
@@ -44,6 +46,7 @@ def _rows(facts: ChangeFacts, zone: ZoneInfo, language: str) -> Iterator[Row]:
     texts = TEXTS[language]
     before = local_time(facts.starts_before, zone, language)
     after = local_time(facts.starts_after, zone, language)
+    yield from order_row(facts.order_number, language)
     yield Row(texts["concert"], [facts.title])
     yield Row(texts["venue"], list(_changed(facts.venue_before, facts.venue_after, language)))
     yield Row(texts["starts_at"], list(_changed(before, after, language)))
@@ -80,6 +83,7 @@ def _entry(
         zone=zone,
         title=facts.title,
         place=facts.venue_after,
+        description="\n".join(order_line(facts.order_number, mail.language)),
         sequence=facts.version,
         is_cancelled=facts.kind == _CANCELLED,
     )

@@ -72,7 +72,7 @@ SELECT p.reservation_id, p.amount_minor, p.currency, p.created_at AS paid_at,
        coalesce(CASE $3 WHEN 'en' THEN v.name_en WHEN 'ko' THEN v.name_ko END, v.name, c.venue) AS venue,
        coalesce(CASE $3 WHEN 'en' THEN v.address_en WHEN 'ko' THEN v.address_ko END, v.address, '') AS address,
        -- guard: }
-       s.starts_at, s.doors_at, v.time_zone, t.seats
+       s.starts_at, s.doors_at, v.time_zone, t.seats, k.order_number
   FROM payments p
   -- no guard: Schedules are never deleted.
   JOIN schedules s ON s.schedule_id = p.schedule_id
@@ -80,6 +80,8 @@ SELECT p.reservation_id, p.amount_minor, p.currency, p.created_at AS paid_at,
   JOIN concerts c ON c.concert_id = s.concert_id
   -- guard: receipt_venue_of_schedule => LEFT JOIN venues v ON true
   LEFT JOIN venues v ON v.venue_id = s.venue_id
+  -- no guard: The number of the order, by its primary key.
+  LEFT JOIN order_numbers k ON k.schedule_id = p.schedule_id AND k.reservation_id = p.reservation_id
  CROSS JOIN LATERAL (
        SELECT json_agg(json_build_object('section', x.section, 'row', x.row_label, 'number', x.number,
                                          'grade', x.grade, 'price_minor', coalesce(o.price_minor, x.price_minor),
@@ -119,12 +121,13 @@ SELECT i.reservation_id, 0::bigint AS amount_minor, s.currency, i.issued_at AS p
        coalesce(CASE $3 WHEN 'en' THEN v.name_en WHEN 'ko' THEN v.name_ko END, v.name, c.venue) AS venue,
        coalesce(CASE $3 WHEN 'en' THEN v.address_en WHEN 'ko' THEN v.address_ko END, v.address, '') AS address,
        -- guard: }
-       s.starts_at, s.doors_at, v.time_zone, i.ticket_ids, t.seats
+       s.starts_at, s.doors_at, v.time_zone, i.ticket_ids, t.seats, k.order_number
   FROM ticket_issues i
-  -- no guard: { Schedule, concert and venue of the issue, by their primary keys.
+  -- no guard: { Schedule, concert, venue and order number of the issue, by their primary keys.
   JOIN schedules s ON s.schedule_id = i.schedule_id
   JOIN concerts c ON c.concert_id = s.concert_id
   LEFT JOIN venues v ON v.venue_id = s.venue_id
+  LEFT JOIN order_numbers k ON k.schedule_id = i.schedule_id AND k.reservation_id = i.reservation_id
   -- guard: }
  CROSS JOIN LATERAL (
        SELECT json_agg(json_build_object('section', x.section, 'row', x.row_label, 'number', x.number,
@@ -143,7 +146,7 @@ SELECT i.reservation_id, 0::bigint AS amount_minor, s.currency, i.issued_at AS p
 -- name: refund
 -- What a mail says about refund $2 of person $1; without tickets and concert where nothing was sold.
 SELECT f.amount_minor, f.fee_minor, f.currency, f.destination, c.title, p.reservation_id, f.schedule_id,
-       cardinality(f.ticket_ids) AS tickets
+       cardinality(f.ticket_ids) AS tickets, k.order_number
   FROM refunds f
   -- no guard: A refund without a sale has none.
   LEFT JOIN schedules s ON s.schedule_id = f.schedule_id
@@ -151,6 +154,8 @@ SELECT f.amount_minor, f.fee_minor, f.currency, f.destination, c.title, p.reserv
   LEFT JOIN concerts c ON c.concert_id = s.concert_id
   -- guard: refund_mail_payment: AND p.payment_id = f.payment_id =>
   LEFT JOIN payments p ON p.schedule_id = f.schedule_id AND p.payment_id = f.payment_id
+  -- no guard: The number of the order, by its primary key.
+  LEFT JOIN order_numbers k ON k.schedule_id = p.schedule_id AND k.reservation_id = p.reservation_id
  -- guard: refund_mail_of_refund: AND f.refund_id = $2 => AND $2::uuid IS NOT NULL
  WHERE f.user_id = $1 AND f.refund_id = $2;
 
@@ -161,7 +166,7 @@ SELECT h.kind, h.created_at, h.starts_before, h.starts_after, h.venue_before, h.
        h.refundable_until, h.reason, j.with_compensation IS TRUE AS with_compensation, s.version,
        -- no guard: The title in the language of the mail, where there is one.
        coalesce(CASE $4::text WHEN 'en' THEN c.title_en WHEN 'ko' THEN c.title_ko END, c.title) AS title,
-       v.time_zone, r.reservation_id, r.is_paid IS TRUE AS is_paid
+       v.time_zone, r.reservation_id, r.is_paid IS TRUE AS is_paid, k.order_number
   FROM schedule_changes h
   -- no guard: { Schedule, concert, venue and refund job of the change, by their primary keys.
   JOIN schedules s ON s.schedule_id = h.schedule_id
@@ -179,6 +184,8 @@ SELECT h.kind, h.created_at, h.starts_before, h.starts_after, h.venue_before, h.
         ORDER BY r.status IN ('CONFIRMED', 'REFUNDED') DESC, r.reservation_id DESC
         -- no guard: Joins the change with that reservation, if any; the conditions are inside.
         LIMIT 1) r ON true
+  -- no guard: The number of the order, by its primary key.
+  LEFT JOIN order_numbers k ON k.schedule_id = h.schedule_id AND k.reservation_id = r.reservation_id
  -- guard: change_mail_of_change: AND h.change_id = $2 => AND $2::uuid IS NOT NULL
  WHERE h.schedule_id = $1 AND h.change_id = $2;
 

@@ -20,6 +20,7 @@ from boxoffice.notifications.mail.store import (
     SoldSeat,
 )
 from boxoffice.notifications.mail.texts import TEXTS
+from boxoffice.order_numbers import rules as order_number
 from boxoffice.platform.currencies import DECIMALS
 from boxoffice.platform.ids import ScopedId
 
@@ -93,6 +94,7 @@ def receipt(mail: ClaimedMail, facts: ReceiptFacts, shop: Shop) -> EmailMessage:
     fee_minor = sum(seat.fee_minor for seat in facts.seats)
     fee = [Row(texts["booking_fee"], [money(fee_minor, facts.currency)])] if fee_minor else []
     lines = [
+        *order_row(facts.order_number, mail.language),
         *_performance(facts, zone, mail.language),
         Row(texts["seats"], seats),
         *fee,
@@ -111,7 +113,11 @@ def guest(mail: ClaimedMail, facts: GuestFacts, shop: Shop, codes: Sequence[byte
     """Return the mail with complimentary tickets; `codes` are their QR codes as PNG pictures."""
     texts, zone = TEXTS[mail.language], shop.zone_of(facts.time_zone)
     places = [_place(seat, mail.language) for seat in facts.seats]
-    lines = [*_performance(facts, zone, mail.language), Row(texts["seats"], places)]
+    lines = [
+        *order_row(facts.order_number, mail.language),
+        *_performance(facts, zone, mail.language),
+        Row(texts["seats"], places),
+    ]
     message = empty_message(mail, shop, texts["guest_subject"].format(title=facts.title))
     intro = texts["guest_intro"].format(name=one_line(mail.name))
     notes = [texts["guest_codes"], texts["calendar"], texts["sent_by"]]
@@ -132,8 +138,19 @@ def _entry(
         zone=zone,
         title=facts.title,
         place=", ".join(filter(None, (facts.venue, facts.address))),
-        description="\n".join(seats),
+        description="\n".join([*order_line(facts.order_number, mail.language), *seats]),
     )
+
+
+def order_row(number: str | None, language: str) -> list[Row]:
+    """Return the line with the number of an order, none where nothing was confirmed."""
+    text = order_number.shown(number)
+    return [] if text is None else [Row(TEXTS[language]["order_number"], [text])]
+
+
+def order_line(number: str | None, language: str) -> list[str]:
+    """Return the same for a calendar."""
+    return [f"{row.label}: {row.values[0]}" for row in order_row(number, language)]
 
 
 def _place(seat: SoldSeat, language: str) -> str:
@@ -171,7 +188,7 @@ def refund(mail: ClaimedMail, facts: RefundFacts, shop: Shop) -> EmailMessage:
     texts = TEXTS[mail.language]
     is_refused = mail.kind == REFUND_FAILED
     amount = money(facts.amount_minor, facts.currency)
-    lines = [Row(texts["amount"], [amount])]
+    lines = [*order_row(facts.order_number, mail.language), Row(texts["amount"], [amount])]
     if facts.fee_minor:
         lines.append(Row(texts["fee"], [money(facts.fee_minor, facts.currency)]))
     if facts.title is not None:

@@ -45,6 +45,7 @@ class ReceiptFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a receipt says; `time_zone` is None for a performance without a venue, also below."""
 
     reservation_id: UUID
+    order_number: str | None
     amount_minor: int
     currency: str
     paid_at: datetime
@@ -74,6 +75,7 @@ class RefundFacts(msgspec.Struct, frozen=True, kw_only=True):
     title: str | None
     schedule_id: UUID | None
     reservation_id: UUID | None
+    order_number: str | None
     tickets: int
 
 
@@ -96,6 +98,7 @@ class ChangeFacts(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     time_zone: str | None
     reservation_id: UUID | None
+    order_number: str | None
     is_paid: bool
 
 

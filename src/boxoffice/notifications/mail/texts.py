@@ -48,6 +48,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "hold_is_released": "The seats that you held are released. Nothing was charged for them.",
         "hold_stays": "You hold seats for this performance and have not paid for them yet.",
         "order": "Your order",
+        "order_number": "Order number",
         "weekdays": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
     },
     "ko": {
@@ -95,6 +96,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "hold_is_released": "선점하신 좌석은 해제되었습니다. 결제된 금액은 없습니다.",
         "hold_stays": "이 공연의 좌석을 선점하셨으며 아직 결제하지 않으셨습니다.",
         "order": "예매 내역",
+        "order_number": "예매 번호",
         "weekdays": "월 화 수 목 금 토 일",
     },
 }

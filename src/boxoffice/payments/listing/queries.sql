@@ -5,7 +5,7 @@
 SELECT c.organization_id, c.concert_id, p.schedule_id, p.payment_id, p.reservation_id, p.amount_minor, p.currency,
        p.method, p.created_at,
        p.ticket_ids, t.seat_ids, t.void_ticket_ids, p.user_id, u.email, u.name, c.title, s.starts_at,
-       v.time_zone, NULL::uuid AS intent_id
+       v.time_zone, NULL::uuid AS intent_id, k.order_number
   FROM (SELECT p.*
           FROM payments p
          -- guard: my_payments_only_own: p.user_id = $1 => $1::uuid IS NOT NULL
@@ -14,11 +14,12 @@ SELECT c.organization_id, c.concert_id, p.schedule_id, p.payment_id, p.reservati
          ORDER BY p.payment_id DESC
          -- guard: my_payments_page_limit: $3 => $3 + 9
          LIMIT $3) p
-  -- no guard: { The payer, the schedule, the concert and the venue of a payment, by their primary keys.
+  -- no guard: { The payer, the schedule, the concert, the venue and the number of a payment, by their primary keys.
   JOIN users u ON u.user_id = p.user_id
   JOIN schedules s ON s.schedule_id = p.schedule_id
   JOIN concerts c ON c.concert_id = s.concert_id
   LEFT JOIN venues v ON v.venue_id = s.venue_id
+  LEFT JOIN order_numbers k ON k.schedule_id = p.schedule_id AND k.reservation_id = p.reservation_id
   -- guard: }
  CROSS JOIN LATERAL (
       SELECT array_agg(t.seat_id ORDER BY n.at) AS seat_ids,
@@ -36,7 +37,7 @@ SELECT c.organization_id, c.concert_id, p.schedule_id, p.payment_id, p.reservati
 SELECT c.organization_id, c.concert_id, p.schedule_id, p.payment_id, p.reservation_id, p.amount_minor, p.currency,
        p.method, p.created_at,
        p.ticket_ids, p.seat_ids, p.void_ticket_ids, p.user_id, u.email, u.name, c.title, s.starts_at,
-       v.time_zone, i.intent_id
+       v.time_zone, i.intent_id, k.order_number
   FROM schedules s
   -- no guard: { The concert and the venue of the schedule, by their primary keys.
   JOIN concerts c ON c.concert_id = s.concert_id
@@ -78,8 +79,10 @@ SELECT c.organization_id, c.concert_id, p.schedule_id, p.payment_id, p.reservati
        -- no guard: Bounds the work; the outer order and limit decide the page.
        LIMIT $8
  ) p
-  -- no guard: The payer, by the primary key.
+  -- no guard: { The payer and the number of the order, by their primary keys.
   JOIN users u ON u.user_id = p.user_id
+  LEFT JOIN order_numbers k ON k.schedule_id = p.schedule_id AND k.reservation_id = p.reservation_id
+  -- guard: }
   -- guard: sellers_payments_show_their_order: AND i.payment_id = p.payment_id =>
   LEFT JOIN payment_intents i ON i.user_id = p.user_id AND i.reservation_id = p.reservation_id AND i.payment_id = p.payment_id
  -- guard: sellers_payments_only_own: c.organization_id = ANY ($1::uuid[]) => true
@@ -96,3 +99,10 @@ SELECT i.schedule_id, i.reservation_id
   FROM payment_intents i
  -- guard: order_of_this_intent: AND i.intent_id = $2 => AND $2::uuid IS NOT NULL
  WHERE i.user_id = $1 AND i.intent_id = $2 AND i.reservation_id IS NOT NULL;
+
+-- name: reservation_of_number
+-- The reservation with an order number.
+SELECT k.schedule_id, k.reservation_id
+  FROM order_numbers k
+ -- guard: order_of_this_number => WHERE $1::text IS NOT NULL
+ WHERE k.order_number = $1;

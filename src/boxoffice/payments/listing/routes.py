@@ -26,13 +26,15 @@ Reference = Annotated[str, Meta(max_length=64)]
 class PaymentQuery(PageQuery, frozen=True, kw_only=True):
     """A page of payments, of all that match what is given.
 
-    `method` is the wallet or a provider; `order_id` is what the provider calls the order.
+    `method` is the wallet or a provider; `order_number` is the buyer's, `order_id` is what the provider
+    calls the order.
     """
 
     schedule_id: UUID | None = None
     method: Annotated[str, Meta(max_length=40, pattern="^[a-z_]+$")] | None = None
     status: Literal["SUCCEEDED", "PARTLY_REFUNDED", "REFUNDED"] | None = None
     reservation_id: Reference | None = None
+    order_number: Reference | None = None
     order_id: Reference | None = None
 
 
@@ -130,6 +132,7 @@ class _SoldPayments(_PaymentListResource):
             query.limit,
             reservation=_scoped("reservation_id", query.reservation_id),
             order=_scoped("order_id", query.order_id),
+            number=query.order_number,
             request_id=call.request_id,
         )
         shown = {_place(one): await self._sold(one) for one in found}

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from boxoffice.activity_log import ReadLog, Shown
 from boxoffice.errors import PaymentNotFound
+from boxoffice.order_numbers import rules as order_number
 from boxoffice.payments.listing.store import ListedPayment, PaymentFilter, PaymentListStore
 from boxoffice.payments.refunds.store import Refund, RefundStore
 from boxoffice.permissions import Actor
@@ -43,18 +44,25 @@ class PaymentLists:
         *,
         reservation: ScopedId | None = None,
         order: ScopedId | None = None,
+        number: str | None = None,
         request_id: str = "",
     ) -> list[PaymentWithRefunds]:
         """Return up to `limit` payments, the newest first, and one that follows.
 
-        `reservation` and `order` (an intent) name the payment of one reservation. Raises `Unavailable`.
+        `reservation`, `order` (an intent) and `number` (as a person writes it) name the payment of one
+        reservation. Raises `Unavailable`.
         """
-        found = await self._matching(wanted, before, limit + 1, reservation, order)
+        named: list[ScopedId | None] = [] if reservation is None else [reservation]
+        if order is not None:
+            named.append(await self._payments.reservation_of_order(order))
+        if number is not None:
+            named.append(await self._of_number(number))
+        found = await self._matching(wanted, before, limit + 1, named)
         await self._reads.record(
             actor,
             "payments.read",
             _shown(found[:limit]),
-            filters=_kinds(wanted, reservation, order),
+            filters=_kinds(wanted, reservation, order, number),
             request_id=request_id,
         )
         return await self._with_refunds(found)
@@ -64,22 +72,23 @@ class PaymentLists:
         wanted: PaymentFilter,
         before: UUID | None,
         count: int,
-        reservation: ScopedId | None,
-        order: ScopedId | None,
+        named: Sequence[ScopedId | None],
     ) -> Sequence[ListedPayment]:
-        if order is not None:
-            found = await self._payments.reservation_of_order(order)
-            # guard: order_and_reservation_have_to_agree => if found is None:
-            if found is None or reservation not in (None, found):
+        if named:
+            reservation = named[0]
+            # guard: order_and_reservation_have_to_agree => if reservation is None:
+            if reservation is None or any(one != reservation for one in named):
                 return []
-            reservation = found
-        if reservation is not None:
             # guard: reservation_and_schedule_have_to_agree => if False:
             if wanted.schedule_id not in (None, reservation.schedule_id):
                 return []
             schedule_id, own_id = reservation
             wanted = replace(wanted, schedule_id=schedule_id, reservation_id=own_id)
         return await self._payments.of_seller(wanted, before, count)
+
+    async def _of_number(self, number: str) -> ScopedId | None:
+        stored = order_number.read(number)
+        return await self._payments.reservation_of_number(stored) if stored else None
 
     async def get(
         self, actor: Actor, payment: ScopedId, *, request_id: str = ""
@@ -121,13 +130,17 @@ def _only(ids: Collection[UUID]) -> UUID | None:
 
 
 def _kinds(
-    wanted: PaymentFilter, reservation: ScopedId | None, order: ScopedId | None
+    wanted: PaymentFilter,
+    reservation: ScopedId | None,
+    order: ScopedId | None,
+    number: str | None,
 ) -> list[str]:
     given = {
         "schedule_id": wanted.schedule_id,
         "method": wanted.method,
         "status": wanted.status,
         "reservation_id": reservation,
+        "order_number": number,
         "order_id": order,
     }
     return [kind for kind, value in given.items() if value is not None]

@@ -79,6 +79,11 @@ class PaymentListStore:
         row = await self._db.read_one(_QUERIES["reservation_of_order"], *order)
         return None if row is None else ScopedId(*row)
 
+    async def reservation_of_number(self, order_number: str) -> ScopedId | None:
+        """Return the reservation with this number, None for an unknown one."""
+        row = await self._db.read_one(_QUERIES["reservation_of_number"], order_number)
+        return None if row is None else ScopedId(*row)
+
 
 def _listed(row: Record, time_zone: str) -> ListedPayment:
     payment = Payment(
@@ -91,6 +96,7 @@ def _listed(row: Record, time_zone: str) -> ListedPayment:
         tuple(row["ticket_ids"]),
         tuple(row["seat_ids"]),
         frozenset(row["void_ticket_ids"] or ()),
+        row["order_number"],
     )
     ids = ("organization_id", "concert_id", "schedule_id", "user_id", "intent_id")
     more = (*ids, "email", "name", "title", "starts_at")

@@ -36,6 +36,7 @@ MODULES_WITH_FUNCTIONS = (
     "boxoffice.catalog.edits",
     "boxoffice.notifications",
     "boxoffice.organizations",
+    "boxoffice.order_numbers",
 )
 
 _QUERIES = sql_files.load("boxoffice.platform.postgres", "migrations.sql")

@@ -3,12 +3,15 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-from boxoffice.activity_log import Action, record
+from boxoffice.activity_log import Action, ReadLog, record
 from boxoffice.activity_log.store import ActivityStore
+from boxoffice.backoffice.service import Backoffice, ReservationFilter
 from boxoffice.backoffice.store import BackofficeStore
+from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres.database import Database
 from tests.integration.guards.organizers.changes import change_row
 from tests.support.hall import Hall
+from tests.support.members import member
 
 
 async def test_the_backoffice_finds_the_reservations_of_one_hall(
@@ -57,6 +60,24 @@ async def test_the_backoffice_shows_the_history_of_one_reservation(
     first, second = await mine.held(buyer, "S001"), await mine.held(buyer, "S002", "S003")
     for reservation in (first, second):
         await mine.pay(buyer, reservation)
+    for reservation in (first, second):
+        found = await backoffice.reservation(here, reservation)
+        assert found is not None
+        assert found.order_number is not None
+        assert await backoffice.by_number(found.order_number) == (here, reservation)
+    service = Backoffice(backoffice, ReadLog(db))
+
+    async def named(number: str, reservation_id: str = "") -> list[UUID]:
+        wanted = ReservationFilter(order_number=number, reservation_id=reservation_id)
+        rows = await service.find(member(here), here, wanted, None, 9)
+        return [one.reservation_id for one in rows]
+
+    assert found is not None
+    typed = f" {(found.order_number or '').lower()}"
+    assert await named(typed) == [second]
+    assert await named(typed, str(ScopedId(here, second))) == [second]
+    assert await named(typed, str(ScopedId(here, first))) == []
+    assert await named("4KX7-92MQ-0") == []
     [payment] = await backoffice.payments(here, second)
     assert payment.amount_minor == 2_000
     assert await backoffice.payments(other.schedule_id, second) == []

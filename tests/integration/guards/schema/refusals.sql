@@ -1800,3 +1800,18 @@ SELECT gen_random_uuid(), user_id, 'O', 'C', '', 'REJECTED', now() FROM users LI
 -- Two applications of one account that wait.
 INSERT INTO organizer_applications (application_id, user_id, organization_name, contact, note)
 SELECT gen_random_uuid(), user_id, 'O', 'C', '' FROM (SELECT user_id FROM users LIMIT 1) u, generate_series(1, 2);
+
+-- name: order_numbers_pkey
+-- A second number of one reservation.
+INSERT INTO order_numbers (schedule_id, reservation_id, order_number)
+SELECT schedule_id, reservation_id, '000000000' FROM order_numbers LIMIT 1;
+
+-- name: order_numbers_number_unique
+-- The number of another reservation.
+INSERT INTO order_numbers (schedule_id, reservation_id, order_number)
+SELECT schedule_id, gen_random_uuid(), order_number FROM order_numbers LIMIT 1;
+
+-- name: order_numbers_number_known
+-- A number with a letter that is mistaken for a digit.
+INSERT INTO order_numbers (schedule_id, reservation_id, order_number)
+SELECT schedule_id, gen_random_uuid(), '4KX792MQI' FROM order_numbers LIMIT 1;

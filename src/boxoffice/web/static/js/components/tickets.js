@@ -21,7 +21,7 @@ export async function tickets(one, schedule, { signal, refresh }) {
   return h("div", { class: "stack" },
     h("div", { class: "notice good no-print" }, h("p", {}, icon(ICONS.check), " ", t("tickets.paid", { amount: money(paid.amount, paid.currency), when: dateTime(paid.created_at) }), " ", h("span", { class: "muted" }, methodName(paid.method)))),
     live.length === 0 && h("p", { class: "notice" }, t("refund.all")),
-    h("ul", { class: "tickets" }, live.map((ticket) => h("li", {}, ticketCard(ticket, codeOf.get(ticket.ticket_id), schedule)))),
+    h("ul", { class: "tickets" }, live.map((ticket) => h("li", {}, ticketCard(ticket, { code: codeOf.get(ticket.ticket_id), schedule, number: one.order_number })))),
     h("div", { class: "actions no-print" },
       live.length > 0 && h("button", { type: "button", class: "button primary", onclick: () => print() }, icon(ICONS.print), t("tickets.print")),
       h("a", { class: "button", href: "/me" }, t("nav.me"))),
@@ -29,16 +29,21 @@ export async function tickets(one, schedule, { signal, refresh }) {
     live.length > 0 && new RefundForm({ paid, signal, refresh }).view);
 }
 
-/** One ticket with its QR code. */
-export function ticketCard(ticket, code, schedule) {
+/** One ticket with its QR code and the number of its order. */
+export function ticketCard(ticket, { code, schedule, number }) {
   return h("article", { class: "ticket" },
     h("div", { class: "ticket-text" },
       h("p", { class: "ticket-grade" }, ticket.grade),
       h("h2", {}, seatName(ticket)),
       schedule && h("p", {}, h("strong", {}, schedule.concert.title), h("br"), schedule.concert.artist),
       schedule && h("p", { class: "muted" }, performanceMoment(schedule.starts_at, schedule.time_zone), h("br"), venueName(schedule)),
-      h("p", { class: "ticket-id" }, ticket.ticket_id)),
+      number && orderNumber(number)),
     h("div", { class: "ticket-code" }, code && qr(code.rows, t("tickets.code", { seat: seatName(ticket) }))));
+}
+
+/** The number of an order, with its name. */
+export function orderNumber(number) {
+  return h("p", { class: "order-number" }, t("order.number"), " ", h("strong", { class: "number" }, number));
 }
 
 // Dark on light in any scheme: readers want it so.

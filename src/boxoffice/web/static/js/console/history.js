@@ -19,7 +19,7 @@ export async function history({ id, signal }) {
       [t("history.person"), [one.name, h("div", { class: "muted small" }, one.email)]],
       [t("history.seats"), one.seat_ids.join(", ")],
       [t("history.amount"), money(one.amount, one.currency)],
-      [t("history.id"), h("code", {}, one.reservation_id)],
+      one.order_number ? [t("order.number"), h("strong", { class: "number" }, one.order_number)] : [t("history.id"), h("code", {}, one.reservation_id)],
     ])),
     h("section", { class: "card" }, h("h2", {}, t("history.events")),
       h("ol", { class: "events" }, one.events.map((event) => h("li", {},

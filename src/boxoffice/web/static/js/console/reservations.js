@@ -1,4 +1,4 @@
-// Search for reservations of a schedule: by id, buyer, seat, or all.
+// Search for reservations of a schedule: by order number, buyer, seat, or all.
 
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
@@ -6,8 +6,8 @@ import { dateTime, money, t } from "../lib/i18n.js";
 import { chip, pagedList, fetchSchedule, timestamp, scheduleHead } from "./components.js";
 
 const LIMIT = 20;
-const BY = ["reservation_id", "email", "seat_id"];
-const LABELS = { reservation_id: "find.id", email: "find.email", seat_id: "find.seat" };
+const BY = ["order_number", "email", "seat_id"];
+const LABELS = { order_number: "order.number", email: "find.email", seat_id: "find.seat" };
 
 /** The search page; the query is in the address, so it can be bookmarked. */
 export async function reservations({ id, query, signal, go, refresh }) {
@@ -44,7 +44,7 @@ function search(id, filter, go) {
 }
 
 function results(list) {
-  const names = ["find.when", "find.person", "find.seats", "find.amount", "find.status", "find.history"];
+  const names = ["find.when", "order.number", "find.person", "find.seats", "find.amount", "find.status", "find.history"];
   return h("div", { class: "table-area", tabindex: "0", role: "region", "aria-label": t("find.title") },
     h("table", { class: "table" }, h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, t(name))))), list));
 }
@@ -52,6 +52,7 @@ function results(list) {
 function row(one) {
   return h("tr", {},
     h("td", { "data-name": t("find.when") }, timestamp(one.created_at, dateTime)),
+    h("td", { "data-name": t("order.number") }, h("span", { class: "whole number" }, one.order_number ?? "–")),
     h("td", { "data-name": t("find.person") }, h("div", {}, h("div", {}, one.name), h("div", { class: "muted small" }, one.email))),
     h("td", { "data-name": t("find.seats") }, one.seat_ids.join(", ")),
     h("td", { "data-name": t("find.amount"), class: "number" }, money(one.amount, one.currency)),

@@ -214,7 +214,6 @@ export const ko = {
   "wrong.no_seats": "파일에 좌석이 없습니다.",
 
   "find.title": "예약 찾기",
-  "find.id": "예약 번호",
   "find.email": "이메일",
   "find.seat": "좌석",
   "find.search": "찾기",
@@ -242,7 +241,7 @@ export const ko = {
   "history.person": "예약자",
   "history.seats": "좌석",
   "history.amount": "금액",
-  "history.id": "예약 번호",
+  "history.id": "예약 ID",
 
   "log.title": "작업 기록",
   "log.lead": "누가 언제 무엇을 했고 구매자 정보를 조회했는지 보여 줍니다. 기록은 지워지지 않습니다.",
@@ -267,13 +266,14 @@ export const ko = {
   "log.issues.read": ["초대권·현장 판매 {n}건 조회", "초대권·현장 판매 {n}건 조회"],
   "log.issue.read": "초대권 또는 현장 판매 티켓 조회",
   "log.filters": "검색 조건: {filters}",
-  "log.filter.reservation_id": "예매 번호",
+  "log.filter.reservation_id": "예약 ID",
+  "log.filter.order_number": "예매 번호",
   "log.filter.email": "이메일",
   "log.filter.seat_id": "좌석",
   "log.filter.schedule_id": "회차",
   "log.filter.method": "결제 수단",
   "log.filter.status": "상태",
-  "log.filter.order_id": "주문 번호",
+  "log.filter.order_id": "결제사 주문번호",
   "log.filter.kind": "종류",
 
   "audit.title": "전체 검사",

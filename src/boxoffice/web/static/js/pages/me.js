@@ -122,7 +122,8 @@ async function reservationItem(one, signal) {
       h("span", { class: "grow" },
         h("strong", {}, schedule?.concert.title ?? t("reservation.title")),
         h("span", { class: "muted small" }, schedule ? performanceText(schedule.starts_at, schedule.time_zone) : ""),
-        h("span", { class: "small" }, seatNames(one.seats))),
+        h("span", { class: "small" }, seatNames(one.seats)),
+        one.order_number && h("span", { class: "muted small" }, t("order.numbered", { number: one.order_number }))),
       h("span", { class: "row-end" }, statusChip(one.status), h("span", { class: "number" }, money(one.amount, one.currency)))));
 }
 

@@ -13,7 +13,7 @@ import { policyCard, refundPolicy } from "../components/refund-policy.js";
 import { scheduleNotice } from "../components/schedule-notice.js";
 import { seatTable } from "../components/seat-table.js";
 import { statusChip } from "../components/status-chip.js";
-import { tickets } from "../components/tickets.js";
+import { orderNumber, tickets } from "../components/tickets.js";
 
 const SOON_S = 60;
 
@@ -31,6 +31,7 @@ export async function reservation({ params, signal, refresh, go }) {
     h("div", { class: "reservation-head" },
       h("p", { class: "muted" }, title, " ", statusChip(one.status)),
       h("h1", {}, schedule?.concert.title ?? title),
+      one.order_number && orderNumber(one.order_number),
       schedule ? [
         h("p", { class: "icon-line" }, icon(ICONS.calendar), performanceMoment(schedule.starts_at, schedule.time_zone)),
         h("p", { class: "icon-line" }, icon(ICONS.place), venueName(schedule)),

@@ -172,6 +172,8 @@ export const en = {
 
   "reservation.takenDown": "This concert was taken down. Your reservation stays valid.",
   "reservation.title": "Reservation",
+  "order.number": "Order number",
+  "order.numbered": "Order {number}",
   "reservation.seats": "Seats",
   "reservation.total": "Total",
   "reservation.yours": "These seats are yours for",

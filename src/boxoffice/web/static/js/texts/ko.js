@@ -172,6 +172,8 @@ export const ko = {
 
   "reservation.takenDown": "운영자가 이 공연을 내려 더는 보이지 않습니다. 예약하신 내역은 그대로 유지됩니다.",
   "reservation.title": "예약",
+  "order.number": "예매 번호",
+  "order.numbered": "예매 번호 {number}",
   "reservation.seats": "좌석",
   "reservation.total": "합계",
   "reservation.yours": "임시 배정된 좌석의 남은 시간",

@@ -133,7 +133,7 @@ function row(one) {
     : t(`boxOffice.${one.method}`);
   return h("li", {}, h("a", { class: "row-link", href: `/organizer/issues/${one.issue_id}` },
     h("span", { class: "grow" }, h("strong", {}, one.name || seats), h("span", { class: "small" }, one.name ? seats : ""),
-      h("span", { class: "muted small" }, timestamp(one.issued_at, dateTime), ` · ${what}`),
+      h("span", { class: "muted small" }, timestamp(one.issued_at, dateTime), ` · ${what}`, one.order_number && [" · ", h("span", { class: "whole" }, t("order.numbered", { number: one.order_number }))]),
       one.status === "VOID" && h("span", { class: "small broken" }, t("issues.void"))),
     h("span", { class: "number" }, one.kind === "BOX_OFFICE" ? money(one.amount, one.currency) : t("issues.free"))));
 }
@@ -157,7 +157,7 @@ export async function issued({ id, signal, refresh }) {
     h("p", { class: "muted no-print" }, timestamp(one.issued_at, dateTime), ` · ${isGuest ? t(`guests.reason.${one.reason}`) : t(`boxOffice.${one.method}`)}`,
       one.email && ` · ${t("issues.mailed", { email: one.email })}`),
     !isLive && h("p", { class: "notice warn" }, t("issues.isVoid", { when: dateTime(one.voided_at) })),
-    isLive && h("ul", { class: "tickets" }, one.tickets.map((ticket) => h("li", {}, ticketCard(ticket, codes.get(ticket.ticket_id), schedule)))),
+    isLive && h("ul", { class: "tickets" }, one.tickets.map((ticket) => h("li", {}, ticketCard(ticket, { code: codes.get(ticket.ticket_id), schedule, number: one.order_number })))),
     h("div", { class: "actions no-print" },
       isLive && h("button", { type: "button", class: "button primary", onclick: () => print() }, icon(ICONS.print), t("tickets.print")),
       h("a", { class: "button", href: back }, t(isGuest ? "issues.nextGuest" : "issues.nextSale")),

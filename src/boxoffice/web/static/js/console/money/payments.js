@@ -14,7 +14,7 @@ import { refundRow, stateChip } from "./components.js";
 
 const PATH = "/v1/admin/payments";
 const STATES = ["SUCCEEDED", "PARTLY_REFUNDED", "REFUNDED"];
-const BY = ["order_id", "reservation_id"];
+const BY = ["order_number", "order_id"];
 
 /** The page of all payments. */
 export async function payments(context) {
@@ -37,7 +37,7 @@ export async function paymentsOfSchedule(context) {
 
 async function found(address, about, { query, signal, go }) {
   const wanted = Object.fromEntries(["method", "status", ...BY].map((name) => [name, query.get(name) ?? ""]).filter(([, value]) => value));
-  const names = ["when", ...(about.schedule_id ? [] : ["what"]), "buyer", "seats", "method", "amount", "state", "look"].map((name) => t(`payments.${name}`));
+  const names = ["when", "by.order_number", ...(about.schedule_id ? [] : ["what"]), "buyer", "seats", "method", "amount", "state", "look"].map((name) => t(`payments.${name}`));
   const [methods, table] = await Promise.all([
     paymentMethods(signal),
     pagedTable({
@@ -50,6 +50,7 @@ async function found(address, about, { query, signal, go }) {
 function cells(one, about) {
   return [
     timestamp(one.created_at, dateTime),
+    h("span", { class: "whole number" }, one.order_number ?? "–"),
     ...(about.schedule_id ? [] : [h("a", { href: `/organizer/schedules/${one.schedule_id}/payments` }, one.concert_title, h("span", { class: "small" }, performanceText(one.starts_at, one.time_zone)))]),
     h("div", {}, h("div", {}, one.buyer.name), h("div", { class: "muted small" }, one.buyer.email)),
     h("div", {}, one.tickets.map((ticket, at) => [at > 0 && ", ", h("span", { class: "whole" }, ticket.seat_id)])),
@@ -96,7 +97,7 @@ export async function payment({ id, signal, refresh }) {
       [t("payments.method"), methodName(one.method)],
       [t("payments.when"), timestamp(one.created_at, dateTime)],
       [t("payments.by.order_id"), one.order_id ? h("code", {}, one.order_id) : t("payments.noOrder")],
-      [t("payments.by.reservation_id"), h("a", { href: `/organizer/reservations/${one.reservation_id}` }, h("code", {}, one.reservation_id))],
+      [t("payments.by.order_number"), h("a", { href: `/organizer/reservations/${one.reservation_id}`, class: "number" }, one.order_number ?? one.reservation_id)],
     ])),
     h("section", { class: "card" }, h("h2", {}, t("payments.tickets")),
       h("ul", { class: "rows" }, one.tickets.map((ticket) => h("li", { class: "row-link" },

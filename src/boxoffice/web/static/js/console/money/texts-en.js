@@ -10,7 +10,7 @@ export const en = {
   "payments.by.method": "Paid with",
   "payments.by.status": "State",
   "payments.by.order_id": "Order id at the provider",
-  "payments.by.reservation_id": "Reservation",
+  "payments.by.order_number": "Order number",
   "payments.when": "Paid at",
   "payments.what": "Performance",
   "payments.buyer": "Buyer",

@@ -10,7 +10,7 @@ export const ko = {
   "payments.by.method": "결제 수단",
   "payments.by.status": "상태",
   "payments.by.order_id": "결제사 주문번호",
-  "payments.by.reservation_id": "예매 번호",
+  "payments.by.order_number": "예매 번호",
   "payments.when": "결제 시각",
   "payments.what": "회차",
   "payments.buyer": "구매자",
