@@ -8,11 +8,11 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.accounts import rules
-from boxoffice.accounts.common_passwords import common_passwords
-from boxoffice.accounts.fair_semaphore import LOG_IN, SIGN_UP, ConcurrencyLimit
-from boxoffice.accounts.passwords import Passwords
+from boxoffice.accounts.limits.throttle import LoginThrottle
+from boxoffice.accounts.passwords.common_passwords import common_passwords
+from boxoffice.accounts.passwords.fair_semaphore import LOG_IN, SIGN_UP, ConcurrencyLimit
+from boxoffice.accounts.passwords.hashing import Passwords
 from boxoffice.accounts.store import AccountStatus, AccountStore, Credentials
-from boxoffice.accounts.throttle import LoginThrottle
 from boxoffice.accounts.tokens import REVOKED, Caller, TokenAuthority
 from boxoffice.errors import (
     CredentialsInvalid,

@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import TypeVar
 from uuid import UUID
 
-from boxoffice.accounts.attempt_counters import AttemptCounters, LocalAttemptCounters
+from boxoffice.accounts.limits.attempt_counters import AttemptCounters, LocalAttemptCounters
 from boxoffice.errors import TooMany
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import OfferSettings

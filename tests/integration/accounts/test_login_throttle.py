@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
+from boxoffice.accounts.limits.throttle import LoginThrottle, _keys
 from boxoffice.accounts.service import Accounts
-from boxoffice.accounts.throttle import LoginThrottle, _keys
 from boxoffice.errors import CredentialsInvalid, Overloaded, TooMany
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from boxoffice.accounts.throttle import LoginThrottle, _keys
+from boxoffice.accounts.limits.throttle import LoginThrottle, _keys
 from boxoffice.platform.valkey import Valkey
 from boxoffice.reservations.seat_lock import Claim, SeatLock, Settlement
 from boxoffice.settings import Settings

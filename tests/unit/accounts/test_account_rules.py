@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxoffice.accounts import rules
-from boxoffice.accounts.common_passwords import common_passwords
+from boxoffice.accounts.passwords.common_passwords import common_passwords
 from boxoffice.errors import Invalid, PasswordCommon
 
 

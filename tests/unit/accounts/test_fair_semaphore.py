@@ -5,7 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from boxoffice.accounts.fair_semaphore import LOG_IN, SIGN_UP, ConcurrencyLimit, FairSemaphore
+from boxoffice.accounts.passwords.fair_semaphore import (
+    LOG_IN,
+    SIGN_UP,
+    ConcurrencyLimit,
+    FairSemaphore,
+)
 from boxoffice.errors import Overloaded, TooMany
 
 CROWD, BUYER = "192.0.2.1", "192.0.2.2"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from argon2 import extract_parameters
 
-from boxoffice.accounts.passwords import LANES, MEMORY_KIB, PASSES, Passwords
+from boxoffice.accounts.passwords.hashing import LANES, MEMORY_KIB, PASSES, Passwords
 from boxoffice.errors import IntegrityError, Overloaded
 from boxoffice.settings import Settings
 

@@ -6,7 +6,7 @@ IPv6 clients are counted by their /64 (`platform/client_addresses.py`).
 from hashlib import sha256
 
 from boxoffice.accounts import metrics
-from boxoffice.accounts.attempt_counters import AttemptCounters
+from boxoffice.accounts.limits.attempt_counters import AttemptCounters
 from boxoffice.errors import TooMany
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import AccountSettings

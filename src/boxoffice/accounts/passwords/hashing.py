@@ -9,7 +9,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from boxoffice.accounts.fair_semaphore import LOG_IN, SIGN_UP, FairSemaphore
+from boxoffice.accounts.passwords.fair_semaphore import LOG_IN, SIGN_UP, FairSemaphore
 from boxoffice.errors import IntegrityError
 from boxoffice.settings import AccountSettings
 

@@ -13,5 +13,5 @@ def common_passwords() -> frozenset[str]:
 
     Some 11,600 of the 30,000 in zxcvbn's list; see `common_passwords.LICENSE`.
     """
-    packed = files("boxoffice.accounts").joinpath(_FILE).read_bytes()
+    packed = files("boxoffice.accounts.passwords").joinpath(_FILE).read_bytes()
     return frozenset(gzip.decompress(packed).decode("utf-8").split())

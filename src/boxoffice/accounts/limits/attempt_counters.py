@@ -16,9 +16,11 @@ _CALLS_MAX = 4
 # Windows that a process counts by itself; above it the oldest is dropped.
 _WINDOWS_MAX = 50_000
 
-_COUNT = Script("count_attempt", sql_files.read("boxoffice.accounts", "lua/count_attempt.lua"))
+_COUNT = Script(
+    "count_attempt", sql_files.read("boxoffice.accounts.limits", "lua/count_attempt.lua")
+)
 _FORGIVE = Script(
-    "forgive_attempt", sql_files.read("boxoffice.accounts", "lua/forgive_attempt.lua")
+    "forgive_attempt", sql_files.read("boxoffice.accounts.limits", "lua/forgive_attempt.lua")
 )
 
 

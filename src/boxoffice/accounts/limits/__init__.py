@@ -1,0 +1,1 @@
+"""How often an address or an account may try, counted across all processes."""
