@@ -87,9 +87,7 @@ class Invitations:
         """
         given = parse_token(token)
         async with self._store.transaction() as connection:
-            found = await store.lock_invitation(
-                connection, given.invitation_id, given.hash, user_id
-            )
+            found = await store.lock_invitation(connection, given.row_id, given.hash, user_id)
             # guard: invitation_is_accepted_once_and_in_time => if found is None:
             if found is None or not found.is_open:
                 raise InvitationEnded
@@ -99,8 +97,8 @@ class Invitations:
             added = await store.add_member(connection, found.organization_id, user_id, found.role)
             if not added:
                 raise AlreadyMember
-            await store.end_invitation(connection, given.invitation_id, user_id)
-            details = {"invitation_id": str(given.invitation_id), "role": found.role}
+            await store.end_invitation(connection, given.row_id, user_id)
+            details = {"invitation_id": str(given.row_id), "role": found.role}
             await noted(connection, user_id, found.organization_id, "member.joined",
                         request_id, details)  # fmt: skip
         return found.organization_id

@@ -1,13 +1,13 @@
 """Members, invitations and applications: what each change refuses, and races for the same row."""
 
 import asyncio
-import secrets
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from boxoffice.accounts.credentials.link_tokens import LinkToken, new_link_token
 from boxoffice.accounts.tokens import Caller
 from boxoffice.activity_log.store import ActivityStore
 from boxoffice.errors import Forbidden, OrganizationNotFound
@@ -28,7 +28,6 @@ from boxoffice.organizations.errors import (
     LastOwner,
     MemberNotFound,
 )
-from boxoffice.organizations.rules import InvitationToken
 from boxoffice.organizations.views import ApplicationBody, InvitationBody
 from boxoffice.permissions import MemberRole
 from boxoffice.platform.ids import new_id
@@ -172,11 +171,11 @@ async def test_a_member_who_was_removed_in_a_session_changes_nothing(
 
 async def invited(
     services: OrganizationServices, db: Database, owner: Caller, email: str, role: str = "door"
-) -> InvitationToken:
+) -> LinkToken:
     """Invite an address, and send the mail."""
     given = InvitationBody(email=email, role=MemberRole(role), language="en")
     made = await services.invitations.invite(owner, owner.user_id, given)
-    token = InvitationToken(made.invitation_id, secrets.token_urlsafe(32))
+    token = new_link_token(made.invitation_id)
     facts = await MailQueue(db).invitation(made.invitation_id, token.hash)
     assert facts is not None
     assert (facts.email, facts.role, facts.organization_name) == (email, role, "Name")
@@ -191,7 +190,7 @@ async def test_an_invitation_is_for_one_account_once(
     token = await invited(teams_of, db, owner, f"{guest}@example.org")
     with pytest.raises(InvitationForAnother):
         await service.accept(stranger.user_id, token.text)
-    for wrong in (f"{token.invitation_id}.x", f"{theirs.invitation_id}.{token.secret}", "x", "x.y"):
+    for wrong in (f"{token.row_id}.x", f"{theirs.row_id}.{token.secret}", "x", "x.y"):
         with pytest.raises(InvitationEnded):
             await service.accept(guest, wrong)
     done = await asyncio.gather(
@@ -203,7 +202,7 @@ async def test_an_invitation_is_for_one_account_once(
     assert await actions(db, own) == ["member.invited", "member.joined"]
     assert guest not in await roles(teams_of, stranger.user_id)
     [open_one] = await service.list(None, stranger.user_id)
-    assert open_one.invitation_id == theirs.invitation_id
+    assert open_one.invitation_id == theirs.row_id
     assert await service.list(None, own) == []
     with pytest.raises(AlreadyMember):
         await invited(teams_of, db, owner, f"{guest}@example.org")
@@ -221,21 +220,21 @@ async def test_an_invitation_ends_by_time_revocation_or_another_one(
     with pytest.raises(InvitationEnded):
         await service.accept(guest, first.text)
     with pytest.raises(OrganizationNotFound):
-        await service.revoke(stranger, own, second.invitation_id)
+        await service.revoke(stranger, own, second.row_id)
     with pytest.raises(InvitationNotFound):
-        await service.revoke(stranger, stranger.user_id, second.invitation_id)
+        await service.revoke(stranger, stranger.user_id, second.row_id)
     with pytest.raises(OrganizationNotFound):
         await service.list([stranger.user_id], own)
-    await service.revoke(owner, own, second.invitation_id)
+    await service.revoke(owner, own, second.row_id)
     with pytest.raises(InvitationNotFound):
-        await service.revoke(owner, own, second.invitation_id)
+        await service.revoke(owner, own, second.row_id)
     with pytest.raises(InvitationEnded):
         await service.accept(guest, second.text)
-    assert [one.invitation_id for one in await service.list(None, own)] == [other.invitation_id]
+    assert [one.invitation_id for one in await service.list(None, own)] == [other.row_id]
     third = await invited(teams_of, db, owner, email)
     await db.fetch(
         "UPDATE organization_invitations SET expires_at = clock_timestamp() WHERE invitation_id = $1",
-        third.invitation_id,
+        third.row_id,
     )
     with pytest.raises(InvitationEnded):
         await service.accept(guest, third.text)
@@ -247,8 +246,8 @@ async def test_a_mail_that_was_sent_twice_has_two_links_that_hold(
 ) -> None:
     guest = await person(db)
     token = await invited(teams_of, db, owner, f"{guest}@example.org")
-    again = InvitationToken(token.invitation_id, "another")
-    assert await MailQueue(db).invitation(token.invitation_id, again.hash) is not None
+    again = LinkToken(token.row_id, "another")
+    assert await MailQueue(db).invitation(token.row_id, again.hash) is not None
     stored = await db.read("SELECT token_hashes FROM organization_invitations")
     assert token.secret not in repr(stored[0]["token_hashes"])
     assert await teams_of.invitations.accept(guest, token.text) == owner.user_id

@@ -5,12 +5,12 @@ A crash between sending and writing repeats the mail under the same Message-ID: 
 
 import asyncio
 import random
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable
 from email.message import EmailMessage
 
+from boxoffice.accounts.credentials.link_tokens import new_link_token
 from boxoffice.errors import IntegrityError
 from boxoffice.notifications import metrics
 from boxoffice.notifications.mail import rules, teams
@@ -25,7 +25,6 @@ from boxoffice.notifications.mail.transports import (
 )
 from boxoffice.notifications.rules import MAIL_DELAYS_S, delay_s
 from boxoffice.observability.logs import log
-from boxoffice.organizations.rules import TOKEN_BYTES, InvitationToken
 from boxoffice.platform.concurrency.tasks import cancel_and_wait
 from boxoffice.platform.ids import ScopedId
 from boxoffice.settings import NotificationSettings
@@ -177,7 +176,7 @@ class MailSender:
             if decided is None:
                 raise IntegrityError(f"application {mail.subject_id} is gone")
             return teams.decision(mail, decided, self._shop)
-        token = InvitationToken(mail.subject_id, secrets.token_urlsafe(TOKEN_BYTES))
+        token = new_link_token(mail.subject_id)
         facts = await self._queue.invitation(mail.subject_id, token.hash)
         if facts is None:
             raise IntegrityError(f"invitation {mail.subject_id} is gone")

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from playwright.async_api import Page, expect
 
-from boxoffice.organizations.rules import InvitationToken
+from boxoffice.accounts.credentials.link_tokens import new_link_token
 from tests.e2e.api.client import Person, sign_up
 from tests.e2e.api.conftest import Running
 from tests.e2e.web.console.conftest import Enter
@@ -30,9 +30,9 @@ async def link_of(shop: Running, email: str) -> str:
     connection = await asyncpg.connect(shop.database_url)
     try:
         query = "SELECT invitation_id FROM organization_invitations WHERE email = $1"
-        token = InvitationToken(await connection.fetchval(query, email), secrets.token_urlsafe(32))
+        token = new_link_token(await connection.fetchval(query, email))
         query = "SELECT organizations_send_invitation_v1($1, $2)"
-        await connection.execute(query, token.invitation_id, token.hash)
+        await connection.execute(query, token.row_id, token.hash)
     finally:
         await connection.close()
     return f"/organizer/invitation#{token.text}"
