@@ -97,6 +97,8 @@ ONE_ADDRESS = {
     "login_address_failures_max": 1_000_000,
     "login_address_attempts_max": 1_000_000,
     "sign_ups_per_address_max": 1_000_000,
+    "account_mails_per_address_max": 1_000_000,
+    "account_mails_per_email_max": 1_000_000,
 }
 
 

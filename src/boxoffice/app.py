@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from boxoffice.accounts import routes as account_routes
-from boxoffice.accounts.revocations import Revocations
+from boxoffice.accounts.composition import AccountServices, compose_accounts, routes_of_accounts
 from boxoffice.accounts.service import Accounts
-from boxoffice.accounts.store import AccountStore
-from boxoffice.accounts.tokens import TokenAuthority
 from boxoffice.activity_log import ReadLog
 from boxoffice.activity_log import routes as activity_routes
 from boxoffice.activity_log.service import ActivityLog
@@ -107,7 +104,7 @@ VERSION = version("boxoffice")
 class Services:
     """The use cases of every module."""
 
-    accounts: Accounts
+    account_services: AccountServices
     catalog: Catalog
     storefront: StorefrontServices
     edits: Edits
@@ -128,6 +125,11 @@ class Services:
     webhooks: Webhooks
     organizations: OrganizationServices
     mail_languages: MailLanguages
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts themselves: sign-up, log-in, roles, tokens."""
+        return self.account_services.accounts
 
 
 @dataclass(frozen=True)
@@ -253,7 +255,8 @@ def _services(
     providers: Mapping[str, Provider],
 ) -> Services:
     db = infrastructure.db
-    accounts = _accounts(settings, infrastructure)
+    people = compose_accounts(settings, db, infrastructure.valkey, infrastructure.clock)
+    accounts = people.accounts
     seats = compose_seats(settings, infrastructure)
     waiting_room = compose_waiting_room(settings, infrastructure, accounts.tokens.keys, seats)
     throttle = CodeThrottle(settings.offers, infrastructure.valkey)
@@ -263,6 +266,7 @@ def _services(
         settings.offers.offers_cache_ms / 1000,
         settings.offers.offers_cached_max,
     )
+    checks = HoldChecks(waiting_room.service, throttle, offers, people.verified)
     on_paid = waiting_room.service.release_paid
     payments = compose_payments(
         settings,
@@ -274,7 +278,7 @@ def _services(
     storefront = compose_storefront(settings, infrastructure)
     catalog = Catalog(settings, CatalogStore(db, zone), seats.applier, listings=storefront.listings)
     return Services(
-        accounts=accounts,
+        account_services=people,
         storefront=storefront,
         catalog=catalog,
         venues=Venues(VenueStore(db)),
@@ -284,9 +288,7 @@ def _services(
         organizations=compose_organizations(settings, db),
         seats=seats,
         waiting_room=waiting_room,
-        reservations=_reservations(
-            settings, infrastructure, seats, HoldChecks(waiting_room.service, throttle, offers)
-        ),
+        reservations=_reservations(settings, infrastructure, seats, checks),
         offers=offers,
         money=money,
         edits=Edits(EditStore(db), catalog, money.refunds.jobs, zone),
@@ -305,12 +307,6 @@ def _services(
         webhooks=Webhooks(WebhookStore(db), settings.notifications),
         mail_languages=MailLanguages(db, settings.notifications.mail_language),
     )
-
-
-def _accounts(settings: Settings, infrastructure: Infrastructure) -> Accounts:
-    store, now = AccountStore(infrastructure.db), infrastructure.clock.now
-    tokens = TokenAuthority(settings.accounts, store.keys, now, Revocations(now, store.revocations))
-    return Accounts(settings, store, tokens, infrastructure.valkey)
 
 
 def _reservations(
@@ -403,7 +399,7 @@ def _routes(
     seats, waiting_room = services.seats.read_model, services.waiting_room
     position_streams = PositionStreams(streams, waiting_room.rooms, now)
     return [
-        *account_routes.routes(services.accounts, dependencies),
+        *routes_of_accounts(services.account_services, dependencies),
         *organization_routes(services.organizations, dependencies),
         *catalog_routes.routes(services.catalog, dependencies, settings),
         *poster_routes.routes(

@@ -104,7 +104,8 @@ def foreign_stores(name: str, text: str) -> list[str]:
 # The module that owns each table: its schema's meaning, and all writes but those of `WRITES_BESIDE`.
 TABLES = {
     "accounts": {
-        "account_secrets", "ended_tokens", "known_addresses", "token_keys", "token_versions", "users",
+        "account_links", "account_secrets", "account_sessions", "ended_tokens", "known_addresses",
+        "token_keys", "token_versions", "users",
     },
     "activity_log": {"logbook"},
     "archive": {"archive_progress", "queue_archive", "reservations_archive"},

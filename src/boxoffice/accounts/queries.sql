@@ -12,6 +12,10 @@ RETURNING user_id;
 -- The empty wallet of a new account.
 INSERT INTO wallets (user_id, currency) VALUES ($1, $2);
 
+-- name: mail_link
+-- The link that verifies the address of a new account, and its mail.
+SELECT accounts_request_link_v1($1, $2, $3, $4, NULL, $5, $6, $7);
+
 -- name: credentials
 -- The credentials of an e-mail address. `is_seen`: the client address with digest $2 was recorded today.
 SELECT u.user_id, u.role, u.password_hash, coalesce(v.version, 0) AS version,
@@ -75,6 +79,23 @@ DELETE FROM known_addresses
      WHERE seen_at < clock_timestamp() - make_interval(secs => $1)
      -- no guard: Bounds one call and avoids waiting for another pod.
      ORDER BY seen_at LIMIT 100 FOR UPDATE SKIP LOCKED
+ );
+
+-- name: insert_session
+-- Record a log-in whose token expires at $3, in seconds since the Unix epoch.
+INSERT INTO account_sessions (user_id, session_id, expires_at, version, token_id, browser, system)
+VALUES ($1, $2, to_timestamp($3::float8), $4, $5, $6, $7);
+
+-- name: forget_sessions
+-- Delete some log-ins whose tokens have expired; run with each insert.
+DELETE FROM account_sessions
+ -- no guard: Names the rows that the subquery chooses.
+ WHERE (user_id, session_id) IN (
+    SELECT user_id, session_id FROM account_sessions
+     -- guard: sessions_only_expired_ones_are_forgotten => WHERE true
+     WHERE expires_at < clock_timestamp()
+     -- no guard: Bounds one call and avoids waiting for another pod.
+     ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED
  );
 
 -- name: set_role

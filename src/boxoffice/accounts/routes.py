@@ -1,6 +1,6 @@
 """Sign-up and login over HTTP."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -14,7 +14,7 @@ from boxoffice.errors import (
     PasswordCommon,
     TooMany,
 )
-from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
+from boxoffice.http.api.operation import Call, Reply, Request, RouteDependencies, operation
 from boxoffice.platform.values import Line
 
 Email = Annotated[str, Meta(max_length=rules.EMAIL_CHARS_MAX, pattern=rules.EMAIL_PATTERN)]
@@ -30,14 +30,17 @@ NewPassword = Annotated[
     ),
 ]
 Password = Annotated[str, Meta(max_length=rules.PASSWORD_TYPED_CHARS_MAX)]
+# The language of a mail; without it, that of the person's mail.
+Language = Literal["ko", "en"]
 
 
 class SignUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A new account."""
+    """A new account; the link that verifies its address is mailed in `language`."""
 
     email: Email
     password: NewPassword
     name: Line
+    language: Language | None = None
 
 
 class SignedUp(msgspec.Struct, frozen=True):
@@ -61,6 +64,11 @@ class Session(msgspec.Struct, frozen=True):
     token_type: str = "Bearer"  # noqa: S105 - a scheme, not a secret
 
 
+def user_agent(req: Request) -> str:
+    """Return what the client calls itself, or nothing."""
+    return req.get_header("User-Agent") or ""
+
+
 class Users:
     """`/v1/users`."""
 
@@ -76,10 +84,10 @@ class Users:
         problems=(EmailTaken, PasswordCommon, TooMany, OutcomeUnknown),
     )
     async def on_post(self, call: Call[SignUp, Any]) -> Reply:
-        """Create an account with the role buyer and an empty wallet."""
+        """Create an account with the role buyer and an empty wallet; mail a link to verify it."""
         body = call.body
         user_id = await self._service.sign_up(
-            body.email, body.password, body.name, call.req.remote_addr
+            body.email, body.password, body.name, call.req.remote_addr, body.language
         )
         return Reply(SignedUp(str(user_id)))
 
@@ -101,23 +109,9 @@ class Sessions:
     async def on_post(self, call: Call[LogIn, Any]) -> Reply:
         """Exchange e-mail and password for an access token."""
         token, expires_in = await self._service.log_in(
-            call.body.email, call.body.password, call.req.remote_addr
+            call.body.email, call.body.password, call.req.remote_addr, user_agent(call.req)
         )
         return Reply(Session(token, expires_in))
-
-
-class OwnSessions:
-    """`/v1/me/sessions`."""
-
-    def __init__(self, service: Accounts, dependencies: RouteDependencies) -> None:
-        self.dependencies = dependencies
-        self._service = service
-
-    @operation("Log out everywhere", 204, role="any", problems=(OutcomeUnknown,))
-    async def on_delete(self, call: Call[Any, Any]) -> Reply:
-        """Revoke every token of this person; every process refuses them within the key refresh."""
-        await self._service.log_out_everywhere(call.caller.user_id)
-        return Reply()
 
 
 def routes(service: Accounts, dependencies: RouteDependencies) -> list[tuple[str, object]]:
@@ -125,5 +119,4 @@ def routes(service: Accounts, dependencies: RouteDependencies) -> list[tuple[str
     return [
         ("/v1/users", Users(service, dependencies)),
         ("/v1/sessions", Sessions(service, dependencies)),
-        ("/v1/me/sessions", OwnSessions(service, dependencies)),
     ]

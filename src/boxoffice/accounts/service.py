@@ -8,11 +8,20 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.accounts import rules
+from boxoffice.accounts.credentials.rules import VERIFY_EMAIL, NewLink
+from boxoffice.accounts.devices.rules import device_of
 from boxoffice.accounts.limits.throttle import LoginThrottle
 from boxoffice.accounts.passwords.common_passwords import common_passwords
 from boxoffice.accounts.passwords.fair_semaphore import LOG_IN, SIGN_UP, ConcurrencyLimit
 from boxoffice.accounts.passwords.hashing import Passwords
-from boxoffice.accounts.store import AccountStatus, AccountStore, Credentials
+from boxoffice.accounts.revocations import RevokedToken
+from boxoffice.accounts.store import (
+    AccountStatus,
+    AccountStore,
+    Credentials,
+    NewPerson,
+    NewSession,
+)
 from boxoffice.accounts.tokens import REVOKED, Caller, TokenAuthority
 from boxoffice.errors import (
     CredentialsInvalid,
@@ -44,6 +53,7 @@ class Accounts:
     ) -> None:
         self.tokens = tokens
         self._store = store
+        self._settings = settings.accounts
         self._currency = settings.payments.currency
         self._passwords = Passwords(settings.accounts)
         self._throttle = LoginThrottle(settings.accounts, valkey)
@@ -57,9 +67,17 @@ class Accounts:
         self._passwords.close()
 
     async def sign_up(
-        self, email: str, password: str, name: str, client_address: str | None = None
+        self,
+        email: str,
+        password: str,
+        name: str,
+        client_address: str | None = None,
+        language: str | None = None,
     ) -> UUID:
-        """Create a buyer with an empty wallet; without an address (commands) no limit applies.
+        """Create a buyer with an empty wallet, and mail a link that verifies the e-mail address.
+
+        Without a client's address (commands) no limit applies and nothing is mailed. The mail is in the
+        language, or in that of the person's mail.
 
         Raises `Invalid`, `PasswordCommon`, `EmailTaken`, `TooMany` for its address, `Overloaded`, and
         `OutcomeUnknown` where the database's answer was lost. In that case `EmailTaken` on the next
@@ -69,7 +87,7 @@ class Accounts:
         password = rules.accepted_password(password)
         rules.require_uncommon(password, email, name, common_passwords())
         if client_address is None:
-            return await self._add_buyer(email, password, name, "")
+            return await self._add_buyer(email, password, name, "", None)
         address = address_bucket(client_address)
         with self._concurrency.slot(SIGN_UP, address):
             # Before any query, so that a refusal costs nothing.
@@ -77,20 +95,48 @@ class Accounts:
             # guard: addresses_sign_ups_are_counted => pass
             await self._throttle.count_sign_up(address)
             try:
-                return await self._add_buyer(email, password, name, address)
+                link = self._verification(email, language)
+                return await self._add_buyer(email, password, name, address, link)
             except Unavailable as error:
                 if not isinstance(error, OutcomeUnknown):
                     await self._throttle.forgive_sign_up(address)
                 raise
 
-    async def _add_buyer(self, email: str, password: str, name: str, address: str) -> UUID:
+    def _verification(self, email: str, language: str | None) -> NewLink:
+        settings = self._settings
+        times_s = settings.email_link_ttl_s, settings.account_link_retention_s
+        return NewLink(new_id(), VERIFY_EMAIL, email, *times_s, language=language)
+
+    async def _add_buyer(
+        self, email: str, password: str, name: str, address: str, link: NewLink | None
+    ) -> UUID:
         password_hash = await self._passwords.hash(password, address)
         user_id = new_id()
-        await self._store.add_user(user_id, email, name, password_hash, rules.BUYER, self._currency)
+        person = NewPerson(user_id, email, name, password_hash, rules.BUYER)
+        await self._store.add_user(person, self._currency, link)
         return user_id
 
-    async def log_in(self, email: str, password: str, client_address: str) -> tuple[str, int]:
-        """Return an access token and its lifetime in seconds.
+    async def log_in(
+        self, email: str, password: str, client_address: str, user_agent: str = ""
+    ) -> tuple[str, int]:
+        """Return an access token and its lifetime in seconds; raise what `prove` raises."""
+        known = await self.prove(email, password, client_address)
+        return await self.begin_session(known.user_id, known.role, known.version, user_agent)
+
+    async def begin_session(
+        self, user_id: UUID, role: str, version: int, user_agent: str
+    ) -> tuple[str, int]:
+        """Return an access token and its lifetime in seconds, and list it as a device."""
+        issued = self.tokens.issue(user_id, role, version)
+        session = NewSession(new_id(), user_id, issued, version, device_of(user_agent))
+        try:
+            await self._store.add_session(session)
+        except Unavailable as error:  # The log-in goes on; a log-out everywhere ends it too.
+            log.warning("session_not_listed", error=repr(error))
+        return issued.text, self.tokens.ttl_s
+
+    async def prove(self, email: str, password: str, client_address: str) -> Credentials:
+        """Return the account of these credentials.
 
         Raises `CredentialsInvalid`, the same for a wrong password and an unknown e-mail address,
         `TooMany` after too many of those or for too many concurrent attempts of an address, and
@@ -111,7 +157,7 @@ class Accounts:
                 await self._throttle.forgive_address(address)
                 raise
             await self._throttle.forgive_address(address)
-        return self.tokens.mint(known.user_id, known.role, known.version), self.tokens.ttl_s
+        return known
 
     async def _counted(self, email: str, password: str, address: str) -> Credentials:
         """Return the account of these credentials, unless it has had too many failed log-ins."""
@@ -179,7 +225,7 @@ class Accounts:
     async def log_out(self, caller: Caller) -> None:
         """Revoke the caller's token: here at once, in other processes with the next key refresh."""
         await self._store.revoke_token(caller.token_id, caller.expires_at)
-        self.tokens.revoke_token(caller)
+        self.tokens.revoke_token(RevokedToken(caller.token_id, caller.expires_at))
 
     async def log_out_everywhere(self, user_id: UUID) -> None:
         """Revoke all tokens of a person: here at once, in other processes with the next key refresh."""
@@ -216,6 +262,19 @@ class Accounts:
     async def hash_password(self, password: str) -> str:
         """Return the hash of a password, for commands."""
         return await self._passwords.hash(rules.accepted_password(password))
+
+    async def hash_new_password(
+        self, password: str, email: str, name: str, client_address: str
+    ) -> str:
+        """Return the hash of a new password of a person.
+
+        Raises `Invalid`, `PasswordCommon`, `TooMany` for the client's address and `Overloaded`.
+        """
+        password = rules.accepted_password(password)
+        rules.require_uncommon(password, email, name, common_passwords())
+        address = address_bucket(client_address)
+        with self._concurrency.slot(SIGN_UP, address):
+            return await self._passwords.hash(password, address)
 
     async def grant_role(self, email: str, role: str) -> None:
         """Give a person a role, from the next login on; raise `Invalid` or `NotFound`.

@@ -1,11 +1,15 @@
 """Named SQL in, frozen types out."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from boxoffice.accounts.credentials.rules import NewLink
+from boxoffice.accounts.devices.rules import Device
 from boxoffice.accounts.revocations import MinimumVersion, NewRevocations, RevokedToken
+from boxoffice.accounts.tokens import IssuedToken
 from boxoffice.errors import EmailTaken, IntegrityError
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database
@@ -22,6 +26,26 @@ class Credentials(msgspec.Struct, frozen=True):
     password_hash: str
     version: int
     is_seen: bool
+
+
+class NewPerson(NamedTuple):
+    """An account that is to be made."""
+
+    user_id: UUID
+    email: str
+    name: str
+    password_hash: str
+    role: str
+
+
+class NewSession(NamedTuple):
+    """A log-in, with its token and the person's token version."""
+
+    session_id: UUID
+    user_id: UUID
+    token: IssuedToken
+    version: int
+    device: Device
 
 
 class AccountStatus(msgspec.Struct, frozen=True):
@@ -46,16 +70,39 @@ class AccountStore:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def add_user(
-        self, user_id: UUID, email: str, name: str, password_hash: str, role: str, currency: str
-    ) -> None:
-        """Add a person with an empty wallet; raise `EmailTaken`."""
+    async def add_user(self, person: NewPerson, currency: str, link: NewLink | None = None) -> None:
+        """Add a person with an empty wallet, and mail a link; raise `EmailTaken`."""
         async with self._db.writing() as connection:
-            if not await connection.fetch(
-                _Q["insert_user"], user_id, email, name, password_hash, role
-            ):
+            if not await connection.fetch(_Q["insert_user"], *person):
                 raise EmailTaken
-            await connection.execute(_Q["insert_wallet"], user_id, currency)
+            await connection.execute(_Q["insert_wallet"], person.user_id, currency)
+            if link is not None:
+                await connection.fetch(
+                    _Q["mail_link"],
+                    link.link_id,
+                    person.user_id,
+                    link.purpose,
+                    link.email,
+                    link.language,
+                    link.ttl_s,
+                    link.retention_s,
+                )
+
+    async def add_session(self, session: NewSession) -> None:
+        """Record a log-in, and delete some that have expired."""
+        async with self._db.writing(forces_write=False) as connection:
+            await connection.execute(_Q["commit_without_waiting"])
+            await connection.execute(
+                _Q["insert_session"],
+                session.user_id,
+                session.session_id,
+                session.token.expires_at,
+                session.version,
+                session.token.token_id,
+                session.device.browser,
+                session.device.system,
+            )
+            await connection.execute(_Q["forget_sessions"])
 
     async def credentials(self, email: str, address_digest: bytes) -> Credentials | None:
         """Return the credentials of an e-mail address, None where there is no account."""

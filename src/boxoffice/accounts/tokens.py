@@ -27,7 +27,7 @@ from boxoffice.observability.logs import log
 from boxoffice.platform.signing import SIGNED_CHARS_MAX, KeyRing, SigningKey, decode_base64url
 from boxoffice.settings import AccountSettings
 
-REVOKED = "The access token was revoked by a log-out or a change of role: log in again."
+REVOKED = "The access token was revoked by a log-out or a change of the account: log in again."
 _TOKEN_ID_BYTES = 12
 
 _ALGORITHM = "HS256"
@@ -56,6 +56,14 @@ class Caller(msgspec.Struct, frozen=True):
     token_id: str = ""
     expires_at: int = 0
     organization_ids: tuple[UUID, ...] | None = ()
+
+
+class IssuedToken(NamedTuple):
+    """A new token, its id, and when it expires in seconds since the Unix epoch."""
+
+    text: str
+    token_id: str
+    expires_at: int
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -127,6 +135,10 @@ class TokenAuthority:
         return verified.caller
 
     def mint(self, user_id: UUID, role: str, version: int = 0) -> str:
+        """Return the text of a token that `issue` makes."""
+        return self.issue(user_id, role, version).text
+
+    def issue(self, user_id: UUID, role: str, version: int) -> IssuedToken:
         """Return a token for a person whose tokens have this version.
 
         Raises `Unavailable` while no key is loaded.
@@ -134,21 +146,23 @@ class TokenAuthority:
         now = self._now()
         key = self.keys.signing_key(self._ttl_s)
         issued_at = int(now)
+        token_id, expires_at = secrets.token_urlsafe(_TOKEN_ID_BYTES), issued_at + self._ttl_s
         claims = {
             "iss": _NAME,
             "aud": _NAME,
             "sub": str(user_id),
             "role": role,
             "iat": issued_at,
-            "exp": issued_at + self._ttl_s,
+            "exp": expires_at,
             "ver": version,
-            "jti": secrets.token_urlsafe(_TOKEN_ID_BYTES),
+            "jti": token_id,
         }
-        return jwt.encode(claims, key.secret, _ALGORITHM, headers={"kid": key.kid})
+        text = jwt.encode(claims, key.secret, _ALGORITHM, headers={"kid": key.kid})
+        return IssuedToken(text, token_id, expires_at)
 
-    def revoke_token(self, caller: Caller) -> None:
+    def revoke_token(self, token: RevokedToken) -> None:
         """Refuse a token from now on, in this process."""
-        self._revocations.revoke(RevokedToken(caller.token_id, caller.expires_at))
+        self._revocations.revoke(token)
         self._forget_revoked()
 
     def revoke_below(self, user_id: UUID, version: int) -> None:

@@ -46,7 +46,7 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.published_at, s.first_starts_
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at,
        c.version, c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.description_en, c.description_ko, c.genre,
        c.running_time_min, c.intermission_min, c.age_rating, c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en,
-       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact
+       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact, c.requires_verified_email
   FROM concerts c
  -- guard: concert_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
  -- guard: concert_no_draft: status = 'PUBLISHED' AND c. =>
@@ -134,7 +134,7 @@ SELECT s.schedule_id, s.concert_id, s.starts_at, s.sale_opens_at, s.sale_closes_
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
        c.version, c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.description_en, c.description_ko, c.genre,
        c.running_time_min, c.intermission_min, c.age_rating, c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en,
-       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact,
+       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact, c.requires_verified_email,
        c.organization_id, o.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
        s.schedules_open, s.schedules_on_sale
   FROM concerts c
@@ -166,7 +166,7 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
        c.version, c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.description_en, c.description_ko, c.genre,
        c.running_time_min, c.intermission_min, c.age_rating, c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en,
-       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact,
+       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact, c.requires_verified_email,
        c.organization_id, o.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
        s.schedules_open, s.schedules_on_sale
   FROM concerts c
@@ -196,7 +196,7 @@ SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.publ
 SELECT c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at, c.created_at,
        c.version, c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.description_en, c.description_ko, c.genre,
        c.running_time_min, c.intermission_min, c.age_rating, c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en,
-       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact,
+       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact, c.requires_verified_email,
        c.organization_id, o.name AS organizer_name, c.taken_down_at, c.taken_down_reason, s.schedules_total,
        s.schedules_open, s.schedules_on_sale
   FROM concerts c
@@ -250,7 +250,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 RETURNING concert_id, title, artist, venue, description, status, published_at,
        version, title_en, title_ko, artist_en, artist_ko, description_en, description_ko, genre,
        running_time_min, intermission_min, age_rating, faq, faq_en, faq_ko, notices, notices_en,
-       notices_ko, refund_notes, refund_notes_en, refund_notes_ko, organizer_contact;
+       notices_ko, refund_notes, refund_notes_en, refund_notes_ko, organizer_contact, requires_verified_email;
 
 -- name: lock_concert_of_organizer
 -- Serialize changes of a concert's list of schedules; no row where it is not of these organizations.
@@ -308,7 +308,7 @@ UPDATE concerts c
 RETURNING c.concert_id, c.title, c.artist, c.venue, c.description, c.status, c.published_at,
        c.version, c.title_en, c.title_ko, c.artist_en, c.artist_ko, c.description_en, c.description_ko, c.genre,
        c.running_time_min, c.intermission_min, c.age_rating, c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en,
-       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact,
+       c.notices_ko, c.refund_notes, c.refund_notes_en, c.refund_notes_ko, c.organizer_contact, c.requires_verified_email,
        c.organization_id;
 
 -- name: open_schedule

@@ -64,7 +64,8 @@ class ConcertItem(msgspec.Struct, frozen=True, kw_only=True):
 class Concert(msgspec.Struct, frozen=True, kw_only=True):
     """A concert; `_en` and `_ko` replace a text for readers of that language.
 
-    Longer texts are Markdown. `version` is the ETag for changes.
+    Longer texts are Markdown. With `requires_verified_email` only people whose address is verified may
+    hold seats. `version` is the ETag for changes.
     """
 
     concert_id: UUID
@@ -92,6 +93,7 @@ class Concert(msgspec.Struct, frozen=True, kw_only=True):
     refund_notes_en: str | None
     refund_notes_ko: str | None
     organizer_contact: str | None
+    requires_verified_email: bool = False
     status: ConcertStatus
     published_at: datetime | None
     version: int

@@ -122,3 +122,17 @@ LANGUAGE sql AS $$
     -- no guard: A cause is written once; a constraint refuses a second mail about it.
     ON CONFLICT DO NOTHING
 $$;
+
+-- Queue a mail about an account, in the transaction of its cause. Where it is not wanted the same row is written and
+-- counts as failed: the work must not show whether an address has an account.
+CREATE OR REPLACE FUNCTION notifications_queue_link_v1(
+    p_kind text,
+    p_user_id uuid,
+    p_link_id uuid,
+    p_is_wanted boolean
+) RETURNS void
+LANGUAGE sql AS $$
+    INSERT INTO mails (user_id, scope_id, subject_id, kind, state)
+    -- no guard: What it means is decided by the caller, and guarded there.
+    VALUES (p_user_id, p_link_id, p_link_id, p_kind, CASE WHEN p_is_wanted THEN 'WAITING' ELSE 'FAILED' END)
+$$;

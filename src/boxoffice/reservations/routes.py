@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from boxoffice.accounts.credentials.errors import EmailNotVerified
 from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.errors import (
     CursorInvalid,
@@ -169,6 +170,7 @@ class _HoldCollection(_ReservationResource):
         headers={"Queue-Pass": "The `queue_pass` of the waiting room, where there is one."},
         problems=(
             QueuePassRequired,
+            EmailNotVerified,
             SeatNotFound,
             SeatTaken,
             SoldOut,

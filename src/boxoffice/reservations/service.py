@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from boxoffice.accounts.credentials.errors import EmailNotVerified
 from boxoffice.batching import GroupCommit
 from boxoffice.errors import (
     HoldCooldown,
@@ -123,6 +124,18 @@ class PairedSeats(Protocol):
         ...
 
 
+class AddressCheck(Protocol):
+    """Whether a person may hold seats where the organizer asks for a verified address."""
+
+    def may_hold_by_cache(self, schedule_id: UUID, user_id: UUID, /) -> bool:
+        """Return whether it is known that the person may; otherwise `require` decides."""
+        ...
+
+    async def require(self, schedule_id: UUID, user_id: UUID, /) -> None:
+        """Raise `EmailNotVerified` where the person may not."""
+        ...
+
+
 class PassCheck(Protocol):
     """Checks the waiting room's pass of a request for seats."""
 
@@ -153,11 +166,12 @@ _NO_PASSES = _NoPasses()
 
 @dataclass(frozen=True, slots=True)
 class HoldChecks:
-    """What other modules know about requests for seats: passes, wrong codes, and paired seats."""
+    """What other modules know about requests for seats and the people who send them."""
 
     passes: PassCheck = _NO_PASSES
     codes: CodeAttempts | None = None
     pairs: PairedSeats | None = None
+    people: AddressCheck | None = None
 
 
 class _HoldRequest(msgspec.Struct, frozen=True, gc=False):
@@ -217,6 +231,7 @@ class Reservations:
         self._passes = checks.passes
         self._codes = checks.codes
         self._pairs = checks.pairs
+        self._people = checks.people
         # An allocator lives as long as its layout, which the seat cache owns.
         self._allocators: WeakKeyDictionary[Layout, SingleFlight[BestSeatAllocator]] = (
             WeakKeyDictionary()
@@ -252,8 +267,8 @@ class Reservations:
             if taken:
                 raise SeatTaken(seat_ids=taken)
             return await self._answer(request, await self._decide(request, seat_ids))
-        except ScheduleNotFound as error:
-            return await self._held_before_taken_down(request, error)
+        except (ScheduleNotFound, EmailNotVerified) as error:
+            return await self._held_before_a_change(request, error)
 
     async def hold_best(
         self,
@@ -281,8 +296,8 @@ class Reservations:
             return await self._held_before(request)
         try:
             return await self._hold_best(request, quantity, grade)
-        except ScheduleNotFound as error:
-            return await self._held_before_taken_down(request, error)
+        except (ScheduleNotFound, EmailNotVerified) as error:
+            return await self._held_before_a_change(request, error)
 
     async def _hold_best(self, request: _HoldRequest, quantity: int, grade: str | None) -> Held:
         await self._seats.layout_on_offer(request.schedule_id)
@@ -351,8 +366,8 @@ class Reservations:
             )
         return _held(outcome)
 
-    async def _held_before_taken_down(self, request: _HoldRequest, error: ScheduleNotFound) -> Held:
-        """Return the hold of an earlier request where the concert was taken down since, or raise."""
+    async def _held_before_a_change(self, request: _HoldRequest, error: Problem) -> Held:
+        """Return the hold of an earlier request where its concert was changed since, or raise."""
         await self._seats.layout(request.schedule_id)  # Raises for an id that does not exist.
         outcome = await self._find(request)
         if outcome is None:
@@ -365,6 +380,9 @@ class Reservations:
         return outcome
 
     async def _decide(self, request: _HoldRequest, seat_ids: Sequence[str]) -> HoldOutcome:
+        people, asked = self._people, (request.schedule_id, request.user_id)
+        if people is not None and not people.may_hold_by_cache(*asked):
+            await people.require(*asked)
         command, wanted = request.command(seat_ids), request.wanted
         if wanted is None or not wanted.code or self._codes is None:
             return await self._group_commit.submit(self._holds, request.schedule_id, command)

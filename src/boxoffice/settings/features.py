@@ -107,7 +107,7 @@ class SalesStatsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Accounts: tokens, password hashes, and the limits of log-ins and sign-ups."""
+    """Accounts: tokens, password hashes, links in mail, and the limits of attempts."""
 
     access_token_ttl_s: Annotated[int, Meta(ge=1, le=604_800)] = 3_600
     token_key_refresh_s: Seconds = 15.0
@@ -123,6 +123,15 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
     sign_ups_window_s: Annotated[int, Meta(ge=1, le=604_800)] = 600
     known_addresses_max: Annotated[int, Meta(ge=1, le=100)] = 10
     known_address_ttl_s: Annotated[int, Meta(ge=86_400, le=31_536_000)] = 7_776_000
+    sessions_shown_max: Annotated[int, Meta(ge=1, le=1_000)] = 50
+    password_reset_ttl_s: Annotated[int, Meta(ge=60, le=86_400)] = 1_800
+    email_link_ttl_s: Annotated[int, Meta(ge=60, le=604_800)] = 3_600
+    account_link_retention_s: Annotated[int, Meta(ge=604_800, le=31_536_000)] = 604_800
+    account_mails_per_email_max: Count = 5
+    account_mails_per_address_max: Count = 30
+    account_mails_window_s: Annotated[int, Meta(ge=1, le=86_400)] = 3_600
+    verified_people_cached_max: Count = 20_000
+    verified_switch_cache_ms: Milliseconds = 2_000
 
 
 class OutboxSettings(msgspec.Struct, frozen=True, kw_only=True):

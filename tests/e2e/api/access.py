@@ -18,6 +18,15 @@ MATRIX = {
     "POST /v1/sessions": everybody(201),
     "DELETE /v1/sessions": anybody(204),
     "DELETE /v1/me/sessions": anybody(204),
+    "GET /v1/me": anybody(200),
+    "GET /v1/me/sessions": anybody(200),
+    "DELETE /v1/me/sessions/{session_id}": anybody("session_not_found"),
+    "PUT /v1/me/password": anybody("password_wrong"),
+    "PUT /v1/me/email": anybody("password_wrong"),
+    "POST /v1/me/email/verification": anybody(202),
+    "POST /v1/password-resets": everybody(202),
+    "POST /v1/password-resets/confirm": everybody("link_ended"),
+    "POST /v1/email-confirmations": everybody("link_ended"),
     "GET /v1/clock": everybody(200),
     # No provider has a key here.
     "POST /v1/webhooks/{provider}": everybody("not_found"),
@@ -289,6 +298,11 @@ def _webhook(organizer: Person) -> dict[str, str]:
 
 
 _OTHER_BODIES: dict[str, object] = {
+    "PUT /v1/me/password": {"password": "wrong", "new_password": PASSWORD},
+    "PUT /v1/me/email": {"email": "another@example.org", "password": "wrong"},
+    "POST /v1/password-resets": {"email": "nobody@example.org"},
+    "POST /v1/password-resets/confirm": {"token": "x", "password": PASSWORD},
+    "POST /v1/email-confirmations": {"token": "x"},
     # A reason without anything to be seen: the concert is needed for other rows.
     "POST /v1/admin/concerts/{concert_id}/take-down": {"reason": " "},
     "PATCH /v1/admin/organizations/{organization_id}": {"name": "Organizer"},
@@ -383,6 +397,7 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "payment_id": paid,
         "refund_id": _refunded(buyer, sale),
         "batch_id": "00000000-0000-7000-8000-000000000000",
+        "session_id": "00000000-0000-7000-8000-000000000000",
         "issue_id": _issued(organizer, sale),
         "job_id": "00000000-0000-7000-8000-000000000000",
         "dispute_id": "00000000-0000-7000-8000-000000000000",

@@ -54,8 +54,11 @@ def routes() -> set[str]:
     return {f"{method} {path}" for method, path in application.http.router.routes()}
 
 
-# A hold without a pass where the schedule has a waiting room, and a top-up without a payment.
+# A hold without a pass where the schedule has a waiting room, a top-up without a payment, and a change
+# without the present password.
 FORBIDDEN_TO_BUYERS = {
+    "PUT /v1/me/email",
+    "PUT /v1/me/password",
     "POST /v1/schedules/{schedule_id}/reservations",
     "POST /v1/me/wallet/top-ups",
 }

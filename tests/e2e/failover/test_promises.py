@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from boxoffice.accounts.store import AccountStore
+from boxoffice.accounts.store import AccountStore, NewPerson
 from boxoffice.batching import GroupCommit, GroupCommitLimits
 from boxoffice.errors import OutcomeUnknown
 from boxoffice.payments.handlers import PayHandler, TopUpHandler
@@ -245,9 +245,8 @@ Writes = Callable[[Database, Hall], Awaitable[object]]
 
 
 async def _sign_up(db: Database, _hall: Hall) -> None:
-    await AccountStore(db).add_user(
-        new_id(), f"{new_id()}@example.org", "Somebody", "-", "buyer", "KRW"
-    )
+    person = NewPerson(new_id(), f"{new_id()}@example.org", "Somebody", "-", "buyer")
+    await AccountStore(db).add_user(person, "KRW")
 
 
 async def _finds_it_done(db: Database, hall: Hall) -> None:

@@ -1,4 +1,4 @@
-"""Rate limits of log-ins and sign-ups, across all processes.
+"""Rate limits of log-ins, sign-ups and mails about accounts, across all processes.
 
 IPv6 clients are counted by their /64 (`platform/client_addresses.py`).
 """
@@ -8,6 +8,7 @@ from hashlib import sha256
 from boxoffice.accounts import metrics
 from boxoffice.accounts.limits.attempt_counters import AttemptCounters
 from boxoffice.errors import TooMany
+from boxoffice.platform.client_addresses import address_bucket
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import AccountSettings
 
@@ -76,6 +77,28 @@ class LoginThrottle:
     async def forgive_sign_up(self, address: str) -> None:
         """Uncount a sign-up that was not decided."""
         await self._counts.forgive((_sign_up_key(address),))
+
+
+class MailThrottle:
+    """Counts the mails that are asked for, per purpose and e-mail address and per client's address.
+
+    An address is counted whether or not it has an account.
+    """
+
+    def __init__(self, settings: AccountSettings, valkey: Valkey) -> None:
+        self._counts = AttemptCounters(valkey)
+        self._email_max = settings.account_mails_per_email_max
+        self._address_max = settings.account_mails_per_address_max
+        self._window_ms = settings.account_mails_window_s * 1000
+
+    async def count(self, purpose: str, email: str, client_address: str) -> None:
+        """Count a mail; raise `TooMany` with `retry_after_s`."""
+        by_address = f"boxoffice:account_mail:{{{_digest(address_bucket(client_address))}}}"
+        wait_ms = await self._counts.count((by_address,), (self._address_max,), self._window_ms)
+        _require("mail_address", wait_ms, "Too many mails from this network; try again later.")
+        by_email = f"boxoffice:account_mail:{purpose}:{{{_digest(email)}}}"
+        wait_ms = await self._counts.count((by_email,), (self._email_max,), self._window_ms)
+        _require("mail_account", wait_ms, "Too many mails to this address; try again later.")
 
 
 def _require(limit: str, wait_ms: int, detail: str) -> None:

@@ -6,7 +6,7 @@
 SELECT c.organization_id, c.status, c.version, c.title, c.title_en, c.title_ko, c.artist, c.artist_en, c.artist_ko, c.venue, c.description,
        c.description_en, c.description_ko, c.genre, c.running_time_min, c.intermission_min, c.age_rating,
        c.faq, c.faq_en, c.faq_ko, c.notices, c.notices_en, c.notices_ko, c.refund_notes, c.refund_notes_en,
-       c.refund_notes_ko, c.organizer_contact
+       c.refund_notes_ko, c.organizer_contact, c.requires_verified_email
   FROM concerts c
  -- guard: edit_concert_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
  -- guard: edit_concert_own_organizer_only: c.organization_id = ANY ($2::uuid[]) => $2::uuid[] IS NOT NULL
@@ -21,7 +21,8 @@ UPDATE concerts c
        description = $9, description_en = $10, description_ko = $11, genre = $12, running_time_min =
        $13, intermission_min = $14, age_rating = $15, faq = $16, faq_en = $17, faq_ko = $18, notices =
        $19, notices_en = $20, notices_ko = $21, refund_notes = $22, refund_notes_en = $23,
-       refund_notes_ko = $24, organizer_contact = $25, version = c.version + 1
+       refund_notes_ko = $24, organizer_contact = $25, requires_verified_email = $26,
+       version = c.version + 1
  -- guard: update_concert_by_id: c.concert_id = $1 => $1::uuid IS NOT NULL
  WHERE c.concert_id = $1;
 

@@ -45,6 +45,7 @@ class ConcertEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     refund_notes_en: Paragraph | UnsetType | None = UNSET
     refund_notes_ko: Paragraph | UnsetType | None = UNSET
     organizer_contact: Line | UnsetType | None = UNSET
+    requires_verified_email: bool | UnsetType = UNSET
 
 
 class ScheduleEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

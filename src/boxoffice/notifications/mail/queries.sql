@@ -198,6 +198,14 @@ SELECT organization_name, inviter_name, email, role, language, expires_at
 -- What the mail about application $1 says.
 SELECT organization_name, state, reason FROM organizations_decision_v1($1);
 
+-- name: account_link
+-- Notes the hash of the token of link $1, and returns what its mail says.
+SELECT purpose, email, language, ttl_s FROM accounts_send_link_v1($1, $2);
+
+-- name: address_before
+-- The address that link $1 has replaced.
+SELECT accounts_address_before_v1($1) AS email;
+
 -- name: forget
 -- Deletes mails that ended and were queued more than $1 seconds ago, at most $2.
 DELETE FROM mails m

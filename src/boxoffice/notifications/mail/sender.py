@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from boxoffice.accounts.credentials.link_tokens import new_link_token
 from boxoffice.errors import IntegrityError
 from boxoffice.notifications import metrics
-from boxoffice.notifications.mail import rules, teams
+from boxoffice.notifications.mail import accounts, rules, teams
 from boxoffice.notifications.mail.changes import schedule_change
 from boxoffice.notifications.mail.rules import Shop
 from boxoffice.notifications.mail.store import ClaimedMail, MailQueue, MailResult, ReceiptFacts
@@ -167,6 +167,24 @@ class MailSender:
                     return schedule_change(mail, change, self._shop)
             case "invitation" | "application_decided":
                 return await self._of_team(mail)
+            case _:
+                return await self._of_account(mail)
+        raise IntegrityError(f"a mail {mail.kind} has no facts")
+
+    async def _of_account(self, mail: ClaimedMail) -> EmailMessage:
+        """Return what changed, or a link with a token of its own: only its hash is kept."""
+        match mail.kind:
+            case "verify_email" | "change_email" | "reset_password":
+                token = new_link_token(mail.subject_id)
+                facts = await self._queue.account_link(mail.subject_id, token.hash)
+                if facts is None:
+                    raise MailRefused("the link is void")
+                return accounts.link(mail, facts, token.text, self._shop)
+            case "password_changed":
+                return accounts.password_changed(mail, self._shop)
+            case "email_changed":
+                if before := await self._queue.address_before(mail.subject_id):
+                    return accounts.email_changed(mail, before, self._shop)
         raise IntegrityError(f"a mail {mail.kind} has no facts")
 
     async def _of_team(self, mail: ClaimedMail) -> EmailMessage:

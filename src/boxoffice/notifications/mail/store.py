@@ -131,6 +131,15 @@ class DecisionFacts(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class LinkFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mail with a link about an account says; None: the language of the person's mail."""
+
+    purpose: str
+    email: str
+    language: str | None
+    ttl_s: int
+
+
 class MailQueue:
     """The mails as the messenger takes them. Driver errors pass through."""
 
@@ -203,6 +212,17 @@ class MailQueue:
         """Return the facts of a decided application."""
         row = await self._db.read_one(_SQL["decision"], application_id)
         return DecisionFacts(**row) if row else None
+
+    async def account_link(self, link_id: UUID, token_hash: bytes) -> LinkFacts | None:
+        """Note the hash of the token that a mail is about to contain; None: the link is void."""
+        async with self._db.writing() as connection:
+            row = await connection.fetchrow(_SQL["account_link"], link_id, token_hash)
+        return LinkFacts(**row) if row else None
+
+    async def address_before(self, link_id: UUID) -> str | None:
+        """Return the address that an account had before a link changed it."""
+        row = await self._db.read_one(_SQL["address_before"], link_id)
+        return row["email"] if row else None
 
     async def forget(self, history_s: float, count_max: int) -> int:
         """Delete up to `count_max` mails that ended this long ago."""

@@ -37,6 +37,7 @@ MODULES_WITH_FUNCTIONS = (
     "boxoffice.notifications",
     "boxoffice.organizations",
     "boxoffice.order_numbers",
+    "boxoffice.accounts.credentials",
 )
 
 _QUERIES = sql_files.load("boxoffice.platform.postgres", "migrations.sql")

@@ -1815,3 +1815,40 @@ SELECT schedule_id, gen_random_uuid(), order_number FROM order_numbers LIMIT 1;
 -- A number with a letter that is mistaken for a digit.
 INSERT INTO order_numbers (schedule_id, reservation_id, order_number)
 SELECT schedule_id, gen_random_uuid(), '4KX792MQI' FROM order_numbers LIMIT 1;
+
+-- name: account_links_pkey
+-- Two links with one id.
+INSERT INTO account_links (link_id, user_id, ttl_s, credentials_version, purpose, email)
+SELECT '00000000-0000-7000-8000-000000000000'::uuid, gen_random_uuid(), 60, 0, 'verify_email', 'a@example.org'
+  FROM generate_series(1, 2);
+
+-- name: account_links_purpose_known
+-- A link for nothing.
+INSERT INTO account_links (link_id, user_id, ttl_s, credentials_version, purpose, email)
+VALUES (gen_random_uuid(), gen_random_uuid(), 60, 0, 'win_a_prize', 'a@example.org');
+
+-- name: account_links_language_known
+-- A mail in an unknown language.
+INSERT INTO account_links (link_id, user_id, ttl_s, credentials_version, purpose, email, language)
+VALUES (gen_random_uuid(), gen_random_uuid(), 60, 0, 'verify_email', 'a@example.org', 'xx');
+
+-- name: account_links_before_agrees
+-- A change of address that forgets the old one.
+INSERT INTO account_links (link_id, user_id, ttl_s, credentials_version, purpose, email)
+VALUES (gen_random_uuid(), gen_random_uuid(), 60, 0, 'change_email', 'a@example.org');
+
+-- name: account_links_used_was_sent
+-- A link that was used before it was mailed.
+INSERT INTO account_links (link_id, user_id, ttl_s, credentials_version, purpose, email, used_at)
+VALUES (gen_random_uuid(), gen_random_uuid(), 60, 0, 'verify_email', 'a@example.org', now());
+
+-- name: account_sessions_pkey
+-- Two log-ins with one id.
+INSERT INTO account_sessions (user_id, session_id, expires_at, version, token_id, browser, system)
+SELECT user_id, '00000000-0000-7000-8000-000000000000'::uuid, now(), 0, 't', '', ''
+  FROM (SELECT user_id FROM users LIMIT 1) u, generate_series(1, 2);
+
+-- name: account_sessions_of_user
+-- A log-in without an account.
+INSERT INTO account_sessions (user_id, session_id, expires_at, version, token_id, browser, system)
+VALUES (gen_random_uuid(), gen_random_uuid(), now(), 0, 't', '', '');

@@ -37,6 +37,7 @@ _TOLD_BY = {
 }
 # Columns that may be null; a null elsewhere would break the program that reads it.
 _MAY_BE_NULL = {
+    "account_links": ("email_before", "expires_at", "language", "used_at"),
     "audit_runs": ("asked_by", "checks", "failure", "finished_at", "ok", "started_at"),
     "code_batches": (
         "channel",
@@ -184,6 +185,7 @@ _MAY_BE_NULL = {
         "provider",
         "schedule_id",
     ),
+    "users": ("email_verified_at",),
     "venues": (
         "address_en",
         "address_ko",
