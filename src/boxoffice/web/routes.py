@@ -35,6 +35,10 @@ PAGES = (
     "/login",
     "/signup",
     "/me",
+    "/account",
+    "/account/forgot",
+    "/account/reset",
+    "/account/confirm",
     "/organizer",
     "/organizer/{rest:path}",
 )

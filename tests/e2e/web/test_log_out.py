@@ -54,9 +54,9 @@ async def test_log_out_everywhere_ends_every_token(
     person = sign_up(shop.api)
     elsewhere = shop.api.of(log_in(shop.api, person.email))
     visitor = await visit(person=person, locale=locale, viewport={"width": 390, "height": 844})
-    await visitor.open("/me")
+    await visitor.open("/account")
     if folder := os.environ.get("BOXOFFICE_TEST_SHOTS"):
-        path = Path(folder, f"me-{locale}.png")
+        path = Path(folder, f"account-{locale}.png")
         await visitor.page.screenshot(path=path, full_page=True)
     assert await visitor.overflow_px() <= 0
     await visitor.button(label).click()

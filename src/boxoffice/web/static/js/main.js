@@ -53,6 +53,12 @@ export async function start() {
   });
   const redraw = () => { frame.redraw(); router.refresh(); };
   for (const [template, page] of PAGES) router.add(template, () => page);
+  // Rarely needed, so they are loaded on demand.
+  const links = () => importModule(new URL("./pages/account-links.js", import.meta.url));
+  router.add("/account", async () => (await importModule(new URL("./pages/account-settings.js", import.meta.url))).settings);
+  router.add("/account/forgot", async () => (await links()).forgot);
+  router.add("/account/reset", async () => (await links()).reset);
+  router.add("/account/confirm", async () => (await links()).confirm);
   // Large and rarely needed, so it is loaded on demand.
   router.add("/organizer/*", async () => (await importModule(new URL("./console/main.js", import.meta.url))).page);
   router.add("/checkout/{intent_id}", async () => (await importModule(new URL("./pages/checkout.js", import.meta.url))).checkout, { ownDocument: true });

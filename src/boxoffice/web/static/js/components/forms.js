@@ -16,11 +16,22 @@ export class Field {
     this.view = h("div", { class: "field" },
       h("label", { for: id }, label),
       hint && h("p", { class: "hint", id: `${id}-hint` }, hint),
-      this.input,
+      attributes.type === "password" ? this.#withReveal(id) : this.input,
       this.#error);
   }
 
   #error;
+
+  // A password that is shown can be checked before it is sent.
+  #withReveal(id) {
+    const button = h("button", { type: "button", class: "reveal-button", "aria-controls": id }, t("field.show"));
+    button.addEventListener("click", () => {
+      const isHidden = this.input.type === "password";
+      this.input.type = isHidden ? "text" : "password";
+      setChildren(button, t(isHidden ? "field.hide" : "field.show"));
+    });
+    return h("div", { class: "reveal" }, this.input, button);
+  }
 
   get value() {
     return this.input.value;

@@ -13,6 +13,7 @@ import { ask } from "./dialog.js";
 import { ownHolds } from "./own-holds.js";
 import { errorText } from "./problem.js";
 import { passHeader } from "./queue-pass.js";
+import { askToVerify } from "./verify-address.js";
 
 // An older request is not repeated automatically: the user has gone on.
 const FRESH_MS = 600_000;
@@ -88,6 +89,7 @@ export class HoldFlow {
     if (error.code === "seat_taken" && open.body.seat_ids) await this.#faster(error, open.body.seat_ids);
     else if (error.code === "ticket_limit") await this.#tooMany(error);
     else if (error.code === "queue_pass_required") this.go(`/schedules/${this.id}/queue`);
+    else if (error.code === "email_not_verified") await askToVerify(error);
     else announcer.notify(errorText(error), "bad");
   }
 

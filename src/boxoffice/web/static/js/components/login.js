@@ -7,6 +7,7 @@ import { session } from "../lib/session.js";
 import { ask } from "./dialog.js";
 import { Field, form } from "./forms.js";
 import { keepMailLanguage } from "./mail-language.js";
+import { passwordField } from "./password-fields.js";
 
 /** Exchanges e-mail and password for a session; throws the server's refusal. */
 export async function logIn(email, password) {
@@ -15,15 +16,16 @@ export async function logIn(email, password) {
   keepMailLanguage();
 }
 
-/** Returns a login form that calls `done()` when it has worked. */
-export function loginForm(done) {
+/** Returns a login form that calls `done()` when it has worked, and `leave()` when the user goes to another page. */
+export function loginForm(done, { leave = () => {} } = {}) {
   const fields = {
     email: new Field({ label: t("account.email"), type: "email", required: true, autocomplete: "username", value: session.email, maxlength: 254 }),
-    password: new Field({ label: t("account.password"), type: "password", required: true, autocomplete: "current-password" }),
+    password: passwordField(t("account.password")),
   };
   return form({
     fields,
     label: t("account.logIn"),
+    children: [h("p", { class: "small" }, h("a", { href: "/account/forgot", onclick: leave }, t("account.forgot")))],
     submit: async ({ email, password }) => { await logIn(email.trim(), password); done(); },
   });
 }
@@ -34,7 +36,7 @@ export async function askToLogIn(code) {
   const why = code === "token_expired" ? t("account.expired") : t("account.needed");
   const done = await ask(t("account.logIn"), (close) => [
     h("p", {}, why),
-    loginForm(() => close(true)),
+    loginForm(() => close(true), { leave: () => close(null) }),
     h("p", { class: "small" }, h("a", { href: `/signup?to=${encodeURIComponent(location.pathname)}`, onclick: () => close(null) }, t("account.toSignUp"))),
   ]);
   if (!done) return false;

@@ -2,11 +2,10 @@
 
 import { h } from "../lib/dom.js";
 import { Problem, post } from "../lib/api.js";
-import { t } from "../lib/i18n.js";
+import { currentLanguage, t } from "../lib/i18n.js";
 import { Field, form } from "../components/forms.js";
 import { logIn, loginForm } from "../components/login.js";
-
-const PASSWORD_MIN = 8;
+import { newPasswordField } from "../components/password-fields.js";
 
 // Only to pages of this site.
 function after(query) {
@@ -30,7 +29,7 @@ export function signup({ query, go }) {
   const fields = {
     name: new Field({ label: t("account.name"), required: true, autocomplete: "name", maxlength: 200 }),
     email: new Field({ label: t("account.email"), type: "email", required: true, autocomplete: "username", maxlength: 254 }),
-    password: new Field({ label: t("account.password"), hint: t("account.passwordHint", { n: PASSWORD_MIN }), type: "password", required: true, autocomplete: "new-password", minlength: PASSWORD_MIN }),
+    password: newPasswordField(t("account.password")),
   };
   const submit = async ({ name, email, password }) => {
     await signUp(name.trim(), email.trim(), password);
@@ -45,7 +44,7 @@ export function signup({ query, go }) {
 
 async function signUp(name, email, password) {
   try {
-    await post("/v1/users", { name, email, password }, { anonymous: true });
+    await post("/v1/users", { name, email, password, language: currentLanguage() }, { anonymous: true });
   } catch (error) {
     // The answer may have been lost after the account was made: then the login works.
     if (!(error instanceof Problem) || !(error.isTemporary || error.code === "email_taken")) throw error;

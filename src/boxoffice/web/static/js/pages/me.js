@@ -8,7 +8,7 @@ import { session } from "../lib/session.js";
 import { seatName } from "../map/labels.js";
 import { announcer } from "../components/announcer.js";
 import { ICONS } from "../components/icons.js";
-import { logOut, logOutEverywhere } from "../components/logout.js";
+import { logOut } from "../components/logout.js";
 import { lateRefunds, paymentItem } from "../components/payment-list.js";
 import { paymentMethods } from "../components/payment-methods.js";
 import { errorText } from "../components/problem.js";
@@ -31,33 +31,15 @@ export async function me({ signal, go, query }) {
   const view = [
     h("div", { class: "me-head" }, h("h1", {}, t("nav.me")), h("p", { class: "muted" }, session.email),
       !session.canUseConsole && h("a", { class: "button", href: "/organizer" }, t("nav.sell")),
+      h("a", { class: "button", href: "/account" }, t("account.settings")),
       h("button", { type: "button", class: "button", onclick: () => { logOut(); go("/"); } }, t("account.logOut"))),
     h("div", { class: "two-columns" },
       h("div", { class: "stack" },
         h("section", { class: "card" }, h("h2", {}, t("me.reservations")), reservations),
         h("section", { class: "card" }, h("h2", {}, t("me.payments")), payments, late.length > 0 && [h("h3", {}, t("me.late")), refundList(late)])),
-      h("div", { class: "stack" }, money_, h("section", { class: "card" }, h("h2", {}, t("wallet.entries")), entries), everywhereCard(go))),
+      h("div", { class: "stack" }, money_, h("section", { class: "card" }, h("h2", {}, t("wallet.entries")), entries))),
   ];
   return { title: t("nav.me"), view };
-}
-
-function everywhereCard(go) {
-  const button = h("button", { type: "button", class: "button" }, t("account.logOutEverywhere"));
-  button.addEventListener("click", async () => {
-    if (button.getAttribute("aria-disabled")) return;
-    button.setAttribute("aria-disabled", "true");
-    try {
-      await logOutEverywhere();
-      announcer.notify(t("account.loggedOutEverywhere"), "good", { forNextPage: true });
-      go("/");
-    } catch (error) {
-      announcer.notify(errorText(error), "bad");
-    } finally {
-      button.removeAttribute("aria-disabled");
-    }
-  });
-  return h("section", { class: "card stack" }, h("h2", {}, t("account.devices")),
-    h("p", { class: "muted" }, t("account.devicesHint")), h("div", {}, button));
 }
 
 async function walletCard(signal, go) {

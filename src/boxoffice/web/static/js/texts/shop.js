@@ -1,9 +1,11 @@
 // The texts of the buyer's pages.
 
 import { offerTexts } from "../offers/texts.js";
+import { accountEn } from "./account-en.js";
+import { accountKo } from "./account-ko.js";
 import { en } from "./en.js";
 import { ko } from "./ko.js";
 import { listingEn } from "./listing-en.js";
 import { listingKo } from "./listing-ko.js";
 
-export const texts = { en: { ...en, ...listingEn, ...offerTexts.en }, ko: { ...ko, ...listingKo, ...offerTexts.ko } };
+export const texts = { en: { ...en, ...listingEn, ...accountEn, ...offerTexts.en }, ko: { ...ko, ...listingKo, ...accountKo, ...offerTexts.ko } };

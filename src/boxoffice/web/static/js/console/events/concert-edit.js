@@ -19,15 +19,17 @@ export async function editConcert({ id, signal, go, refresh }) {
   const one = await get(path, { signal });
   const headers = { "If-Match": `"${one.version}"` };
   const back = `/organizer/concerts/${one.concert_id}`;
+  const verified = h("input", { type: "checkbox", checked: one.requires_verified_email });
   const submit = async (values) => {
-    await call("PATCH", path, { body: bodyOf(values), headers, tries: 1 });
+    const body = { ...bodyOf(values), requires_verified_email: verified.checked };
+    await call("PATCH", path, { body, headers, tries: 1 });
     announcer.notify(t("edit.saved"), "good", { forNextPage: true });
     await go(back);
   };
   const view = [
     breadcrumbs([back, one.title]),
     h("section", { class: "card console-form" }, h("h1", {}, t("edit.concert")), h("p", { class: "muted small" }, t("edit.languages")),
-      form({ fields: fieldsOf(one), label: t("edit.save"), submit })),
+      form({ fields: fieldsOf(one), children: [h("div", { class: "choices" }, h("label", {}, verified, t("edit.requires_verified_email")))], label: t("edit.save"), submit })),
     ending(one, path, headers, { go, refresh, back }),
   ];
   return { title: t("edit.concert"), view };
