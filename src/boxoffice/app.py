@@ -373,7 +373,7 @@ def _http(
             [
                 *routes,
                 *mail_routes.demo_routes(settings.notifications.mailbox_dir, dependencies),
-                *poster_routes.file_routes(services.storefront.posters, dependencies),
+                *poster_routes.file_routes(services.storefront.pictures, dependencies),
             ],
             dependencies,
             access_log,

@@ -17,6 +17,7 @@ from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.signing import KeyRing
 from boxoffice.platform.valkey import Valkey
+from boxoffice.posters.files import PictureFiles
 from boxoffice.posters.object_store import ObjectStore
 from boxoffice.posters.service import Posters
 from boxoffice.posters.store import PosterStore
@@ -158,6 +159,7 @@ def compose_waiting_room(
 class StorefrontServices:
     """What lists and pages of concerts show besides the catalog."""
 
+    pictures: PictureFiles
     posters: Posters
     listings: Listings
     ranking: Ranking
@@ -168,9 +170,11 @@ def compose_storefront(settings: Settings, infrastructure: Infrastructure) -> St
     db, now = infrastructure.db, infrastructure.clock.now
     in_s3 = settings.posters.poster_storage == "s3"
     objects = ObjectStore(settings.posters, now) if in_s3 else None
-    posters = Posters(settings.posters, PosterStore(db), objects)
+    pictures = PictureFiles(settings.posters, PosterStore(db), objects)
+    posters = Posters(PosterStore(db), pictures)
     board = RankingBoard(infrastructure.valkey, settings.outbox.relay_stream)
     return StorefrontServices(
+        pictures=pictures,
         posters=posters,
         listings=Listings(settings.listings, ListingStore(db), posters),
         ranking=Ranking(settings.ranking, RankingStore(db), board, now),

@@ -45,7 +45,7 @@ def encode(raw: bytes, pixels_max: int) -> EncodedPoster:
     Raises `PosterInvalid` with a `reason` where the file is no such picture, has more than `pixels_max`
     pixels (a small file can have billions), moves, is too small or too narrow.
     """
-    picture = _upright(_opened(raw, pixels_max))
+    picture = _upright(opened(raw, pixels_max))
     widths = sorted({min(width, picture.width) for width in WIDTHS_PX})
     largest = _narrowed(picture, widths[-1])
     files = {webp_name(width): _webp(_narrowed(largest, width)) for width in widths}
@@ -53,15 +53,25 @@ def encode(raw: bytes, pixels_max: int) -> EncodedPoster:
     return EncodedPoster(largest.width, largest.height, widths, _mean_colour(largest), files)
 
 
-def _opened(raw: bytes, pixels_max: int) -> "Image":
-    """Return the pixels of an acceptable file, at most about twice as large as they are served."""
+def opened(
+    raw: bytes,
+    pixels_max: int,
+    *,
+    side_min_px: int = WIDTH_MIN_PX,
+    ratio_max: int = SIDES_RATIO_MAX,
+) -> "Image":
+    """Return the pixels of an acceptable file; those of a JPEG may be fewer, where it has very many.
+
+    Raises `PosterInvalid` with a `reason`.
+    """
     from PIL import Image  # noqa: PLC0415 — costs time
 
     # The check below is stricter and comes before anything is decoded.
     Image.MAX_IMAGE_PIXELS = None
     try:
         picture = Image.open(BytesIO(raw), formats=("JPEG", "PNG", "WEBP"))
-        _check(picture, pixels_max)
+        _check_kind(picture, pixels_max)
+        _check_sides(picture, side_min_px, ratio_max)
         # A JPEG can be decoded at a half or a quarter of its size.
         picture.draft("RGB", (2 * WIDTHS_PX[-1], 2 * WIDTHS_PX[-1]))
         picture.load()
@@ -72,7 +82,7 @@ def _opened(raw: bytes, pixels_max: int) -> "Image":
     return picture
 
 
-def _check(picture: "Image", pixels_max: int) -> None:
+def _check_kind(picture: "Image", pixels_max: int) -> None:
     width, height = picture.size
     if width * height > pixels_max:
         raise PosterInvalid(
@@ -82,14 +92,18 @@ def _check(picture: "Image", pixels_max: int) -> None:
     # A phone's JPEG may have a second picture (MPO), which is not shown.
     if getattr(picture, "is_animated", False) and picture.format != "MPO":
         raise PosterInvalid("An animated picture is not a poster.", reason="animated")
-    if min(width, height) < WIDTH_MIN_PX:
+
+
+def _check_sides(picture: "Image", side_min_px: int, ratio_max: int) -> None:
+    width, height = picture.size
+    if min(width, height) < side_min_px:
         raise PosterInvalid(
-            f"Each side of the picture must have {WIDTH_MIN_PX} pixels at least.",
+            f"Each side of the picture must have {side_min_px} pixels at least.",
             reason="too_small",
         )
-    if max(width, height) > SIDES_RATIO_MAX * min(width, height):
+    if max(width, height) > ratio_max * min(width, height):
         raise PosterInvalid(
-            f"A side may be {SIDES_RATIO_MAX} times as long as the other at most.",
+            f"A side may be {ratio_max} times as long as the other at most.",
             reason="too_narrow",
         )
 

@@ -16,7 +16,8 @@ from boxoffice.http.api.operation import Call, PathId, RawBody, Reply, RouteDepe
 from boxoffice.permissions import Permission
 from boxoffice.platform.ids import parse_uuid
 from boxoffice.platform.values import Line
-from boxoffice.posters.service import Posters, media_type_of
+from boxoffice.posters.files import PictureFiles, media_type_of
+from boxoffice.posters.service import Posters
 from boxoffice.posters.store import AltTexts
 from boxoffice.posters.views import PREFIX, OwnPoster
 
@@ -106,9 +107,9 @@ def _with_upload(service: Posters, dependencies: RouteDependencies, max_bytes: i
 class PosterFiles:
     """`/posters/{image_hash}/{name}`: a file whose content never changes."""
 
-    def __init__(self, service: Posters, dependencies: RouteDependencies) -> None:
+    def __init__(self, files: PictureFiles, dependencies: RouteDependencies) -> None:
         self.dependencies = dependencies
-        self._service = service
+        self._files = files
 
     @operation(
         "A file of a poster",
@@ -123,7 +124,7 @@ class PosterFiles:
         image_hash, name = call.ids["image_hash"], call.ids["name"]
         if not (_HASH.fullmatch(image_hash) and _NAME.fullmatch(name)):
             raise NotFound
-        content = await self._service.file(image_hash, name)
+        content = await self._files.file(image_hash, name)
         return Reply(
             encoded=content,
             etag=f'"{image_hash}"',
@@ -140,6 +141,6 @@ def routes(
     return [("/v1/admin/concerts/{concert_id}/poster", resource)]
 
 
-def file_routes(service: Posters, dependencies: RouteDependencies) -> list[tuple[str, object]]:
+def file_routes(files: PictureFiles, dependencies: RouteDependencies) -> list[tuple[str, object]]:
     """Return the addresses of files, which are no part of the API."""
-    return [(PREFIX + "/{image_hash}/{name}", PosterFiles(service, dependencies))]
+    return [(PREFIX + "/{image_hash}/{name}", PosterFiles(files, dependencies))]

@@ -61,19 +61,18 @@ class PosterStore:
         return None if row is None else StoredFile(row["content"])
 
 
-async def put(
-    connection: Connection,
-    concert_id: UUID,
-    image_hash: str,
-    encoded: EncodedPoster,
-    contents: Mapping[str, bytes | None],
-) -> OwnPoster:
-    """Store the files of a picture and make it the poster of a concert.
-
-    A content of None is in the object store. Raises `ConcertNotFound` where it was deleted meanwhile.
-    """
+async def store_files(
+    connection: Connection, image_hash: str, contents: Mapping[str, bytes | None]
+) -> None:
+    """Store the files of a picture; a content of None is in the object store."""
     for name, content in sorted(contents.items()):
         await connection.execute(_SQL["store_file"], image_hash, name, content)
+
+
+async def put(
+    connection: Connection, concert_id: UUID, image_hash: str, encoded: EncodedPoster
+) -> OwnPoster:
+    """Make a picture the poster of a concert; raise `ConcertNotFound` where it was deleted."""
     try:
         (row,) = await connection.fetch(
             _SQL["put_poster"],

@@ -7,6 +7,7 @@ from boxoffice.listings.service import Listings
 from boxoffice.listings.store import ListingStore
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.values import Money
+from boxoffice.posters.files import PictureFiles
 from boxoffice.posters.service import Posters
 from boxoffice.posters.store import PosterStore
 from boxoffice.settings import Settings
@@ -83,7 +84,7 @@ async def test_prices_are_by_grade(db: Database) -> None:
 
 async def test_facts_are_those_of_each_concert(db: Database, settings: Settings) -> None:
     hall = await open_hall(db)
-    posters = Posters(settings.posters, PosterStore(db), None)
+    posters = Posters(PosterStore(db), PictureFiles(settings.posters, PosterStore(db), None))
     listings = Listings(settings.listings, ListingStore(db), posters)
     facts = await listings.facts([hall.schedule_id, UUID(int=1)])
     sale = facts[hall.schedule_id].sale

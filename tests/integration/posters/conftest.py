@@ -8,6 +8,7 @@ from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import TokenInvalid
 from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.platform.postgres.database import Database
+from boxoffice.posters.files import PictureFiles
 from boxoffice.posters.object_store import ObjectStore
 from boxoffice.posters.routes import file_routes, routes
 from boxoffice.posters.service import Posters
@@ -46,11 +47,12 @@ def make_http(db: Database, settings: Settings, mine: Hall, other: Hall) -> Make
         return callers[token]
 
     def make(objects: ObjectStore | None = None) -> Client:
-        service = Posters(settings.posters, PosterStore(db), objects)
+        files = PictureFiles(settings.posters, PosterStore(db), objects)
+        service = Posters(PosterStore(db), files)
         dependencies = RouteDependencies(authenticate, settings.server.body_max_bytes, 10)
         max_bytes = settings.posters.poster_max_bytes
         return Client(
-            [*routes(service, dependencies, max_bytes), *file_routes(service, dependencies)],
+            [*routes(service, dependencies, max_bytes), *file_routes(files, dependencies)],
             dependencies,
         )
 
