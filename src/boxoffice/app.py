@@ -29,6 +29,7 @@ from boxoffice.audit.runs import AuditRuns
 from boxoffice.backoffice import routes as backoffice_routes
 from boxoffice.backoffice.service import Backoffice
 from boxoffice.backoffice.store import BackofficeStore
+from boxoffice.brands import routes as brand_routes
 from boxoffice.catalog import routes as catalog_routes
 from boxoffice.catalog.edits import routes as edit_routes
 from boxoffice.catalog.edits.service import Edits
@@ -276,7 +277,13 @@ def _services(
     zone = settings.payments.venue_time_zone
     money = compose_money(settings.payments, db, seats.publisher, providers)
     storefront = compose_storefront(settings, infrastructure)
-    catalog = Catalog(settings, CatalogStore(db, zone), seats.applier, listings=storefront.listings)
+    catalog = Catalog(
+        settings,
+        CatalogStore(db, zone),
+        seats.applier,
+        listings=storefront.listings,
+        brands=storefront.brands,
+    )
     return Services(
         account_services=people,
         storefront=storefront,
@@ -401,6 +408,7 @@ def _routes(
     return [
         *routes_of_accounts(services.account_services, dependencies),
         *organization_routes(services.organizations, dependencies),
+        *brand_routes.routes(services.storefront.brands, dependencies, settings),
         *catalog_routes.routes(services.catalog, dependencies, settings),
         *poster_routes.routes(
             services.storefront.posters, dependencies, settings.posters.poster_max_bytes

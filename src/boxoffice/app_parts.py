@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from boxoffice.batching import GroupCommit
 from boxoffice.batching.limits import batch_limits
+from boxoffice.brands.service import Brands
+from boxoffice.brands.store import BrandStore
 from boxoffice.listings.service import Listings
 from boxoffice.listings.store import ListingStore
 from boxoffice.platform.clock import DatabaseClock
@@ -163,6 +165,7 @@ class StorefrontServices:
     posters: Posters
     listings: Listings
     ranking: Ranking
+    brands: Brands
 
 
 def compose_storefront(settings: Settings, infrastructure: Infrastructure) -> StorefrontServices:
@@ -178,4 +181,5 @@ def compose_storefront(settings: Settings, infrastructure: Infrastructure) -> St
         posters=posters,
         listings=Listings(settings.listings, ListingStore(db), posters),
         ranking=Ranking(settings.ranking, RankingStore(db), board, now),
+        brands=Brands(BrandStore(db), pictures),
     )

@@ -110,6 +110,7 @@ TABLES = {
     "activity_log": {"logbook"},
     "archive": {"archive_progress", "queue_archive", "reservations_archive"},
     "audit": {"audit_runs"},
+    "brands": {"brands"},
     "catalog": {"concerts", "schedule_changes", "schedules"},
     "inventory": {"house_accounts", "seat_blocks", "seat_price_changes", "ticket_issues"},
     "notifications": {

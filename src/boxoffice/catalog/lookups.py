@@ -7,6 +7,8 @@ from uuid import UUID
 
 import msgspec
 
+from boxoffice.brands.service import Brands
+from boxoffice.brands.views import Brand
 from boxoffice.catalog.rich_texts import rich_texts
 from boxoffice.catalog.rules import Place
 from boxoffice.catalog.store import CatalogStore
@@ -42,9 +44,11 @@ class CatalogLookups:
         store: CatalogStore,
         clock: Callable[[], float] = time.monotonic,
         listings: Listings | None = None,
+        brands: Brands | None = None,
     ) -> None:
-        """`listings` adds posters, prices and the state of sales."""
+        """`listings` adds posters, prices and the state of sales, `brands` who sells."""
         self._listings = listings
+        self._brands = brands
         self._settings = settings
         self._store = store
         self._clock = clock
@@ -116,7 +120,10 @@ class CatalogLookups:
         members = {**msgspec.structs.asdict(concert), "rich": rich_texts(concert)}
         if self._listings is not None:
             members |= msgspec.structs.asdict(await self._listings.page(concert_id))
-        return ConcertPage(**members)
+        return ConcertPage(**members, brand=await self._brand(concert_id))
+
+    async def _brand(self, concert_id: UUID) -> Brand | None:
+        return None if self._brands is None else await self._brands.of_concert(concert_id)
 
     async def _load_schedules(self, concert_id: UUID) -> list[ScheduleOnOffer]:
         await self._concerts.get(concert_id)
@@ -127,4 +134,5 @@ class CatalogLookups:
         if schedule is None:
             raise ScheduleNotFound
         seats_max = self._settings.holds.seats_per_hold_max
-        return msgspec.structs.replace(schedule, seats_per_hold_max=seats_max)
+        brand = await self._brand(schedule.concert_id)
+        return msgspec.structs.replace(schedule, seats_per_hold_max=seats_max, brand=brand)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from boxoffice.activity_log import Action, record
+from boxoffice.brands.service import Brands
 from boxoffice.catalog import rules, seat_map_preview, store
 from boxoffice.catalog.lookups import CatalogLookups
 from boxoffice.catalog.rules import CheckedSeatMap, NewConcert, NewSchedule, NewSeat, Place
@@ -105,11 +106,12 @@ class Catalog:
         seat_cache: SeatCache,
         clock: Callable[[], float] = time.monotonic,
         listings: Listings | None = None,
+        brands: Brands | None = None,
     ) -> None:
         self._settings = settings
         self._time_zone = settings.payments.venue_time_zone
         self._store = catalog
-        self.lookups = CatalogLookups(settings, catalog, clock, listings)
+        self.lookups = CatalogLookups(settings, catalog, clock, listings, brands)
         self._seat_cache = seat_cache
 
     async def own_concerts(

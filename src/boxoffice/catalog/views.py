@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from boxoffice.brands.views import Brand
 from boxoffice.catalog.seat_map_csv import Delimiter, Encoding
 from boxoffice.listings.markdown import RichNode
 from boxoffice.listings.views import ConcertSale, PriceOfGrade
@@ -102,9 +103,11 @@ class Concert(msgspec.Struct, frozen=True, kw_only=True):
 class ConcertPage(Concert, frozen=True, kw_only=True):
     """A concert with all that its page shows.
 
-    `rich` has the texts in Markdown by their member, as `faq_ko`, parsed to elements.
+    `brand` is the organization's. `rich` has the texts in Markdown by their member, as `faq_ko`, parsed
+    to elements.
     """
 
+    brand: Brand | None = None
     poster: Poster | None = None
     prices: list[PriceOfGrade] = []
     rich: dict[str, Sequence[RichNode]] = {}
@@ -201,6 +204,7 @@ class OneSchedule(Schedule, frozen=True, kw_only=True):
     on_sale: bool
     waiting_room: WaitingRoom
     concert: ConcertOfSchedule
+    brand: Brand | None = None
     seats_per_hold_max: int = 0
 
 

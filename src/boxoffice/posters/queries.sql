@@ -55,10 +55,12 @@ SELECT p.concert_id, p.image_hash, p.width_px, p.height_px, p.widths_px, p.colou
 SELECT f.content FROM poster_files f WHERE f.image_hash = $1 AND f.name = $2;
 
 -- name: forget_files
--- Delete files that no poster names and that were stored more than $1 seconds ago.
+-- Delete files that no poster and no brand names and that were stored more than $1 seconds ago.
 DELETE FROM poster_files f
  -- guard: poster_files_that_are_old => WHERE $1::integer IS NOT NULL
  WHERE f.stored_at < clock_timestamp() - make_interval(secs => $1)
    -- guard: poster_files_without_a_poster
    AND NOT EXISTS (SELECT FROM posters p WHERE p.image_hash = f.image_hash)
+   -- guard: poster_files_without_a_brand
+   AND NOT EXISTS (SELECT FROM brands b WHERE b.logo_hash = f.image_hash)
 RETURNING f.image_hash, f.name;

@@ -26,7 +26,7 @@ _CONCERT = {"concert_id": PathId(parse_uuid, ConcertNotFound, "The id of a conce
 _PICTURE = {"type": "string", "format": "binary", "minLength": 1}
 _YEAR_S = 31_536_000
 _HASH = re.compile(r"[0-9a-f]{32}")
-_NAME = re.compile(r"shared\.jpg|[1-9][0-9]{0,3}\.webp")
+_NAME = re.compile(r"shared\.jpg|logo\.(?:webp|png)|[1-9][0-9]{0,3}\.webp")
 # A file is a picture and nothing else, also where a browser is asked to open it as a page.
 _FILE_HEADERS = FixedHeaders(
     {

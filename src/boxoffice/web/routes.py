@@ -39,6 +39,7 @@ PAGES = (
     "/account/forgot",
     "/account/reset",
     "/account/confirm",
+    "/organizations/{organization_id}/terms",
     "/organizer",
     "/organizer/{rest:path}",
 )

@@ -147,6 +147,20 @@ MATRIX = {
     "PATCH /v1/admin/organizations/{organization_id}": sellers(
         200, "organization_not_found", roles=""
     ),
+    "GET /v1/organizations/{organization_id}/brand": everybody(200),
+    "GET /v1/admin/organizations/{organization_id}/brand": looked_at(
+        "organization_not_found", "manager read_only"
+    ),
+    # Without their ETag nothing is changed.
+    "PATCH /v1/admin/organizations/{organization_id}/brand": sellers(
+        "precondition_failed", "organization_not_found", roles=""
+    ),
+    "PUT /v1/admin/organizations/{organization_id}/brand/logo": sellers(
+        "precondition_failed", "organization_not_found", roles=""
+    ),
+    "DELETE /v1/admin/organizations/{organization_id}/brand/logo": sellers(
+        "precondition_failed", "organization_not_found", roles=""
+    ),
     "GET /v1/admin/organizations/{organization_id}/members": looked_at(
         "organization_not_found", "manager read_only"
     ),
@@ -306,6 +320,7 @@ _OTHER_BODIES: dict[str, object] = {
     # A reason without anything to be seen: the concert is needed for other rows.
     "POST /v1/admin/concerts/{concert_id}/take-down": {"reason": " "},
     "PATCH /v1/admin/organizations/{organization_id}": {"name": "Organizer"},
+    "PATCH /v1/admin/organizations/{organization_id}/brand": {"terms": "T"},
     "PATCH /v1/admin/organizations/{organization_id}/members/{user_id}": {"role": "door"},
     "POST /v1/admin/organizations/{organization_id}/invitations": {
         "email": "somebody@example.org",
@@ -415,6 +430,7 @@ def about(buyer: Person, organizer: Person) -> Ask:
     preview = "POST /v1/admin/schedules/{schedule_id}/seats/preview"
     schedules = "POST /v1/admin/concerts/{concert_id}/schedules"
     poster = "PUT /v1/admin/concerts/{concert_id}/poster"
+    logo = "PUT /v1/admin/organizations/{organization_id}/brand/logo"
     with_poster = {poster.replace("PUT", "PATCH"), poster.replace("PUT", "DELETE")}
     refund_jobs = "POST /v1/admin/schedules/{schedule_id}/refund-jobs"
 
@@ -428,8 +444,9 @@ def about(buyer: Person, organizer: Person) -> Ask:
         if operation == refund_jobs:
             # An earlier round over the table has closed the sale.
             caller.keyed(f"/v1/admin/schedules/{sale.schedule_id}/open", {})
-        if operation == poster:
-            return caller.call("PUT", path, body=_PICTURE, headers={"Content-Type": "image/png"})
+        if operation in (poster, logo):
+            kind = {"Content-Type": "image/png"} | (_OLD if operation == logo else {})
+            return caller.call("PUT", path, body=_PICTURE, headers=kind)
         if operation in with_poster:
             organizer.api.call("PUT", path, body=_PICTURE, headers={"Content-Type": "image/png"})
         if operation == schedules:

@@ -126,6 +126,7 @@ STATUSES: dict[str, int] = {
     "offers_invalid": 422,
     "webhook_url_invalid": 422,
     "poster_invalid": 422,
+    "logo_invalid": 422,
     "time_zone_unknown": 422,
     "local_time_skipped": 422,
     "local_time_ambiguous": 422,

@@ -189,6 +189,20 @@ SELECT h.kind, h.created_at, h.starts_before, h.starts_after, h.venue_before, h.
  -- guard: change_mail_of_change: AND h.change_id = $2 => AND $2::uuid IS NOT NULL
  WHERE h.schedule_id = $1 AND h.change_id = $2;
 
+-- name: seller
+-- The name in language $2, colour and logo of the organization that sells schedule $1.
+SELECT coalesce(CASE $2::text WHEN 'en' THEN b.name_en WHEN 'ko' THEN b.name_ko END, o.name) AS name, b.accent,
+       b.logo_hash, b.logo_width_px, b.logo_height_px
+  FROM schedules s
+  -- no guard: { Concert and organization of the schedule, by their primary keys.
+  JOIN concerts c ON c.concert_id = s.concert_id
+  JOIN organizations o ON o.organization_id = c.organization_id
+  -- guard: }
+  -- guard: mail_brand_of_its_organization => LEFT JOIN brands b ON true
+  LEFT JOIN brands b ON b.organization_id = o.organization_id
+ -- guard: mail_seller_of_the_schedule: s.schedule_id = $1 => $1::uuid IS NOT NULL
+ WHERE s.schedule_id = $1;
+
 -- name: invitation
 -- Notes the hash of the token of invitation $1, and returns what its mail says.
 SELECT organization_name, inviter_name, email, role, language, expires_at

@@ -14,6 +14,7 @@ from boxoffice.accounts.credentials.link_tokens import new_link_token
 from boxoffice.errors import IntegrityError
 from boxoffice.notifications import metrics
 from boxoffice.notifications.mail import accounts, rules, teams
+from boxoffice.notifications.mail.branding import put_seller
 from boxoffice.notifications.mail.changes import schedule_change
 from boxoffice.notifications.mail.rules import Shop
 from boxoffice.notifications.mail.store import ClaimedMail, MailQueue, MailResult, ReceiptFacts
@@ -128,6 +129,8 @@ class MailSender:
     async def _send(self, transport: MailTransport, mail: ClaimedMail) -> None:
         try:
             message = await self._composed(mail)
+            if seller := await self._queue.seller(mail.scope_id, mail.language):
+                put_seller(message, seller, self._shop)
             # An invitation goes to an address that need not be of an account.
             recipient = message["To"].addresses[0].addr_spec
             await transport.send(message, recipient)

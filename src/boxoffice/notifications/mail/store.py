@@ -140,6 +140,16 @@ class LinkFacts(msgspec.Struct, frozen=True, kw_only=True):
     ttl_s: int
 
 
+class SellerFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The organization that sells a performance; `accent` as #rrggbb, and its logo's files."""
+
+    name: str
+    accent: str | None
+    logo_hash: str | None
+    logo_width_px: int | None
+    logo_height_px: int | None
+
+
 class MailQueue:
     """The mails as the messenger takes them. Driver errors pass through."""
 
@@ -223,6 +233,11 @@ class MailQueue:
         """Return the address that an account had before a link changed it."""
         row = await self._db.read_one(_SQL["address_before"], link_id)
         return row["email"] if row else None
+
+    async def seller(self, schedule_id: UUID, language: str) -> SellerFacts | None:
+        """Return who sells a schedule, with its name in a language; None for no schedule."""
+        row = await self._db.read_one(_SQL["seller"], schedule_id, language)
+        return SellerFacts(**row) if row else None
 
     async def forget(self, history_s: float, count_max: int) -> int:
         """Delete up to `count_max` mails that ended this long ago."""

@@ -45,7 +45,7 @@ WITH everything (place, statement) AS (
         ('UPDATE, DELETE', '{ledger_entries,transfers,logbook,reservations_archive,queue_archive,'
                            'provider_calls,provider_answers,provider_transactions,refund_policies,'
                            'seat_price_changes,order_numbers}'::text[]),
-        ('DELETE', '{users,organizations,wallets,concerts,schedules,seats,tickets,payments,token_keys,leases,'
+        ('DELETE', '{users,organizations,brands,wallets,concerts,schedules,seats,tickets,payments,token_keys,leases,'
                    'payment_intents,provider_notices,refunds,disputes,ticket_issues,house_accounts,statement_lines,statement_findings,reservation_offers,'
                    'code_batches,offer_codes,schedule_offers}'::text[])
 )

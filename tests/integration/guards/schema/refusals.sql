@@ -1482,6 +1482,33 @@ SELECT repeat('0', 32), '320.webp', '\x00' FROM generate_series(1, 2);
 -- A file without content.
 INSERT INTO poster_files (image_hash, name, content) VALUES (repeat('0', 32), '320.webp', '');
 
+-- name: brands_pkey
+-- Two brands of one organization.
+INSERT INTO brands (organization_id)
+SELECT organization_id FROM organizations, generate_series(1, 2);
+
+-- name: brands_of_organization
+-- The brand of no organization.
+INSERT INTO brands (organization_id) VALUES (gen_random_uuid());
+
+-- name: brands_accent_code
+-- A colour that is a style.
+INSERT INTO brands (organization_id, accent) SELECT organization_id, 'url(x)' FROM organizations;
+
+-- name: brands_logo_agrees
+-- A logo without a size.
+INSERT INTO brands (organization_id, logo_hash) SELECT organization_id, repeat('0', 32) FROM organizations;
+
+-- name: brands_logo_hash_whole
+-- A hash that is a path.
+INSERT INTO brands (organization_id, logo_hash, logo_width_px, logo_height_px, logo_ground)
+SELECT organization_id, '../../x', 1, 1, '#000000' FROM organizations;
+
+-- name: brands_logo_size_positive
+-- A logo without a height.
+INSERT INTO brands (organization_id, logo_hash, logo_width_px, logo_height_px, logo_ground)
+SELECT organization_id, repeat('0', 32), 1, 0, '#000000' FROM organizations;
+
 -- name: venues_pkey
 -- Two venues with one id.
 INSERT INTO venues (venue_id, organization_id, name, country, time_zone)

@@ -25,6 +25,7 @@ import { queue } from "./pages/queue.js";
 import { reservation } from "./pages/reservation.js";
 import { login, signup } from "./pages/account.js";
 import { me } from "./pages/me.js";
+import { terms } from "./pages/terms.js";
 
 const PAGES = [
   ["/", concerts],
@@ -35,6 +36,7 @@ const PAGES = [
   ["/login", login],
   ["/signup", signup],
   ["/me", me],
+  ["/organizations/{organization_id}/terms", terms],
 ];
 
 /** Starts the pages; `boot.js` calls it once. */

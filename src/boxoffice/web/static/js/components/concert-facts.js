@@ -9,6 +9,7 @@ import { ICONS } from "./icons.js";
 import { poster, tinted } from "./poster.js";
 import { policyTable, refundPolicy } from "./refund-policy.js";
 import { richText } from "./rich-text.js";
+import { sellerMark, termsPath } from "./seller.js";
 
 /** The head: poster, title, facts, and the way to the dates. */
 export function concertHead(concert, schedules) {
@@ -19,6 +20,7 @@ export function concertHead(concert, schedules) {
       concert.genre && h("p", { class: "eyebrow" }, t(`genre.${concert.genre}`)),
       h("h1", {}, inLanguage(concert, "title")),
       h("p", { class: "artist" }, inLanguage(concert, "artist")),
+      concert.brand && h("p", {}, sellerMark(concert.brand)),
       facts(concert, schedules),
       h("div", { class: "actions" },
         schedules.length > 0 && h("a", { class: "button primary", href: "#dates" }, t("concert.toDates")),
@@ -152,6 +154,9 @@ function refunds(concert, schedules, signal) {
   return section("refunds", t("concert.refunds"), table, notes);
 }
 
-function organizer({ organizer_name: name, organizer_contact: contact }) {
-  return section("organizer", t("concert.organizer"), name && h("p", {}, name), contact && h("p", { class: "muted" }, `${t("concert.contact")}: ${contact}`));
+function organizer({ brand, organizer_contact: contact }) {
+  const path = termsPath(brand);
+  return section("organizer", t("concert.organizer"), brand && h("p", {}, sellerMark(brand)),
+    contact && h("p", { class: "muted" }, `${t("concert.contact")}: ${contact}`),
+    path && h("p", {}, h("a", { href: path }, t("terms.title"))));
 }

@@ -5,6 +5,7 @@ import { currentLanguage, LANGUAGES, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
 import { HoldBar } from "./hold-bar.js";
 import { ICONS } from "./icons.js";
+import { tintedBy } from "./seller.js";
 
 export class Layout {
   #onLanguage;
@@ -32,10 +33,11 @@ export class Layout {
     else this.view.firstElementChild.replaceWith(skip);
   }
 
-  /** Shows a page; after a navigation it gets the focus, so that a screen reader begins there. */
-  present({ title, view, wide = false }, { moved }) {
+  /** Shows a page in the colours of its `brand`; after a navigation it gets the focus, so that a screen reader begins there. */
+  present({ title, view, wide = false, brand = null }, { moved }) {
     document.title = title ? `${title} · boxoffice` : "boxoffice";
     this.#main.classList.toggle("wide", wide);
+    tintedBy(this.#main, brand);
     setChildren(this.#main, view);
     this.#bar.redraw();
     if (!moved) return;

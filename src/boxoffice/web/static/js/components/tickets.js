@@ -2,13 +2,14 @@
 
 import { get } from "../lib/api.js";
 import { h, icon, svg } from "../lib/dom.js";
-import { dateTime, money, t } from "../lib/i18n.js";
+import { dateTime, inLanguage, money, t } from "../lib/i18n.js";
 import { seatName } from "../map/labels.js";
 import { ICONS } from "./icons.js";
 import { methodName } from "./payment-methods.js";
 import { performanceMoment, venueName } from "./performance-time.js";
 import { RefundForm } from "./refund-form.js";
 import { ownRefunds, refundList } from "./refund-list.js";
+import { sellerMark } from "./seller.js";
 
 const QUIET = 4;
 
@@ -33,9 +34,10 @@ export async function tickets(one, schedule, { signal, refresh }) {
 export function ticketCard(ticket, { code, schedule, number }) {
   return h("article", { class: "ticket" },
     h("div", { class: "ticket-text" },
+      schedule?.brand && h("p", {}, sellerMark(schedule.brand)),
       h("p", { class: "ticket-grade" }, ticket.grade),
       h("h2", {}, seatName(ticket)),
-      schedule && h("p", {}, h("strong", {}, schedule.concert.title), h("br"), schedule.concert.artist),
+      schedule && h("p", {}, h("strong", {}, inLanguage(schedule.concert, "title")), h("br"), inLanguage(schedule.concert, "artist")),
       schedule && h("p", { class: "muted" }, performanceMoment(schedule.starts_at, schedule.time_zone), h("br"), venueName(schedule)),
       number && orderNumber(number)),
     h("div", { class: "ticket-code" }, code && qr(code.rows, t("tickets.code", { seat: seatName(ticket) }))));

@@ -32,8 +32,8 @@ function parts() {
   const everyone = [
     [may("orders_read"), "payments", t("payments.title")], [may("events_read"), "venues", t("venues.title")],
     [may("webhooks_read"), "webhooks", t("hooks.title")], [may("activity_read"), "activity", t("console.activity")],
-    [chosenOrganization() !== null, "team", t("team.title")],
-  ].filter(([isShown, path]) => isShown || (session.isOperator && path !== "team")).map(([, path, name]) => [path, name]);
+    [chosenOrganization() !== null, "team", t("team.title")], [may("team_read"), "brand", t("brand.title")],
+  ].filter(([isShown, path]) => isShown || (session.isOperator && !["team", "brand"].includes(path))).map(([, path, name]) => [path, name]);
   const operators = [["applications", t("applications.title")], ["refunds", t("refunds.manual")], ["disputes", t("disputes.title")], ["statements", t("statements.title")], ["audit", t("console.audit")]];
   return h("nav", { class: "tabs", "aria-label": t("nav.console") },
     [...everyone, ...(session.isOperator ? operators : [])].map(([path, name]) => h("a", { href: `/organizer/${path}` }, name)));

@@ -5,6 +5,7 @@ import { h } from "../lib/dom.js";
 import { addTexts, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
 import { errorPage } from "../components/error-page.js";
+import { brand } from "./brand/page.js";
 import { audit } from "./audit.js";
 import { concert, newConcert } from "./concert.js";
 import { editConcert } from "./events/concert-edit.js";
@@ -47,6 +48,7 @@ const PAGES = [
   ["/statements", statements],
   [`/statements/${ID}/${ID}`, statementDay],
   ["/team", team],
+  ["/brand", brand],
   ["/applications", applications],
   ["/webhooks", webhooks],
   [`/webhooks/${ID}`, webhook],

@@ -1,3 +1,4 @@
+import * as brand from "./brand/texts.js";
 import * as posters from "./events/poster-texts.js";
 import * as events from "./events/texts.js";
 import * as money from "./money/texts.js";
@@ -9,6 +10,6 @@ import * as webhooks from "./webhooks/texts.js";
 
 /** What the console says, by language. */
 export const texts = {
-  ko: { ...ko, ...events.ko, ...money.ko, ...offers.ko, ...posters.ko, ...team.ko, ...webhooks.ko },
-  en: { ...en, ...events.en, ...money.en, ...offers.en, ...posters.en, ...team.en, ...webhooks.en },
+  ko: { ...ko, ...brand.ko, ...events.ko, ...money.ko, ...offers.ko, ...posters.ko, ...team.ko, ...webhooks.ko },
+  en: { ...en, ...brand.en, ...events.en, ...money.en, ...offers.en, ...posters.en, ...team.en, ...webhooks.en },
 };

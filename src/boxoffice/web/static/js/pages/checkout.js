@@ -4,7 +4,7 @@
 import { get, ignoreProblem, pause, Problem } from "../lib/api.js";
 import { countDown, secondsUntil, synchronize } from "../lib/clock.js";
 import { h, icon, setChildren } from "../lib/dom.js";
-import { countdown, hasText, money, t } from "../lib/i18n.js";
+import { countdown, hasText, inLanguage, money, t } from "../lib/i18n.js";
 import { confirm, forgetAttempts } from "../checkout/attempt.js";
 import { PROVIDERS } from "../checkout/provider.js";
 import { PaymentRefusal } from "../checkout/refusal.js";
@@ -16,6 +16,7 @@ import { performanceMoment, venueName } from "../components/performance-time.js"
 import { policyCard, refundPolicy } from "../components/refund-policy.js";
 import { scheduleNotice } from "../components/schedule-notice.js";
 import { seatTable } from "../components/seat-table.js";
+import { termsCard } from "../components/seller.js";
 
 const SOON_S = 60;
 const POLL_S = 2;
@@ -31,12 +32,12 @@ export async function checkout({ params, query, signal, go }) {
   const title = intent.purpose === "top_up" ? t("checkout.topUp") : t("checkout.title");
   const view = h("div", { class: "reservation" },
     isTest && testBanner(),
-    h("div", { class: "reservation-head" }, h("p", { class: "muted" }, title, " · ", methodName(intent.method)), h("h1", {}, order.schedule?.concert.title ?? title), order.schedule && when(order.schedule)),
+    h("div", { class: "reservation-head" }, h("p", { class: "muted" }, title, " · ", methodName(intent.method)), h("h1", {}, order.schedule ? inLanguage(order.schedule.concert, "title") : title), order.schedule && when(order.schedule)),
     h("div", { class: "two-columns" },
       h("div", { class: "stack" }, order.reservation ? seatTable(order.reservation) : amountCard(intent), order.policy && policyCard(order.policy)),
-      h("div", { class: "stack pay-column" }, panel)));
+      h("div", { class: "stack pay-column" }, panel, intent.purpose !== "top_up" && termsCard(order.schedule?.brand, signal))));
   new Checkout({ intent, panel, query, signal, go }).start().catch(ignoreAbort);
-  return { title: order.schedule ? `${title} · ${order.schedule.concert.title}` : title, view };
+  return { title: order.schedule ? `${title} · ${inLanguage(order.schedule.concert, "title")}` : title, view, brand: order.schedule?.brand };
 }
 
 function when(schedule) {

@@ -30,7 +30,7 @@ export async function concert({ params, signal }) {
       h("section", { class: "dates", "aria-labelledby": "dates" }, h("h2", { id: "dates", tabindex: -1 }, t("concert.schedules")), list),
       h("div", { class: "concert-texts" }, concertSections(one, schedules.items, signal))),
   ];
-  return { title: inLanguage(one, "title"), view, close: () => clearInterval(timer) };
+  return { title: inLanguage(one, "title"), view, brand: one.brand, close: () => clearInterval(timer) };
 }
 
 function schedule(item, items, signal, again) {

@@ -2,7 +2,7 @@
 
 import { all, get, ignoreProblem } from "../lib/api.js";
 import { h, icon, setChildren } from "../lib/dom.js";
-import { dateTime, money, t } from "../lib/i18n.js";
+import { dateTime, inLanguage, money, t } from "../lib/i18n.js";
 import { performanceText } from "../lib/performance-time.js";
 import { session } from "../lib/session.js";
 import { seatName } from "../map/labels.js";
@@ -102,7 +102,7 @@ async function reservationItem(one, signal) {
   return h("li", {},
     h("a", { class: "row-link", href: `/reservations/${one.reservation_id}` },
       h("span", { class: "grow" },
-        h("strong", {}, schedule?.concert.title ?? t("reservation.title")),
+        h("strong", {}, schedule ? inLanguage(schedule.concert, "title") : t("reservation.title")),
         h("span", { class: "muted small" }, schedule ? performanceText(schedule.starts_at, schedule.time_zone) : ""),
         h("span", { class: "small" }, seatNames(one.seats)),
         one.order_number && h("span", { class: "muted small" }, t("order.numbered", { number: one.order_number }))),

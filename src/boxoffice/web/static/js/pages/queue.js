@@ -2,7 +2,7 @@
 
 import { call, get, pause, post, Problem, ignoreProblem } from "../lib/api.js";
 import { h, setChildren } from "../lib/dom.js";
-import { countdown, number, roughly, t } from "../lib/i18n.js";
+import { countdown, inLanguage, number, roughly, t } from "../lib/i18n.js";
 import { performanceText } from "../lib/performance-time.js";
 import { countDown, synchronize } from "../lib/clock.js";
 import { session } from "../lib/session.js";
@@ -22,12 +22,12 @@ export async function queue({ params, signal, go, refresh }) {
   const leave = h("button", { type: "button", class: "button", onclick: () => room.leave() }, t("queue.leave"));
   const hint = h("p", { class: "hint" }, t("queue.hint"));
   const view = h("section", { class: "card queue" },
-    h("p", { class: "muted" }, schedule.concert.title, " · ", performanceText(schedule.starts_at, schedule.time_zone)),
+    h("p", { class: "muted" }, inLanguage(schedule.concert, "title"), " · ", performanceText(schedule.starts_at, schedule.time_zone)),
     h("h1", {}, t("queue.title")), status, hint, h("div", { class: "actions" }, leave));
   const room = new Room({ id, schedule, signal, go, refresh, status, hint, leaveButton: leave });
   if (session.isLoggedIn || (await session.renew("unauthenticated"))) room.run();
   else setChildren(status, h("a", { class: "button primary", href: `/login?to=/schedules/${id}/queue` }, t("account.logIn")));
-  return { title: t("queue.title"), view };
+  return { title: t("queue.title"), view, brand: schedule.brand };
 }
 
 class Room {

@@ -3,7 +3,7 @@
 import { get, ignoreProblem, pause, Problem } from "../lib/api.js";
 import { countDown, secondsUntil, synchronize } from "../lib/clock.js";
 import { h, icon, setChildren } from "../lib/dom.js";
-import { countdown, dateTime, t } from "../lib/i18n.js";
+import { countdown, dateTime, inLanguage, t } from "../lib/i18n.js";
 import { ICONS } from "../components/icons.js";
 import { ownHolds } from "../components/own-holds.js";
 import { forgetPayment, PaymentFlow } from "../components/payment-flow.js";
@@ -12,6 +12,7 @@ import { performanceMoment, venueName } from "../components/performance-time.js"
 import { policyCard, refundPolicy } from "../components/refund-policy.js";
 import { scheduleNotice } from "../components/schedule-notice.js";
 import { seatTable } from "../components/seat-table.js";
+import { termsCard } from "../components/seller.js";
 import { statusChip } from "../components/status-chip.js";
 import { orderNumber, tickets } from "../components/tickets.js";
 
@@ -24,13 +25,13 @@ export async function reservation({ params, signal, refresh, go }) {
   ownHolds.see(one);
   await synchronize();
   if (one.status !== "HELD") forgetPayment(one.reservation_id);
-  const body = one.status === "HELD" ? await toPay(one, { signal, refresh, go })
+  const body = one.status === "HELD" ? await toPay(one, schedule, { signal, refresh, go })
     : one.payment_id ? await tickets(one, schedule, { signal, refresh }) : over(one);
   const title = one.payment_id ? t("tickets.title") : t("reservation.title");
   const view = h("div", { class: "reservation" },
     h("div", { class: "reservation-head" },
       h("p", { class: "muted" }, title, " ", statusChip(one.status)),
-      h("h1", {}, schedule?.concert.title ?? title),
+      h("h1", {}, schedule ? inLanguage(schedule.concert, "title") : title),
       one.order_number && orderNumber(one.order_number),
       schedule ? [
         h("p", { class: "icon-line" }, icon(ICONS.calendar), performanceMoment(schedule.starts_at, schedule.time_zone)),
@@ -38,7 +39,7 @@ export async function reservation({ params, signal, refresh, go }) {
         scheduleNotice(schedule, one.payment_id ? one.created_at : null),
       ] : h("p", { class: "notice warn" }, t("reservation.takenDown"))),
     body);
-  return { title: schedule ? `${title} · ${schedule.concert.title}` : title, view };
+  return { title: schedule ? `${title} · ${inLanguage(schedule.concert, "title")}` : title, view, brand: schedule?.brand };
 }
 
 // The operator may take a concert down; its reservations stay visible to their buyers.
@@ -47,7 +48,7 @@ function ifTakenDown(error) {
   throw error;
 }
 
-async function toPay(one, context) {
+async function toPay(one, schedule, context) {
   const { signal, refresh } = context;
   const clock = h("p", { class: "big-clock clock", role: "timer" });
   const box = h("div", { class: "notice hold-time" }, h("p", {}, icon(ICONS.clock), " ", t("reservation.yours")), clock, h("p", { class: "small muted" }, t("reservation.until", { when: dateTime(one.expires_at) })));
@@ -65,7 +66,7 @@ async function toPay(one, context) {
   if (!one.payment_intent_id) payment.resume();
   return h("div", { class: "two-columns" },
     h("div", { class: "stack" }, seatTable(one), policy && policyCard(policy)),
-    h("div", { class: "stack pay-column" }, box, panel));
+    h("div", { class: "stack pay-column" }, box, panel, termsCard(schedule?.brand, signal)));
 }
 
 function over(one) {

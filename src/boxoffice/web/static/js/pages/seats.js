@@ -3,7 +3,7 @@
 import { all, get, pause, ignoreProblem } from "../lib/api.js";
 import { countDown, synchronize } from "../lib/clock.js";
 import { h, icon, setChildren } from "../lib/dom.js";
-import { countdown, list as inWords, t } from "../lib/i18n.js";
+import { countdown, inLanguage, list as inWords, t } from "../lib/i18n.js";
 import { performanceText } from "../lib/performance-time.js";
 import { hasStarted, saleState } from "../lib/sale.js";
 import { session } from "../lib/session.js";
@@ -141,7 +141,7 @@ export async function seats({ params, query, signal, go, refresh }) {
         best && best.view,
         h("section", { class: "card" }, h("h2", {}, t("seats.list")), seatList.view))),
   ];
-  return { title: schedule.concert.title, view, wide: true, close: () => drawing.close() };
+  return { title: inLanguage(schedule.concert, "title"), view, wide: true, brand: schedule.brand, close: () => drawing.close() };
 }
 
 // `?look` shows the seats without the waiting room; buyers go through it first.
@@ -189,7 +189,7 @@ function head(schedule, signal, refresh) {
   }
   return h("div", { class: "seats-head" },
     h("a", { class: "back", href: `/concerts/${schedule.concert.concert_id}` }, t("seats.back")),
-    h("h1", {}, schedule.concert.title),
+    h("h1", {}, inLanguage(schedule.concert, "title")),
     h("p", { class: "icon-line" }, icon(ICONS.calendar), performanceMoment(schedule.starts_at, schedule.time_zone)),
     h("p", { class: "icon-line" }, icon(ICONS.place), venueName(schedule)),
     scheduleNotice(schedule), note);

@@ -7,5 +7,9 @@ import { en } from "./en.js";
 import { ko } from "./ko.js";
 import { listingEn } from "./listing-en.js";
 import { listingKo } from "./listing-ko.js";
+import { sellerTexts } from "./seller.js";
 
-export const texts = { en: { ...en, ...listingEn, ...accountEn, ...offerTexts.en }, ko: { ...ko, ...listingKo, ...accountKo, ...offerTexts.ko } };
+export const texts = {
+  en: { ...en, ...listingEn, ...accountEn, ...offerTexts.en, ...sellerTexts.en },
+  ko: { ...ko, ...listingKo, ...accountKo, ...offerTexts.ko, ...sellerTexts.ko },
+};

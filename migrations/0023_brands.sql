@@ -1,0 +1,39 @@
+-- Written while the previous release serves: a new table that it does not know.
+-- squawk-ignore-file adding-foreign-key-constraint
+
+-- migrate:up
+
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '60s';
+
+-- Brands -----------------------------------------------------------------------------------------------
+-- What buyers see of an organization beside its name. `name_en` and `name_ko` replace the name for readers of
+-- that language, `accent` is a colour whose readable shades are derived, `terms` are Markdown. The logo's files
+-- are among those of posters, by their hash; `logo_ground` is the colour around it.
+
+CREATE TABLE brands (
+    organization_id uuid NOT NULL,
+    changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    version integer NOT NULL DEFAULT 1,
+    logo_width_px integer,
+    logo_height_px integer,
+    name_en text,
+    name_ko text,
+    accent text,
+    terms text NOT NULL DEFAULT '',
+    terms_en text,
+    terms_ko text,
+    logo_hash text,
+    logo_ground text,
+    CONSTRAINT brands_pkey PRIMARY KEY (organization_id),
+    CONSTRAINT brands_of_organization
+    FOREIGN KEY (organization_id) REFERENCES organizations (organization_id),
+    CONSTRAINT brands_accent_code CHECK (accent ~ '^#[0-9a-f]{6}$'),
+    CONSTRAINT brands_logo_agrees CHECK (
+        num_nonnulls(logo_hash, logo_width_px, logo_height_px, logo_ground) IN (0, 4)),
+    CONSTRAINT brands_logo_hash_whole CHECK (logo_hash ~ '^[0-9a-f]{32}$'),
+    CONSTRAINT brands_logo_size_positive CHECK (logo_width_px > 0 AND logo_height_px > 0)
+);
+
+-- migrate:down
+-- Forward only: a later migration corrects an earlier one.

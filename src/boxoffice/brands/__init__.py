@@ -1,0 +1,1 @@
+"""Brands of organizations: names, logo, accent colour and terms, as buyers see them."""

@@ -1,0 +1,1 @@
+"""Tests of brands without servers."""
