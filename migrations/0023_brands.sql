@@ -1,4 +1,4 @@
--- Written while the previous release serves: a new table that it does not know.
+-- Written while the previous release serves: new tables that it does not know.
 -- squawk-ignore-file adding-foreign-key-constraint
 
 -- migrate:up
@@ -33,6 +33,21 @@ CREATE TABLE brands (
         num_nonnulls(logo_hash, logo_width_px, logo_height_px, logo_ground) IN (0, 4)),
     CONSTRAINT brands_logo_hash_whole CHECK (logo_hash ~ '^[0-9a-f]{32}$'),
     CONSTRAINT brands_logo_size_positive CHECK (logo_width_px > 0 AND logo_height_px > 0)
+);
+
+-- The featured concert --------------------------------------------------------------------------------
+-- What an operator puts at the top of the shop's list: at most one.
+
+CREATE TABLE featured_concerts (
+    concert_id uuid NOT NULL,
+    chosen_by uuid NOT NULL,
+    chosen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    place text NOT NULL DEFAULT 'shop',
+    CONSTRAINT featured_concerts_pkey PRIMARY KEY (place),
+    CONSTRAINT featured_concerts_of_concert
+    FOREIGN KEY (concert_id) REFERENCES concerts (concert_id) ON DELETE CASCADE,
+    CONSTRAINT featured_concerts_of_operator FOREIGN KEY (chosen_by) REFERENCES users (user_id),
+    CONSTRAINT featured_concerts_place_known CHECK (place = 'shop')
 );
 
 -- migrate:down

@@ -45,6 +45,7 @@ from boxoffice.inventory.composition import (
     compose_inventory,
     inventory_routes,
 )
+from boxoffice.listings import routes as listing_routes
 from boxoffice.notifications.mail import routes as mail_routes
 from boxoffice.notifications.mail.store import MailLanguages
 from boxoffice.notifications.webhooks import routes as webhook_routes
@@ -410,6 +411,9 @@ def _routes(
         *organization_routes(services.organizations, dependencies),
         *brand_routes.routes(services.storefront.brands, dependencies, settings),
         *catalog_routes.routes(services.catalog, dependencies, settings),
+        *listing_routes.routes(
+            services.storefront.featured, dependencies, services.catalog.lookups.forget_lists
+        ),
         *poster_routes.routes(
             services.storefront.posters, dependencies, settings.posters.poster_max_bytes
         ),

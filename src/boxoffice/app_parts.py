@@ -9,6 +9,7 @@ from boxoffice.batching import GroupCommit
 from boxoffice.batching.limits import batch_limits
 from boxoffice.brands.service import Brands
 from boxoffice.brands.store import BrandStore
+from boxoffice.listings.featured import Featured
 from boxoffice.listings.service import Listings
 from boxoffice.listings.store import ListingStore
 from boxoffice.platform.clock import DatabaseClock
@@ -164,6 +165,7 @@ class StorefrontServices:
     pictures: PictureFiles
     posters: Posters
     listings: Listings
+    featured: Featured
     ranking: Ranking
     brands: Brands
 
@@ -180,6 +182,7 @@ def compose_storefront(settings: Settings, infrastructure: Infrastructure) -> St
         pictures=pictures,
         posters=posters,
         listings=Listings(settings.listings, ListingStore(db), posters),
+        featured=Featured(ListingStore(db)),
         ranking=Ranking(settings.ranking, RankingStore(db), board, now),
         brands=Brands(BrandStore(db), pictures),
     )

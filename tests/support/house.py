@@ -112,6 +112,7 @@ TABLES = {
     "audit": {"audit_runs"},
     "brands": {"brands"},
     "catalog": {"concerts", "schedule_changes", "schedules"},
+    "listings": {"featured_concerts"},
     "inventory": {"house_accounts", "seat_blocks", "seat_price_changes", "ticket_issues"},
     "notifications": {
         "mail_languages", "mails", "webhook_deliveries", "webhook_endpoints",

@@ -89,6 +89,10 @@ class CatalogLookups:
         # The publication of a draft makes its schedules visible.
         self._one_schedule.clear()
 
+    def forget_lists(self) -> None:
+        """Drop what is cached of lists, after a change of their order."""
+        self._pages.clear()
+
     def _cache(self, load: Callable[[K], Awaitable[T]]) -> Cache[K, Lookup[T]]:
         ttl_s = self._settings.catalog.catalog_cache_ms / 1000
 

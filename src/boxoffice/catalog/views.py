@@ -41,6 +41,7 @@ class ConcertItem(msgspec.Struct, frozen=True, kw_only=True):
     """A concert in a list; the times are those of its first and last upcoming performance.
 
     They are shown in `time_zone`. `_en` and `_ko` replace a text for readers of that language.
+    `is_featured` is the one that an operator has put at the top of the list.
     """
 
     concert_id: UUID
@@ -60,6 +61,7 @@ class ConcertItem(msgspec.Struct, frozen=True, kw_only=True):
     poster: Poster | None = None
     cities: list[str] = []
     sale: ConcertSale | None = None
+    is_featured: bool = False
 
 
 class Concert(msgspec.Struct, frozen=True, kw_only=True):

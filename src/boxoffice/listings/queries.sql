@@ -1,4 +1,4 @@
--- Statements of lists. They only read, and take no row locks.
+-- Statements of lists, and the featured concert.
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: performances
@@ -29,6 +29,43 @@ SELECT s.concert_id, m.at AS read_at, s.status, s.sale_opens_at, least(s.sale_cl
  -- guard: listing_upcoming: AND s.starts_at > m.at =>
  WHERE s.concert_id = ANY ($1::uuid[]) AND s.status <> 'DRAFT' AND s.starts_at > m.at
  ORDER BY s.starts_at, s.schedule_id;
+
+-- name: featured
+-- The concert at the top of the shop's list, also one that is not listed any more.
+SELECT f.concert_id, c.organization_id, c.title
+  FROM featured_concerts f
+  -- guard: featured_its_concert => JOIN concerts c ON true;
+  JOIN concerts c ON c.concert_id = f.concert_id;
+
+-- name: lock_featured
+-- The same, locked until the transaction ends.
+SELECT f.concert_id, c.organization_id, c.title
+  FROM featured_concerts f
+  -- guard: featured_its_locked_concert => JOIN concerts c ON true
+  JOIN concerts c ON c.concert_id = f.concert_id
+   -- no guard: Without it two entries of the log would name the same concert as replaced.
+   FOR UPDATE OF f;
+
+-- name: feature
+-- Feature a public concert in place of another one; no row for one that buyers do not see.
+WITH concert AS (
+    SELECT c.concert_id, c.organization_id, c.title
+      FROM concerts c
+     -- guard: feature_this_concert: c.concert_id = $1 AND => $1::uuid IS NOT NULL AND
+     -- guard: feature_a_published_concert: c.status = 'PUBLISHED' AND =>
+     -- guard: feature_none_that_is_taken_down: AND c.taken_down_at IS NULL =>
+     WHERE c.concert_id = $1 AND c.status = 'PUBLISHED' AND c.taken_down_at IS NULL
+), chosen AS (
+    INSERT INTO featured_concerts (concert_id, chosen_by) SELECT c.concert_id, $2 FROM concert c
+    -- no guard: The primary key refuses a second row in any case.
+    ON CONFLICT (place) DO UPDATE
+       SET concert_id = excluded.concert_id, chosen_by = excluded.chosen_by, chosen_at = clock_timestamp()
+)
+SELECT c.concert_id, c.organization_id, c.title FROM concert c;
+
+-- name: feature_none
+-- Feature no concert.
+DELETE FROM featured_concerts;
 
 -- name: prices
 -- The prices of each grade of a concert's upcoming performances that are neither drafts nor cancelled, highest first.

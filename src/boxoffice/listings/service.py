@@ -66,6 +66,7 @@ class Listings:
     async def facts(self, concert_ids: Sequence[UUID]) -> dict[UUID, ListingFacts]:
         """Return the facts of these concerts; without sales where counting takes too long."""
         posters = await self._posters.of(concert_ids)
+        featured = await self._store.featured()
         try:
             counted = (await self._counted.get(tuple(concert_ids))).performances
         except Unavailable:
@@ -77,6 +78,7 @@ class Listings:
                 sale=rules.sale_of(
                     counted.get(concert_id, ()), self._settings.listing_few_left_percent
                 ),
+                is_featured=featured is not None and featured.concert_id == concert_id,
             )
             for concert_id in concert_ids
         }

@@ -1,24 +1,48 @@
 """Performances for lists: named SQL in, frozen types out."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
+
+import asyncpg
 
 from boxoffice.listings.rules import Performance
 from boxoffice.listings.views import PriceOfGrade
 from boxoffice.platform.postgres import sql_files
-from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.platform.values import Money
+
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
 
 _SQL = sql_files.load("boxoffice.listings")
 
 
+class FeaturedRow(NamedTuple):
+    """The featured concert and its organization."""
+
+    concert_id: UUID
+    organization_id: UUID
+    title: str
+
+
 class ListingStore:
-    """Reads performances of several concerts at once."""
+    """Reads performances of several concerts at once, and the featured one."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction; raises `Unavailable` or `OutcomeUnknown`."""
+        async with self._db.writing() as connection:
+            yield connection
+
+    async def featured(self) -> FeaturedRow | None:
+        """Return the featured concert, also one that is not listed any more."""
+        row = await self._db.read_one(_SQL["featured"])
+        return FeaturedRow(*row) if row else None
 
     async def performances(self, concert_ids: Sequence[UUID]) -> dict[UUID, list[Performance]]:
         """Return the upcoming performances of these concerts, earliest first."""
@@ -39,6 +63,23 @@ class ListingStore:
             )
             for row in rows
         ]
+
+
+async def locked_featured(connection: Connection) -> FeaturedRow | None:
+    """Return the featured concert, locked until the transaction ends."""
+    row = await connection.fetchrow(_SQL["lock_featured"])
+    return FeaturedRow(*row) if row else None
+
+
+async def feature(connection: Connection, concert_id: UUID, user_id: UUID) -> FeaturedRow | None:
+    """Feature a concert; None for one that buyers do not see."""
+    row = await connection.fetchrow(_SQL["feature"], concert_id, user_id)
+    return FeaturedRow(*row) if row else None
+
+
+async def feature_none(connection: Connection) -> None:
+    """Feature no concert."""
+    await connection.execute(_SQL["feature_none"])
 
 
 def _values(row: Any) -> list[Any]:

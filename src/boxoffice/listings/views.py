@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 import msgspec
 
@@ -39,8 +40,19 @@ class PageFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListingFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list shows of a concert; no sale where none is upcoming, or where it was not counted."""
+    """What a list shows of a concert; no sale where none is upcoming, or where it was not counted.
+
+    One concert of the shop `is_featured` at most: an operator has chosen it.
+    """
 
     poster: Poster | None = None
     cities: list[str] = []
     sale: ConcertSale | None = None
+    is_featured: bool = False
+
+
+class FeaturedConcert(msgspec.Struct, frozen=True, kw_only=True):
+    """The concert at the top of the shop's list; null where lists choose by themselves."""
+
+    concert_id: UUID | None
+    title: str | None

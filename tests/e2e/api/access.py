@@ -224,6 +224,9 @@ MATRIX = {
     "DELETE /v1/admin/webhooks/{endpoint_id}": sellers(
         "webhook_endpoint_not_found", "webhook_endpoint_not_found"
     ),
+    "GET /v1/admin/featured-concert": operators(200),
+    "PUT /v1/admin/featured-concert": operators("concert_not_found"),
+    "DELETE /v1/admin/featured-concert": operators(204),
     "GET /v1/admin/audit": operators(200),
     "POST /v1/admin/audit": operators(202),
     # The map of a schedule that is on sale is its owner's to know, and to find locked.
@@ -326,6 +329,7 @@ _OTHER_BODIES: dict[str, object] = {
         "email": "somebody@example.org",
         "role": "door",
     },
+    "PUT /v1/admin/featured-concert": {"concert_id": _NO_ENDPOINT},
     "POST /v1/invitations/accept": {"token": "x"},
     "POST /v1/organizer-applications": {"organization_name": " ", "contact": "C"},
     "POST /v1/admin/organizer-applications/{application_id}/reject": {"reason": "R"},

@@ -1509,6 +1509,23 @@ SELECT organization_id, '../../x', 1, 1, '#000000' FROM organizations;
 INSERT INTO brands (organization_id, logo_hash, logo_width_px, logo_height_px, logo_ground)
 SELECT organization_id, repeat('0', 32), 1, 0, '#000000' FROM organizations;
 
+-- name: featured_concerts_pkey
+-- Two concerts at the top.
+INSERT INTO featured_concerts (concert_id, chosen_by)
+SELECT c.concert_id, c.organizer_id FROM concerts c, generate_series(1, 2);
+
+-- name: featured_concerts_of_concert
+-- A concert that does not exist.
+INSERT INTO featured_concerts (concert_id, chosen_by) SELECT gen_random_uuid(), organizer_id FROM concerts;
+
+-- name: featured_concerts_of_operator
+-- Chosen by an account that does not exist.
+INSERT INTO featured_concerts (concert_id, chosen_by) SELECT concert_id, gen_random_uuid() FROM concerts LIMIT 1;
+
+-- name: featured_concerts_place_known
+-- A place that no list has.
+INSERT INTO featured_concerts (place, concert_id, chosen_by) SELECT 'x', concert_id, organizer_id FROM concerts;
+
 -- name: venues_pkey
 -- Two venues with one id.
 INSERT INTO venues (venue_id, organization_id, name, country, time_zone)

@@ -92,8 +92,10 @@ class ConcertList {
     ];
   }
 
-  // What sells fastest and still has seats, else what opens next, else the newest.
+  // What an operator chose and is not over; else what sells fastest and still has seats, what opens next, the newest.
   #featured() {
+    const chosen = this.#items.find((item) => item.is_featured && !["cancelled", "ended"].includes(stateOf(item)));
+    if (chosen) return { item: chosen, label: t("concerts.featured.chosen") };
     const isOpen = (item) => ["on_sale", "few_left"].includes(stateOf(item));
     const fast = this.#ranked.find(isOpen);
     if (fast) return { item: fast, label: t("concerts.featured.fast") };

@@ -2,6 +2,7 @@
 export const listingEn = {
   "concerts.details": "Dates and tickets",
   "concerts.ranking": "Selling fast",
+  "concerts.featured.chosen": "Featured",
   "concerts.featured.fast": "Selling fastest right now",
   "concerts.featured.soon": "On sale next",
   "concerts.featured.new": "Just added",

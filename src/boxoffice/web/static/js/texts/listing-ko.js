@@ -2,6 +2,7 @@
 export const listingKo = {
   "concerts.details": "일정과 예매",
   "concerts.ranking": "지금 인기 있는 공연",
+  "concerts.featured.chosen": "추천 공연",
   "concerts.featured.fast": "지금 가장 빠르게 판매 중",
   "concerts.featured.soon": "곧 판매 시작",
   "concerts.featured.new": "새로 등록된 공연",

@@ -1,6 +1,16 @@
 // What the console says about venues, changes, postponements and cancellations.
 
 export const en = {
+  "featured.title": "Top of the list",
+  "featured.isThis": "This concert is featured at the top of the shop's list until it is over.",
+  "featured.isOther": "{title} is featured at the top of the shop's list.",
+  "featured.none": "None is chosen: the list features what sells fastest, else what opens next.",
+  "featured.choose": "Feature this concert",
+  "featured.end": "Feature it no longer",
+  "featured.done": "The concert is featured.",
+  "featured.ended": "The list chooses by itself again.",
+  "log.concert.featured": "Featured in the list",
+  "log.concert.unfeatured": "Featured no longer",
   "tabs.edit": "Change",
   "venues.title": "Venues",
   "venues.none": "There are no venues yet. A performance without one takes place at the concert's venue, in the shop's time zone.",
@@ -119,6 +129,16 @@ export const en = {
 };
 
 export const ko = {
+  "featured.title": "목록 상단 추천",
+  "featured.isThis": "이 공연은 종료될 때까지 공연 목록 상단에 추천됩니다.",
+  "featured.isOther": "현재 목록 상단 추천 공연: {title}",
+  "featured.none": "선택된 공연이 없습니다. 가장 빨리 판매되는 공연이나 곧 예매가 시작되는 공연이 표시됩니다.",
+  "featured.choose": "이 공연 추천하기",
+  "featured.end": "추천 해제",
+  "featured.done": "추천 공연으로 지정했습니다.",
+  "featured.ended": "추천을 해제했습니다.",
+  "log.concert.featured": "추천 공연 지정",
+  "log.concert.unfeatured": "추천 공연 해제",
   "tabs.edit": "변경",
   "venues.title": "공연장",
   "venues.none": "등록된 공연장이 없습니다. 공연장을 지정하지 않으면 공연 정보의 장소와 기본 시간대가 사용됩니다.",
