@@ -9,7 +9,8 @@ SET LOCAL statement_timeout = '60s';
 -- Brands -----------------------------------------------------------------------------------------------
 -- What buyers see of an organization beside its name. `name_en` and `name_ko` replace the name for readers of
 -- that language, `accent` is a colour whose readable shades are derived, `terms` are Markdown. The logo's files
--- are among those of posters, by their hash; `logo_ground` is the colour around it.
+-- are among those of posters, by their hash; `logo_ground` is the colour around it. Pages of `widget_origins`
+-- may show the widget of the organization's concerts.
 
 CREATE TABLE brands (
     organization_id uuid NOT NULL,
@@ -25,6 +26,7 @@ CREATE TABLE brands (
     terms_ko text,
     logo_hash text,
     logo_ground text,
+    widget_origins text [] NOT NULL DEFAULT '{}',
     CONSTRAINT brands_pkey PRIMARY KEY (organization_id),
     CONSTRAINT brands_of_organization
     FOREIGN KEY (organization_id) REFERENCES organizations (organization_id),
@@ -32,7 +34,11 @@ CREATE TABLE brands (
     CONSTRAINT brands_logo_agrees CHECK (
         num_nonnulls(logo_hash, logo_width_px, logo_height_px, logo_ground) IN (0, 4)),
     CONSTRAINT brands_logo_hash_whole CHECK (logo_hash ~ '^[0-9a-f]{32}$'),
-    CONSTRAINT brands_logo_size_positive CHECK (logo_width_px > 0 AND logo_height_px > 0)
+    CONSTRAINT brands_logo_size_positive CHECK (logo_width_px > 0 AND logo_height_px > 0),
+    -- They become part of a header.
+    CONSTRAINT brands_widget_origins_plain CHECK (
+        cardinality(widget_origins) <= 20
+        AND array_to_string(widget_origins, ' ') ~ '^(https?://[a-z0-9.:-]+( |$))*$')
 );
 
 -- The featured concert --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from math import ceil
 from typing import Any
 
 from boxoffice.accounts.composition import AccountServices, compose_accounts, routes_of_accounts
@@ -98,6 +99,7 @@ from boxoffice.waiting_room import routes as waiting_room_routes
 from boxoffice.waiting_room.position_streams import PositionStreams
 from boxoffice.web import assets as web_assets
 from boxoffice.web import routes as web_routes
+from boxoffice.web.widget import FramesOf, widget_routes
 
 VERSION = version("boxoffice")
 
@@ -388,6 +390,7 @@ def _http(
             document,
             settings,
             ConcertHeads(settings, services.catalog.lookups).head,
+            services.storefront.brands.widget_origins,
         ),
         metrics=_metrics_router(dependencies, access_log, metrics_token),
         streams=streams,
@@ -456,9 +459,11 @@ def _router(
     document: dict[str, Any],
     settings: Settings,
     head: web_routes.HeadOf,
+    frames: FramesOf,
 ) -> Router:
     """Return the router of the API, the pages and the operators' endpoints."""
     pages = web_assets.load()
+    fresh_s = ceil(settings.catalog.catalog_cache_ms / 1000)
     metrics_token = settings.observability.metrics_token
     origins = sdk_origins(settings.providers)
     return Router(
@@ -467,6 +472,7 @@ def _router(
             *health.metrics_routes(dependencies, access_log, metrics_token, is_open=False),
             *health.document_routes(dependencies, document),
             *web_routes.page_routes(dependencies, pages, origins, head),
+            *widget_routes(dependencies, pages, frames, fresh_s),
         ],
         dependencies,
         web_routes.present_unknown(pages),

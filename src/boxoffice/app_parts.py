@@ -184,5 +184,5 @@ def compose_storefront(settings: Settings, infrastructure: Infrastructure) -> St
         listings=Listings(settings.listings, ListingStore(db), posters),
         featured=Featured(ListingStore(db)),
         ranking=Ranking(settings.ranking, RankingStore(db), board, now),
-        brands=Brands(BrandStore(db), pictures),
+        brands=Brands(BrandStore(db), pictures, settings.catalog),
     )

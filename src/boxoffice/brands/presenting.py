@@ -32,7 +32,9 @@ def in_full(one: StoredBrand) -> BrandInFull:
 def own(one: StoredBrand) -> OwnBrand:
     """Return a brand as its organization edits it."""
     texts = {name: getattr(one, name) for name in _TERMS}
-    return OwnBrand(**_members(one), **texts, version=one.version)
+    return OwnBrand(
+        **_members(one), **texts, widget_origins=one.widget_origins, version=one.version
+    )
 
 
 def _members(one: StoredBrand) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The use cases of brands. Each change and its entry in the activity log commit together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +12,14 @@ from boxoffice.brands import presenting, store
 from boxoffice.brands.logos import encode_logo
 from boxoffice.brands.store import BrandStore, StoredBrand
 from boxoffice.brands.views import Brand, BrandEdit, BrandInFull, OwnBrand
-from boxoffice.errors import OrganizationNotFound
+from boxoffice.errors import ConcertNotFound, OrganizationNotFound
 from boxoffice.organizations.service import locked, noted
 from boxoffice.permissions import Actor, OrganizationIds
+from boxoffice.platform.cache import Cache
 from boxoffice.platform.conditional import require_version
+from boxoffice.platform.ids import parse_uuid
 from boxoffice.posters.files import PictureFiles, hash_of
+from boxoffice.settings import CatalogSettings
 
 _LOGGED_CHARS_MAX = 200
 _NO_LOGO = {"logo_hash": None, "logo_width_px": None, "logo_height_px": None, "logo_ground": None}
@@ -25,14 +28,35 @@ _NO_LOGO = {"logo_hash": None, "logo_width_px": None, "logo_height_px": None, "l
 class Brands:
     """Brands of organizations, for buyers and for their owners."""
 
-    def __init__(self, brands: BrandStore, pictures: PictureFiles) -> None:
+    def __init__(
+        self, brands: BrandStore, pictures: PictureFiles, settings: CatalogSettings
+    ) -> None:
         self._store = brands
         self._pictures = pictures
+        fresh_s = settings.catalog_cache_ms / 1000
+        self._origins: Cache[UUID, Sequence[str]] = Cache(
+            self._load_origins,
+            ttl_s=lambda _origins: fresh_s,
+            weight_max=settings.catalog_cache_entries_max,
+        )
 
     async def of_concert(self, concert_id: UUID) -> Brand | None:
         """Return the brand of the organization of a concert, None without the concert."""
         found = await self._store.of_concert(concert_id)
         return presenting.brief(found) if found else None
+
+    async def widget_origins(self, concert_id: str) -> Sequence[str]:
+        """Return the sites that may embed a concert's widget, from memory; raise `ConcertNotFound`."""
+        found = parse_uuid(concert_id)
+        if found is None:
+            raise ConcertNotFound
+        return await self._origins.get(found)
+
+    async def _load_origins(self, concert_id: UUID) -> Sequence[str]:
+        stored = await self._store.of_concert(concert_id)
+        if stored is None:
+            raise ConcertNotFound
+        return stored.widget_origins
 
     async def shown(self, organization_id: UUID) -> BrandInFull:
         """Return the brand of an organization with its terms; raise `OrganizationNotFound`."""

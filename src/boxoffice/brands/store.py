@@ -32,6 +32,7 @@ class StoredBrand(msgspec.Struct, frozen=True, kw_only=True):
     logo_width_px: int | None
     logo_height_px: int | None
     logo_ground: str | None
+    widget_origins: list[str]
     version: int
 
 
@@ -81,5 +82,6 @@ async def put(connection: Connection, brand: StoredBrand) -> StoredBrand:
         brand.logo_width_px,
         brand.logo_height_px,
         brand.logo_ground,
+        brand.widget_origins,
     )
     return msgspec.structs.replace(brand, version=version)

@@ -12,6 +12,18 @@ from boxoffice.platform.values import Line, Paragraph
 
 Colour = Annotated[str, Meta(pattern=r"^#[0-9a-f]{6}$(?!\n)", max_length=7)]
 
+# A site that may embed the widget; plain HTTP is for trying it out.
+Origin = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https://[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?|http://(localhost|127\.0\.0\.1))"
+        r"(:[0-9]{1,5})?$(?!\n)",
+        max_length=270,
+        description="Scheme, host and port of a site, as https://venue.example.",
+    ),
+]
+Origins = Annotated[list[Origin], Meta(max_length=20)]
+
 
 class Logo(msgspec.Struct, frozen=True, kw_only=True):
     """The logo of an organization; its addresses never change their content.
@@ -56,11 +68,15 @@ class BrandInFull(Brand, frozen=True, kw_only=True):
 
 
 class OwnBrand(Brand, frozen=True, kw_only=True):
-    """A brand as its organization edits it; `version` is the ETag, 0 before the first change."""
+    """A brand as its organization edits it; `version` is the ETag, 0 before the first change.
+
+    Pages of `widget_origins` may embed the widget of the organization's concerts.
+    """
 
     terms: str
     terms_en: str | None
     terms_ko: str | None
+    widget_origins: list[str]
     version: int
 
 
@@ -73,3 +89,4 @@ class BrandEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     terms: Paragraph | UnsetType = UNSET
     terms_en: Paragraph | UnsetType | None = UNSET
     terms_ko: Paragraph | UnsetType | None = UNSET
+    widget_origins: Origins | UnsetType = UNSET

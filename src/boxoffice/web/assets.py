@@ -6,7 +6,7 @@ so nothing is rewritten, and modules of two releases never mix.
 
 import gzip
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -24,10 +24,15 @@ MEDIA_TYPES = {
 # `{PREFIX}/{hash}/{path in static/}`
 PREFIX = "/assets"
 ENTRY = "js/main.js"
+# The widget is a page of its own, with one style of its own.
+WIDGET_ENTRY = "widget/main.js"
+WIDGET_STYLE = "widget/widget.css"
 # Generated from the table that the server uses too.
 CURRENCIES = "js/lib/currencies.js"
 # Outside the hashed tree: it recovers a page whose release is gone.
 BOOT = "boot.js"
+# What other sites load: it makes the widget's frame.
+EMBED = "embed.js"
 ICON = "favicon.ico"
 _NEEDS_SCRIPTS = (
     "<p>boxoffice needs JavaScript to show seats as they are this very moment. "
@@ -39,6 +44,7 @@ _NOT_FOUND = (
 )
 
 _HEAD = "<title>boxoffice</title>"
+_WIDGET_HEAD = '<title>boxoffice</title>\n    <meta name="robots" content="noindex">'
 _COMPRESSION = 9
 _IMPORT = re.compile(r"""^(?:import|export)\b[^"'()]*?["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
 
@@ -64,7 +70,10 @@ class Assets:
         self.icon = _asset(ICON, root.joinpath(ICON))
         shell = Template(root.joinpath("shell.html").read_text(encoding="utf-8"))
         self._shell = shell
-        self._links = self._make_links()
+        styles = [path for path in self.paths if path.startswith("css/")]
+        self._links = self._make_links(styles, ENTRY)
+        self.embed = _asset(EMBED, root.joinpath(EMBED))
+        self.widget = self._widget()
         self.shell = self.page(_HEAD, _NEEDS_SCRIPTS)
         self.not_found = self.page(_HEAD, _NOT_FOUND)
 
@@ -88,24 +97,30 @@ class Assets:
                 waiting += imports(path, self._files[path].plain.decode())
         return list(found)
 
-    def _make_links(self) -> str:
+    def _make_links(self, styles: Sequence[str], entry: str) -> str:
         base = f"{PREFIX}/{self.hash}"
-        styles = [path for path in self.paths if path.endswith(".css")]
         lines = [f'<link rel="stylesheet" href="{base}/{path}">' for path in styles]
         lines += [
-            f'<link rel="modulepreload" href="{base}/{path}">' for path in self.modules(ENTRY)
+            f'<link rel="modulepreload" href="{base}/{path}">' for path in self.modules(entry)
         ]
         return "\n    ".join(lines)
 
     def page(self, head: str, without_scripts: str) -> Asset:
         """Fill the shell with HTML for `<head>` and `<noscript>`, whose texts are escaped."""
+        return self._filled(head, without_scripts, ENTRY, self._links)
+
+    def _widget(self) -> Asset:
+        links = self._make_links([WIDGET_STYLE], WIDGET_ENTRY)
+        return self._filled(_WIDGET_HEAD, _NEEDS_SCRIPTS, WIDGET_ENTRY, links)
+
+    def _filled(self, head: str, without_scripts: str, entry: str, links: str) -> Asset:
         base = f"{PREFIX}/{self.hash}"
         text = self._shell.substitute(
             head=head,
             base=base,
             boot=f"{PREFIX}/{BOOT}",
-            entry=f"{base}/{ENTRY}",
-            links=self._links,
+            entry=f"{base}/{entry}",
+            links=links,
             without_scripts=without_scripts,
         )
         return _packed("text/html; charset=utf-8", text.encode())

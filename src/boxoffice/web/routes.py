@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from boxoffice.errors import NotFound, Problem
-from boxoffice.http.api.headers import accepts_gzip, prefers_html
+from boxoffice.http.api.headers import prefers_html
 from boxoffice.http.api.operation import (
     READS,
     Call,
@@ -22,6 +22,7 @@ from boxoffice.http.api.router import Present
 from boxoffice.web import assets
 from boxoffice.web.assets import Asset, Assets
 from boxoffice.web.page_head import PageHead, head_of, without_scripts
+from boxoffice.web.replies import PERMISSIONS, negotiated, reply
 
 _YEAR_S = 31_536_000
 _HEADS_MAX = 64
@@ -68,7 +69,7 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Permissions-Policy": PERMISSIONS,
     "Referrer-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
@@ -145,7 +146,7 @@ class Shell:
     @operation("A page", cached=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """Return the shell; caches must revalidate it."""
-        return _reply(call.req, self._shell, self._headers)
+        return reply(call.req, self._shell, self._headers)
 
 
 HeadOf = Callable[[str], Awaitable[PageHead | None]]
@@ -172,7 +173,7 @@ class ConcertShell:
             head = await self._head(call.ids["concert_id"])
         except Problem:
             head = None
-        return _reply(call.req, self._shell(head), _PAGE_HEADERS)
+        return reply(call.req, self._shell(head), _PAGE_HEADERS)
 
     def _shell(self, head: PageHead | None) -> Asset:
         if head is None:
@@ -196,7 +197,7 @@ class Icon:
     @operation("The icon", cached=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """Return the icon."""
-        return _reply(call.req, self._icon, _ICON_HEADERS)
+        return reply(call.req, self._icon, _ICON_HEADERS)
 
 
 class Boot:
@@ -209,7 +210,7 @@ class Boot:
     @operation("The script that starts a page", cached=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
         """Return `boot.js`."""
-        return _reply(call.req, self._boot, _BOOT_HEADERS)
+        return reply(call.req, self._boot, _BOOT_HEADERS)
 
 
 class Files:
@@ -232,18 +233,7 @@ class Files:
         asset = self._found.find(call.ids["tree"], call.ids["path"])
         if asset is None:
             raise NotFound
-        return _reply(call.req, asset, _ASSET_HEADERS)
-
-
-def _reply(request: Request, asset: Asset, headers: dict[str, str]) -> Reply:
-    body, negotiated = _negotiated(request, asset)
-    return Reply(encoded=body, media_type=asset.media_type, headers={**headers, **negotiated})
-
-
-def _negotiated(request: Request, asset: Asset) -> tuple[bytes, dict[str, str]]:
-    if accepts_gzip(request.get_header("Accept-Encoding")):
-        return asset.gzip, {"Vary": "Accept-Encoding", "Content-Encoding": "gzip"}
-    return asset.plain, {"Vary": "Accept-Encoding"}
+        return reply(call.req, asset, _ASSET_HEADERS)
 
 
 def routes(dependencies: RouteDependencies, now_s: Callable[[], float]) -> list[tuple[str, object]]:
@@ -278,8 +268,8 @@ def present_unknown(found: Assets) -> Present:
         vary = {"Vary": "Accept, Accept-Encoding"}
         if request.method not in READS or not prefers_html(request.get_header("Accept")):
             return msgspec.structs.replace(refusal, headers={**refusal.headers, **vary})
-        body, negotiated = _negotiated(request, page)
-        headers = {**_PAGE_HEADERS, **negotiated, **vary}
+        body, own = negotiated(request, page)
+        headers = {**_PAGE_HEADERS, **own, **vary}
         return msgspec.structs.replace(
             refusal, body=body, media_type=page.media_type, headers=headers
         )

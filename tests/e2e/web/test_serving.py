@@ -18,7 +18,10 @@ MODULES = sorted(STATIC.rglob("*.js"))
 def _tree(root: Path, script: str = "export const a = 1;\n") -> assets.Assets:
     (root / "static" / "js").mkdir(parents=True, exist_ok=True)
     (root / "static" / "js" / "main.js").write_text(script)
-    (root / "boot.js").write_text("//")
+    (root / "static" / "widget").mkdir(exist_ok=True)
+    (root / "static" / "widget" / "main.js").write_text("")
+    for name in ("boot.js", "embed.js"):
+        (root / name).write_text("//")
     (root / "favicon.ico").write_bytes(b"")
     (root / "shell.html").write_text("$base $boot $entry $links")
     return assets.Assets(root)

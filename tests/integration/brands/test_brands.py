@@ -3,12 +3,13 @@
 import asyncio
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from boxoffice.brands.service import Brands
 from boxoffice.brands.store import BrandStore
 from boxoffice.brands.views import BrandEdit
-from boxoffice.errors import Forbidden, NotFound, OrganizationNotFound
+from boxoffice.errors import ConcertNotFound, Forbidden, NotFound, OrganizationNotFound
 from boxoffice.platform.conditional import PreconditionFailed
 from boxoffice.platform.postgres.database import Database
 from boxoffice.posters.files import PictureFiles
@@ -41,9 +42,9 @@ def pictures(db: Database, settings: Settings) -> PictureFiles:
 
 
 @pytest.fixture
-def brands(db: Database, pictures: PictureFiles) -> Brands:
+def brands(db: Database, settings: Settings, pictures: PictureFiles) -> Brands:
     """The use cases."""
-    return Brands(BrandStore(db), pictures)
+    return Brands(BrandStore(db), pictures, settings.catalog)
 
 
 async def test_an_organization_without_a_brand_has_its_name(brands: Brands, mine: Hall) -> None:
@@ -117,6 +118,32 @@ async def test_of_two_editors_one_reads_again(brands: Brands, mine: Hall) -> Non
     ):
         with pytest.raises(PreconditionFailed):
             await refused
+
+
+async def test_sites_may_show_the_widget_of_their_concerts_only(
+    brands: Brands, mine: Hall, other: Hall
+) -> None:
+    own, sites = mine.schedule_id, ["https://venue.example", "http://localhost:8080"]
+    after = await brands.edit(member(own), own, BrandEdit(widget_origins=sites), 0)
+    assert after.widget_origins == sites
+    assert await brands.widget_origins(str(own)) == sites
+    assert await brands.widget_origins(str(other.schedule_id)) == []
+    for unknown in (str(uuid4()), "x"):
+        with pytest.raises(ConcertNotFound):
+            await brands.widget_origins(unknown)
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        "https://venue.example; script-src *", "https://a.example https://b.example", "*",
+        "https://*.example", "http://venue.example", "https://venue.example/path", "'self'",
+        "https://venue.example\n", "https://Venue.example", "data:",
+    ],
+)  # fmt: skip
+def test_what_is_no_site_is_refused(site: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"widget_origins": [site]}, BrandEdit)
 
 
 async def test_a_logo_is_served_as_long_as_a_brand_names_it(

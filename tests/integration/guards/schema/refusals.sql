@@ -1509,6 +1509,11 @@ SELECT organization_id, '../../x', 1, 1, '#000000' FROM organizations;
 INSERT INTO brands (organization_id, logo_hash, logo_width_px, logo_height_px, logo_ground)
 SELECT organization_id, repeat('0', 32), 1, 0, '#000000' FROM organizations;
 
+-- name: brands_widget_origins_plain
+-- A site that would end the header's directive.
+INSERT INTO brands (organization_id, widget_origins)
+SELECT organization_id, ARRAY['https://venue.example; script-src *'] FROM organizations;
+
 -- name: featured_concerts_pkey
 -- Two concerts at the top.
 INSERT INTO featured_concerts (concert_id, chosen_by)

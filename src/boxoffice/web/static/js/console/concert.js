@@ -11,6 +11,7 @@ import { Field, form } from "../components/forms.js";
 import { performanceMoment } from "../components/performance-time.js";
 import { confirmAction, postAction } from "./actions.js";
 import { localTime, sendTimes } from "./events/local-time.js";
+import { embedCard } from "./brand/embed.js";
 import { featuredCard } from "./events/featured.js";
 import { posterCard } from "./events/poster.js";
 import { ownVenues, venueChoice, venueField } from "./events/venue-choice.js";
@@ -57,6 +58,7 @@ export async function concert({ id, signal, refresh, go }) {
     takenDown(one, refresh),
     one.schedules.length ? h("ul", { class: "own-concerts" }, one.schedules.map(card)) : h("p", { class: "card" }, t("own.noSchedules")),
     !session.isOperator && posterCard(one, signal),
+    !session.isOperator && one.status === "PUBLISHED" && !one.taken_down_at && embedCard(one),
     !session.isOperator && h("details", { class: "card", open: one.schedules.length === 0 },
       h("summary", {}, h("h2", {}, t("own.addSchedule"))), scheduleForm(one, go, places)),
     session.isOperator && one.status === "PUBLISHED" && !one.taken_down_at && await featuredCard(one, { signal, refresh }),

@@ -35,8 +35,14 @@ export function currentLanguage() {
 
 /** Sets the language, also for the next visit. */
 export function chooseLanguage(code) {
-  language = code;
+  showIn(code);
   localStore.set("language", code);
+}
+
+/** Sets the language of this page alone; what is no language of ours changes nothing. */
+export function showIn(code) {
+  if (!(code in LANGUAGES)) return;
+  language = code;
   document.documentElement.lang = code;
 }
 

@@ -8,8 +8,9 @@ import { ko } from "./ko.js";
 import { listingEn } from "./listing-en.js";
 import { listingKo } from "./listing-ko.js";
 import { sellerTexts } from "./seller.js";
+import { widgetTexts } from "./widget.js";
 
 export const texts = {
-  en: { ...en, ...listingEn, ...accountEn, ...offerTexts.en, ...sellerTexts.en },
-  ko: { ...ko, ...listingKo, ...accountKo, ...offerTexts.ko, ...sellerTexts.ko },
+  en: { ...en, ...listingEn, ...accountEn, ...offerTexts.en, ...sellerTexts.en, ...widgetTexts.en },
+  ko: { ...ko, ...listingKo, ...accountKo, ...offerTexts.ko, ...sellerTexts.ko, ...widgetTexts.ko },
 };

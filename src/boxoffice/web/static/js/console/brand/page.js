@@ -29,7 +29,7 @@ export async function brand({ signal, refresh }) {
       h("div", {}, h("h1", {}, t("brand.title")), h("p", { class: "muted" }, t("brand.lead"))),
       h("div", { class: "actions" }, organizationSwitch(refresh))),
     preview(own),
-    canWrite ? [logoCard(own, path, headers, refresh), textCard(own, path, headers, refresh)] : h("p", { class: "notice" }, t("brand.ownersOnly")),
+    canWrite ? [logoCard(own, path, headers, refresh), textCard(own, path, headers, refresh), widgetCard(own, path, headers, refresh)] : h("p", { class: "notice" }, t("brand.ownersOnly")),
   ];
   return { title: `${t("brand.title")} · ${own.name}`, view };
 }
@@ -70,6 +70,17 @@ function logoCard(own, path, headers, refresh) {
     own.logo && h("p", {}, logo(own.logo)),
     h("div", { class: "field" }, h("label", { for: "logo-file" }, t("brand.logoFile")), input), status,
     own.logo && h("div", { class: "actions" }, h("button", { type: "button", class: "button danger", onclick: () => send("DELETE", {}, t("brand.logoRemoved")) }, t("brand.logoRemove"))));
+}
+
+function widgetCard(own, path, headers, refresh) {
+  const fields = { origins: new Field({ label: t("brand.origins"), hint: t("brand.originsHint"), rows: 3, value: own.widget_origins.join("\n"), spellcheck: "false" }) };
+  const submit = async ({ origins }) => {
+    const listed = origins.split(/\s+/).filter(Boolean).map((one) => one.toLowerCase().replace(/\/+$/, ""));
+    await call("PATCH", path, { body: { widget_origins: listed }, headers, tries: 1 });
+    announcer.notify(t("brand.saved"), "good");
+    refresh();
+  };
+  return h("section", { class: "card console-form" }, h("h2", {}, t("widget.title")), h("p", { class: "hint" }, t("widget.lead")), form({ fields, label: t("brand.save"), submit }));
 }
 
 function textCard(own, path, headers, refresh) {
