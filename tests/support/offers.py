@@ -46,7 +46,8 @@ class OfferDesk:
     async def pairs(self, *pairs: tuple[str, str], notes: Sequence[SeatNote] = ()) -> None:
         """Say which seats are sold together."""
         wanted = [SeatPair(*pair) for pair in pairs]
-        await self.offers.set_seats(self.actor, self.hall.schedule_id, wanted, notes)
+        found = await self.offers.own([self.hall.schedule_id], self.hall.schedule_id)
+        await self.offers.set_seats(self.actor, self.hall.schedule_id, found.version, wanted, notes)
 
     async def codes(
         self, terms: CodeTerms | None = None, *, count: int = 1, code: str = ""

@@ -7,6 +7,7 @@ from boxoffice.errors import OutcomeUnknown
 from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.offers.errors import CodeBatchNotFound, CodesShown, TermsRefused
 from boxoffice.offers.service import OfferEditor, Offers
+from boxoffice.offers.store import ScheduleOffers
 from boxoffice.offers.views import (
     CodeBatches,
     CodesBody,
@@ -24,6 +25,7 @@ from boxoffice.offers.views import (
     terms_of,
 )
 from boxoffice.permissions import Permission
+from boxoffice.platform.conditional import entity_tag
 from boxoffice.platform.ids import parse_uuid
 
 _CSV_TYPE = "text/csv"
@@ -40,23 +42,30 @@ def _actor(call: Call[Any, Any]) -> OfferEditor:
     return OfferEditor(call.caller.user_id, call.caller.organization_ids, call.request_id)
 
 
+def _tagged(found: ScheduleOffers) -> Reply:
+    return Reply(present_own(found), etag=entity_tag(found.version))
+
+
 class _OwnOffers(_OffersResource):
     @operation(
         "Get the offers of my schedule",
         permission=Permission.EVENTS_READ,
         path=SCHEDULE,
         returns=OwnOffersOut,
+        tagged=True,
     )
     async def on_get(self, call: Call[Any, Any]) -> Reply:
-        """Also of a draft."""
+        """Also of a draft. Its ETag is needed to change terms and what is said about seats."""
         found = await self._service.own(call.caller.organization_ids, call.ids["schedule_id"])
-        return Reply(present_own(found))
+        return _tagged(found)
 
     @operation(
         "Set the offers of a schedule",
         permission=Permission.SALES_WRITE,
         path=SCHEDULE,
         body=TermsBody,
+        conditional=True,
+        tagged=True,
         returns=OwnOffersOut,
         problems=(TermsRefused, OutcomeUnknown),
     )
@@ -66,9 +75,9 @@ class _OwnOffers(_OffersResource):
         What is held or sold keeps its price; a quota is not below what its channel has.
         """
         found = await self._service.set_terms(
-            _actor(call), call.ids["schedule_id"], call.body.version, terms_of(call.body)
+            _actor(call), call.ids["schedule_id"], call.version, terms_of(call.body)
         )
-        return Reply(present_own(found))
+        return _tagged(found)
 
 
 class _OwnSeats(_OffersResource):
@@ -77,6 +86,8 @@ class _OwnSeats(_OffersResource):
         permission=Permission.SALES_WRITE,
         path=SCHEDULE,
         body=SeatsBody,
+        conditional=True,
+        tagged=True,
         returns=OwnOffersOut,
         problems=(TermsRefused, OutcomeUnknown),
     )
@@ -84,9 +95,9 @@ class _OwnSeats(_OffersResource):
         """Seats that are sold together, and notes such as a restricted view."""
         body = call.body
         found = await self._service.set_seats(
-            _actor(call), call.ids["schedule_id"], pairs_of(body), notes_of(body)
+            _actor(call), call.ids["schedule_id"], call.version, pairs_of(body), notes_of(body)
         )
-        return Reply(present_own(found))
+        return _tagged(found)
 
 
 class _Codes(_OffersResource):

@@ -108,6 +108,12 @@ INSERT INTO schedule_offers (schedule_id, changed_at) VALUES ($1, clock_timestam
 -- no guard: The usual case: there are terms.
 ON CONFLICT (schedule_id) DO NOTHING;
 
+-- name: count_change
+-- The version after a change of what is said about seats.
+UPDATE schedule_offers o SET version = o.version + 1, changed_at = clock_timestamp()
+ -- guard: count_change_of_this_schedule: o.schedule_id = $1 => $1::uuid IS NOT NULL
+ WHERE o.schedule_id = $1;
+
 -- name: drop_price_types
 -- Drop the price types of a schedule; reservations keep their prices.
 DELETE FROM price_types p

@@ -25,6 +25,7 @@ from boxoffice.offers.store import (
 from boxoffice.offers.throttle import CodeThrottle
 from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.cache import Cache
+from boxoffice.platform.conditional import require_version
 from boxoffice.platform.ids import new_id
 
 
@@ -125,13 +126,12 @@ class Offers:
     ) -> ScheduleOffers:
         """Replace the terms that were read as `version`.
 
-        What is held or sold keeps its price. Raises `ScheduleNotFound` and `TermsRefused`.
+        What is held or sold keeps its price. Raises `ScheduleNotFound`, `PreconditionFailed` and
+        `TermsRefused`.
         """
         async with self._store.transaction() as connection:
             owned = await self._lock(connection, actor, schedule_id)
-            # guard: offers_edit_of_what_was_read => await store.lock_terms(connection, schedule_id)
-            if await store.lock_terms(connection, schedule_id) != version:
-                raise TermsRefused("The offers have changed; read them again.", reason="stale")
+            require_version(version, await store.lock_terms(connection, schedule_id))
             sold = await store.taken(connection, schedule_id)
             grades = {seat.grade for seat in await store.seats(connection, schedule_id)}
             # guard: offers_terms_make_sense => _accept(lambda: None)
@@ -145,12 +145,17 @@ class Offers:
         self,
         actor: OfferEditor,
         schedule_id: UUID,
+        version: int,
         pairs: Sequence[SeatPair],
         notes: Sequence[SeatNote],
     ) -> ScheduleOffers:
-        """Replace the pairs of seats that are sold together, and the notes about seats."""
+        """Replace what was read as `version`: the pairs of seats sold together, and the notes.
+
+        Raises `ScheduleNotFound`, `PreconditionFailed` and `TermsRefused`.
+        """
         async with self._store.transaction() as connection:
             owned = await self._lock(connection, actor, schedule_id)
+            require_version(version, await store.lock_terms(connection, schedule_id))
             await store.begin_terms(connection, schedule_id)
             await store.lock_terms(connection, schedule_id)
             placed = await store.seats(connection, schedule_id)

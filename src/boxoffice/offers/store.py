@@ -221,7 +221,7 @@ async def put_terms(
 async def put_seats(
     connection: Connection, schedule_id: UUID, attributes: Sequence[SeatAttribute]
 ) -> None:
-    """Replace what is said about the seats of a schedule."""
+    """Replace what is said about the seats of a schedule, whose terms get another version."""
     await connection.execute(_QUERIES["drop_seats"], schedule_id)
     await connection.execute(
         _QUERIES["add_seats"],
@@ -232,6 +232,7 @@ async def put_seats(
         [one.note for one in attributes],
         [one.note_ko for one in attributes],
     )
+    await connection.execute(_QUERIES["count_change"], schedule_id)
     await connection.execute(_QUERIES["mark"], schedule_id)
 
 

@@ -68,12 +68,11 @@ class ChannelValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class TermsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The terms of a schedule; `version` is that of the terms that were read, 0 without any.
+    """The terms of a schedule, in place of those that were read.
 
     `booking_fee` is per ticket that is not free. Before `public_from` only presale codes admit.
     """
 
-    version: Annotated[int, Meta(ge=0)]
     public_from: Moment | None = None
     booking_fee: MinorAmount = 0
     price_types: Annotated[list[PriceTypeValue], Meta(max_length=20)] = []
@@ -194,7 +193,7 @@ class OffersOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnOffersOut(msgspec.Struct, frozen=True, kw_only=True):
-    """The terms of a schedule as its organizer edits them."""
+    """The terms of a schedule as its organizer edits them; `version` is the ETag, 0 without any."""
 
     schedule_id: UUID
     currency: str

@@ -45,9 +45,13 @@ MATRIX = {
     "GET /v1/schedules/{schedule_id}/offers": everybody(200),
     "POST /v1/schedules/{schedule_id}/offers/code": anybody("code_invalid"),
     "GET /v1/admin/schedules/{schedule_id}/offers": looked_at("schedule_not_found"),
-    # Terms that were read from another schedule.
-    "PUT /v1/admin/schedules/{schedule_id}/offers": sellers("offers_invalid", "schedule_not_found"),
-    "PUT /v1/admin/schedules/{schedule_id}/offers/seats": sellers(200, "schedule_not_found"),
+    # Without their ETag nothing is changed.
+    "PUT /v1/admin/schedules/{schedule_id}/offers": sellers(
+        "precondition_failed", "schedule_not_found"
+    ),
+    "PUT /v1/admin/schedules/{schedule_id}/offers/seats": sellers(
+        "precondition_failed", "schedule_not_found"
+    ),
     "GET /v1/admin/schedules/{schedule_id}/offers/codes": sellers(200, 200),
     "POST /v1/admin/schedules/{schedule_id}/offers/codes": sellers(201, "schedule_not_found"),
     "GET /v1/admin/schedules/{schedule_id}/offers/codes/{batch_id}/export": sellers(
@@ -344,7 +348,6 @@ def _bodies(buyer: Person, order: object, paid: str) -> dict[str, object]:
         "POST /v1/sessions": login,
         "POST /v1/schedules/{schedule_id}/reservations": {"seat_ids": ["Z-9-9"]},
         "POST /v1/schedules/{schedule_id}/offers/code": {"code": "NOSUCHCODE"},
-        "PUT /v1/admin/schedules/{schedule_id}/offers": {"version": 999},
         "POST /v1/admin/schedules/{schedule_id}/offers/codes": {"name": "Friends", "count": 1},
         "POST /v1/payments": order,
         "POST /v1/payment-intents": {"top_up_amount": 1_000, "method": "toss"},

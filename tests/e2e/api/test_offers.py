@@ -11,9 +11,8 @@ _YOUTH = {"code": "youth", "name": "Youth", "name_ko": "청소년", "percent_off
 
 def _offers(organizer: Person, sale: Sale, **terms: object) -> Answer:
     path = f"/v1/admin/schedules/{sale.schedule_id}/offers"
-    version = expect(organizer.api.get(path), 200).json["version"]
-    body = {"version": version, **terms}
-    return expect(organizer.api.call("PUT", path, json_body=body), 200)
+    tag = {"If-Match": expect(organizer.api.get(path), 200).headers["etag"]}
+    return expect(organizer.api.call("PUT", path, json_body=terms, headers=tag), 200)
 
 
 def _codes(organizer: Person, sale: Sale, **terms: object) -> Answer:

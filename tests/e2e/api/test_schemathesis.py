@@ -84,6 +84,7 @@ OWN_TESTS = {
     "PUT /v1/admin/concerts/{concert_id}/poster",
     "PUT /v1/admin/organizations/{organization_id}/brand/logo",
     "PUT /v1/admin/schedules/{schedule_id}/offers",
+    "PUT /v1/admin/schedules/{schedule_id}/offers/seats",
 }
 STILL_THERE = "Deleted resource still available"
 CASES = re.compile(r"^\s*(\d+) generated", re.MULTILINE)

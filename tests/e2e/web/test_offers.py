@@ -31,17 +31,17 @@ def presale(seller: Person) -> Sale:
     sale = on_sale(seller, 20, ticket_limit=4)
     path = f"/v1/admin/schedules/{sale.schedule_id}/offers"
     terms = {
-        "version": 0,
         "public_from": (datetime.now(UTC) + timedelta(hours=2)).isoformat(),
         "booking_fee": 1_000,
         "price_types": [YOUTH],
     }
-    answered(seller.api.call("PUT", path, json_body=terms), 200)
+    answered(seller.api.call("PUT", path, json_body=terms, headers={"If-Match": '"0"'}), 200)
     seats = {
         "pairs": [{"accessible": "A-1-1", "companion": "A-1-2"}],
         "notes": [{"note": "Behind a pillar", "note_ko": "기둥 뒤", "seat_ids": ["A-1-3"]}],
     }
-    answered(seller.api.call("PUT", f"{path}/seats", json_body=seats), 200)
+    first = {"If-Match": '"1"'}
+    answered(seller.api.call("PUT", f"{path}/seats", json_body=seats, headers=first), 200)
     code = {"name": "Fan club", "code": "FANCLUB", "is_presale": True, "percent_off": 10}
     answered(seller.api.keyed(f"{path}/codes", code), 201)
     return sale

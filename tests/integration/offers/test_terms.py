@@ -21,6 +21,7 @@ from boxoffice.offers.rules import PriceType, Reduction, SalesChannel, SeatPair,
 from boxoffice.offers.service import OfferEditor, Offers, SeatNote
 from boxoffice.offers.store import CodeTerms, OfferStore
 from boxoffice.offers.throttle import CodeThrottle
+from boxoffice.platform.conditional import PreconditionFailed
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
@@ -130,7 +131,21 @@ async def test_an_editor_who_has_not_seen_the_last_change_is_refused(
         *(desk.offers.set_terms(desk.actor, hall.schedule_id, 0, terms) for _ in range(2)),
         return_exceptions=True,
     )
-    assert sorted(type(one).__name__ for one in outcomes) == ["ScheduleOffers", "TermsRefused"]
+    assert sorted(type(one).__name__ for one in outcomes) == [
+        "PreconditionFailed", "ScheduleOffers",
+    ]  # fmt: skip
+    # What is said about seats belongs to the same version.
+    pairs = [SeatPair("S001", "S002")]
+    with pytest.raises(PreconditionFailed):
+        await desk.offers.set_seats(desk.actor, hall.schedule_id, 0, pairs, [])
+    after = await desk.offers.set_seats(desk.actor, hall.schedule_id, 1, pairs, [])
+    assert after.version == 2
+    with pytest.raises(PreconditionFailed):
+        await desk.offers.set_terms(desk.actor, hall.schedule_id, 1, terms)
+    elsewhere = OfferDesk(await open_hall(hall.db), desk.offers)
+    assert (await elsewhere.terms()).version == 1
+    await desk.pairs()
+    assert (await elsewhere.terms()).version == 2
     with pytest.raises(ScheduleNotFound):
         await desk.offers.set_terms(_stranger(), hall.schedule_id, 1, terms)
 
@@ -154,8 +169,9 @@ async def test_a_quota_counts_what_its_channel_has_sold(desk: OfferDesk, hall: H
 async def test_pairs_name_seats_of_the_schedule(desk: OfferDesk, hall: Hall) -> None:
     with pytest.raises(TermsRefused, match="'nowhere'"):
         await desk.pairs(("S001", "nowhere"))
+    pairs = [SeatPair("S001", "S002")]
     with pytest.raises(ScheduleNotFound):
-        await desk.offers.set_seats(_stranger(), hall.schedule_id, [SeatPair("S001", "S002")], [])
+        await desk.offers.set_seats(_stranger(), hall.schedule_id, 0, pairs, [])
 
 
 async def test_codes_are_kept_as_digests_and_shown_once(desk: OfferDesk, hall: Hall) -> None:

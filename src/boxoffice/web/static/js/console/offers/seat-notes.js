@@ -22,7 +22,7 @@ export function seatNotes({ own, path, refresh }) {
     ],
   });
   const submit = async () => {
-    await call("PUT", `${path}/seats`, { body: { pairs: pairs.values(), notes: notes.values().map(note) } });
+    await call("PUT", `${path}/seats`, { body: { pairs: pairs.values(), notes: notes.values().map(note) }, headers: { "If-Match": `"${own.version}"` }, tries: 1 });
     announcer.notify(t("offers.saved"), "good");
     refresh();
   };

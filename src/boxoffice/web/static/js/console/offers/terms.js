@@ -23,14 +23,14 @@ export function terms({ own, path, refresh }) {
   });
   const submit = async (values) => {
     const body = {
-      version: own.version, public_from: values.public_from ? new Date(values.public_from).toISOString() : null,
+      public_from: values.public_from ? new Date(values.public_from).toISOString() : null,
       booking_fee: Math.round(Number(values.booking_fee) * unit),
       price_types: types.values().map((one) => ({
         ...one, percent_off: numberOr(one.percent_off, 0), amount_off: Math.round(numberOr(one.amount_off, 0) * unit), grades: listOf(one.grades),
       })),
       channels: channels.values().map((one) => ({ ...one, quota: numberOr(one.quota, null) })),
     };
-    await call("PUT", path, { body });
+    await call("PUT", path, { body, headers: { "If-Match": `"${own.version}"` }, tries: 1 });
     announcer.notify(t("offers.saved"), "good");
     refresh();
   };
