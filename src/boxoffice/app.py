@@ -24,13 +24,13 @@ from boxoffice.app_parts import (
     compose_seats,
     compose_storefront,
     compose_waiting_room,
+    storefront_routes,
 )
 from boxoffice.audit import routes as audit_routes
 from boxoffice.audit.runs import AuditRuns
 from boxoffice.backoffice import routes as backoffice_routes
 from boxoffice.backoffice.service import Backoffice
 from boxoffice.backoffice.store import BackofficeStore
-from boxoffice.brands import routes as brand_routes
 from boxoffice.catalog import routes as catalog_routes
 from boxoffice.catalog.edits import routes as edit_routes
 from boxoffice.catalog.edits.service import Edits
@@ -46,7 +46,6 @@ from boxoffice.inventory.composition import (
     compose_inventory,
     inventory_routes,
 )
-from boxoffice.listings import routes as listing_routes
 from boxoffice.notifications.mail import routes as mail_routes
 from boxoffice.notifications.mail.store import MailLanguages
 from boxoffice.notifications.webhooks import routes as webhook_routes
@@ -77,7 +76,6 @@ from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.postgres.migrations import require_current
 from boxoffice.platform.postgres.standby_monitor import StandbyMonitor
 from boxoffice.posters import routes as poster_routes
-from boxoffice.ranking import routes as ranking_routes
 from boxoffice.reservations import routes as reservation_routes
 from boxoffice.reservations.handlers import HoldHandler, LockSwitch, ReleaseHandler
 from boxoffice.reservations.seat_lock import SeatLock
@@ -412,14 +410,8 @@ def _routes(
     return [
         *routes_of_accounts(services.account_services, dependencies),
         *organization_routes(services.organizations, dependencies),
-        *brand_routes.routes(services.storefront.brands, dependencies, settings),
         *catalog_routes.routes(services.catalog, dependencies, settings),
-        *listing_routes.routes(
-            services.storefront.featured, dependencies, services.catalog.lookups.forget_lists
-        ),
-        *poster_routes.routes(
-            services.storefront.posters, dependencies, settings.posters.poster_max_bytes
-        ),
+        *storefront_routes(services.storefront, services.catalog.lookups, dependencies, settings),
         *edit_routes.routes(services.edits, services.catalog, dependencies),
         *venue_routes.routes(services.venues, dependencies),
         *inventory_routes(services.inventory, dependencies),
@@ -432,7 +424,6 @@ def _routes(
         *notice_routes.routes(services.notices, dependencies, settings.cashier.notice_max_bytes),
         *ticket_routes.routes(services.payments, dependencies),
         *web_routes.routes(dependencies, now),
-        *ranking_routes.routes(services.storefront.ranking, dependencies, settings.ranking),
         *sales_stats_routes.routes(services.sales_stats, dependencies),
         *backoffice_routes.routes(services.backoffice, dependencies),
         *audit_routes.routes(services.audit_runs, dependencies),

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 from boxoffice.batching import GroupCommit
 from boxoffice.batching.limits import batch_limits
+from boxoffice.brands import routes as brand_routes
 from boxoffice.brands.service import Brands
 from boxoffice.brands.store import BrandStore
+from boxoffice.catalog.lookups import CatalogLookups
+from boxoffice.http.api.operation import RouteDependencies
+from boxoffice.listings import routes as listing_routes
 from boxoffice.listings.featured import Featured
 from boxoffice.listings.service import Listings
 from boxoffice.listings.store import ListingStore
@@ -20,10 +24,12 @@ from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.signing import KeyRing
 from boxoffice.platform.valkey import Valkey
+from boxoffice.posters import routes as poster_routes
 from boxoffice.posters.files import PictureFiles
 from boxoffice.posters.object_store import ObjectStore
 from boxoffice.posters.service import Posters
 from boxoffice.posters.store import PosterStore
+from boxoffice.ranking import routes as ranking_routes
 from boxoffice.ranking.board import RankingBoard
 from boxoffice.ranking.service import Ranking
 from boxoffice.ranking.store import RankingStore
@@ -186,3 +192,19 @@ def compose_storefront(settings: Settings, infrastructure: Infrastructure) -> St
         ranking=Ranking(settings.ranking, RankingStore(db), board, now),
         brands=Brands(BrandStore(db), pictures, settings.catalog),
     )
+
+
+def storefront_routes(
+    storefront: StorefrontServices,
+    lookups: CatalogLookups,
+    dependencies: RouteDependencies,
+    settings: Settings,
+) -> list[tuple[str, object]]:
+    """Return the resources of the parts that lists and pages show."""
+    max_bytes = settings.posters.poster_max_bytes
+    return [
+        *brand_routes.routes(storefront.brands, dependencies, settings),
+        *listing_routes.routes(storefront.featured, dependencies, lookups.forget_lists),
+        *poster_routes.routes(storefront.posters, dependencies, max_bytes),
+        *ranking_routes.routes(storefront.ranking, dependencies, settings.ranking),
+    ]

@@ -10,7 +10,7 @@ import msgspec
 from boxoffice.brands.views import Brand
 from boxoffice.catalog.seat_map_csv import Delimiter, Encoding
 from boxoffice.listings.markdown import RichNode
-from boxoffice.listings.views import ConcertSale, PriceOfGrade
+from boxoffice.listings.views import ConcertSale, PriceOfGrade, VenueName
 from boxoffice.platform.values import Money
 from boxoffice.posters.views import Poster
 from boxoffice.venues.views import VenuePlace
@@ -41,7 +41,8 @@ class ConcertItem(msgspec.Struct, frozen=True, kw_only=True):
     """A concert in a list; the times are those of its first and last upcoming performance.
 
     They are shown in `time_zone`. `_en` and `_ko` replace a text for readers of that language.
-    `is_featured` is the one that an operator has put at the top of the list.
+    `venues` are those of its performances; without any, `venue` says where. `is_featured` is the one
+    that an operator has put at the top of the list.
     """
 
     concert_id: UUID
@@ -60,6 +61,7 @@ class ConcertItem(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str
     poster: Poster | None = None
     cities: list[str] = []
+    venues: list[VenueName] = []
     sale: ConcertSale | None = None
     is_featured: bool = False
 

@@ -6,7 +6,7 @@
 -- available.
 WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
 SELECT s.concert_id, m.at AS read_at, s.status, s.sale_opens_at, least(s.sale_closes_at, s.starts_at) AS sale_ends_at,
-       s.currency, coalesce(v.city, '') AS city, n.seats_total, n.seats_available, n.price_from_minor
+       s.currency, coalesce(v.city, '') AS city, v.name AS venue, v.name_en AS venue_en, v.name_ko AS venue_ko, n.seats_total, n.seats_available, n.price_from_minor
   FROM schedules s
  CROSS JOIN moment m
   -- guard: listing_at_its_venue => LEFT JOIN venues v ON true

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from boxoffice.listings.views import ConcertSale, SaleState
+from boxoffice.listings.views import ConcertSale, SaleState, VenueName
 from boxoffice.platform.values import Money
 
 
 class Performance(NamedTuple):
-    """An upcoming performance: its sale, seats and place, read at `read_at`."""
+    """An upcoming performance: its sale, seats and place, read at `read_at`; a venue may be unknown."""
 
     read_at: datetime
     status: str
@@ -17,6 +17,9 @@ class Performance(NamedTuple):
     sale_ends_at: datetime
     currency: str
     city: str
+    venue: str | None
+    venue_en: str | None
+    venue_ko: str | None
     seats_total: int
     seats_available: int
     price_from_minor: int | None
@@ -41,6 +44,16 @@ def sale_of(performances: Sequence[Performance], few_left_percent: int) -> Conce
 def cities_of(performances: Sequence[Performance]) -> list[str]:
     """Return the cities of performances, in their order."""
     return list(dict.fromkeys(one.city for one in performances if one.city))
+
+
+def venues_of(performances: Sequence[Performance]) -> list[VenueName]:
+    """Return the names of the venues of performances, in their order."""
+    names = ((one.venue, one.venue_en, one.venue_ko) for one in performances)
+    return [
+        VenueName(name=name, name_en=name_en, name_ko=name_ko)
+        for name, name_en, name_ko in dict.fromkeys(names)
+        if name is not None
+    ]
 
 
 def _state(performances: Sequence[Performance], few_left_percent: int) -> SaleState:

@@ -74,6 +74,7 @@ class Listings:
         return {
             concert_id: ListingFacts(
                 poster=posters.get(concert_id),
+                venues=rules.venues_of(counted.get(concert_id, ())),
                 cities=rules.cities_of(counted.get(concert_id, ())),
                 sale=rules.sale_of(
                     counted.get(concert_id, ()), self._settings.listing_few_left_percent

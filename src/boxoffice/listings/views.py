@@ -24,6 +24,14 @@ class ConcertSale(msgspec.Struct, frozen=True, kw_only=True):
     price_from: Money | None
 
 
+class VenueName(msgspec.Struct, frozen=True, kw_only=True):
+    """The name of a venue; `name_en` and `name_ko` replace it for readers of that language."""
+
+    name: str
+    name_en: str | None
+    name_ko: str | None
+
+
 class PriceOfGrade(msgspec.Struct, frozen=True, kw_only=True):
     """The prices of a grade over all upcoming performances."""
 
@@ -47,6 +55,7 @@ class ListingFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     poster: Poster | None = None
     cities: list[str] = []
+    venues: list[VenueName] = []
     sale: ConcertSale | None = None
     is_featured: bool = False
 

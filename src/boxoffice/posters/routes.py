@@ -19,7 +19,7 @@ from boxoffice.platform.values import Line
 from boxoffice.posters.files import PictureFiles, media_type_of
 from boxoffice.posters.service import Posters
 from boxoffice.posters.store import AltTexts
-from boxoffice.posters.views import PREFIX, OwnPoster
+from boxoffice.posters.views import PREFIX, OwnPoster, PosterOfConcert
 
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp")
 _CONCERT = {"concert_id": PathId(parse_uuid, ConcertNotFound, "The id of a concert.")}
@@ -52,6 +52,17 @@ class AdminPoster:
     def __init__(self, service: Posters, dependencies: RouteDependencies) -> None:
         self.dependencies = dependencies
         self._service = service
+
+    @operation(
+        "Get a poster",
+        path=_CONCERT,
+        permission=Permission.EVENTS_READ,
+        returns=PosterOfConcert,
+    )
+    async def on_get(self, call: Call[None, None]) -> Reply:
+        """Also of a draft, and of a concert that was taken down; null without one."""
+        found = await self._service.own(call.caller, call.ids["concert_id"])
+        return Reply(PosterOfConcert(poster=found))
 
     @operation(
         "Describe a poster",

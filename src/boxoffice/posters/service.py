@@ -60,6 +60,12 @@ class Posters:
                 entry = _action(actor, owner, concert_id, "poster.removed", request_id)
                 await record(connection, entry)
 
+    async def own(self, actor: Actor, concert_id: UUID) -> OwnPoster | None:
+        """Return the poster of a concert, None without one; raise `ConcertNotFound`."""
+        await self._owner(concert_id, actor)
+        found = await self._store.of([concert_id])
+        return found[0] if found else None
+
     async def of(self, concert_ids: Sequence[UUID]) -> dict[UUID, Poster]:
         """Return the posters of those of these concerts that have one."""
         return {one.concert_id: one.shown for one in await self._store.of(concert_ids)}

@@ -43,6 +43,12 @@ class OwnPoster(Poster, frozen=True, kw_only=True):
         return Poster(**members)
 
 
+class PosterOfConcert(msgspec.Struct, frozen=True, kw_only=True):
+    """The poster of a concert; null where it has none."""
+
+    poster: OwnPoster | None
+
+
 def addresses(image_hash: str, widths_px: Sequence[int]) -> dict[str, str]:
     """Return the fields of a `Poster` that are addresses."""
     paths = {width: f"{PREFIX}/{image_hash}/{webp_name(width)}" for width in widths_px}

@@ -240,6 +240,7 @@ MATRIX = {
     "GET /v1/admin/schedules/{schedule_id}/queue": looked_at("schedule_not_found"),
     "POST /v1/admin/schedules/{schedule_id}/queue": sellers(200, "schedule_not_found"),
     "POST /v1/admin/concerts": sellers(201, 201),
+    "GET /v1/admin/concerts/{concert_id}/poster": looked_at("concert_not_found"),
     "PUT /v1/admin/concerts/{concert_id}/poster": sellers(200, "concert_not_found"),
     "PATCH /v1/admin/concerts/{concert_id}/poster": sellers(200, "concert_not_found"),
     "DELETE /v1/admin/concerts/{concert_id}/poster": sellers(204, "concert_not_found"),

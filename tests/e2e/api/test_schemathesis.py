@@ -58,6 +58,7 @@ OWN_TESTS = {
     "DELETE /v1/admin/venues/{venue_id}",
     "DELETE /v1/me/organizations/{organization_id}",
     "GET /v1/admin/concerts/{concert_id}",
+    "GET /v1/admin/concerts/{concert_id}/poster",
     "GET /v1/admin/issues/{issue_id}",
     "GET /v1/admin/organizations/{organization_id}/brand",
     "GET /v1/admin/organizations/{organization_id}/invitations",

@@ -36,6 +36,7 @@ async def test_seats_are_those_of_the_performance(db: Database) -> None:
     total = len(hall.seat_ids)
     found = await one(db, hall)
     assert (found.seats_total, found.seats_available, found.city) == (total, total, "Busan")
+    assert found.venue is not None
     held = await hall.held(hall.people[0], "S001", "S002")
     assert (await one(db, hall)).seats_available == total - 2
     await hall.lapse(held)

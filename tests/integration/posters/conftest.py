@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from boxoffice.accounts.rules import OPERATOR
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import TokenInvalid
 from boxoffice.http.api.operation import RouteDependencies
@@ -35,10 +36,11 @@ async def other(db: Database) -> Hall:
 
 @pytest.fixture
 def make_http(db: Database, settings: Settings, mine: Hall, other: Hall) -> Make:
-    """Makes clients; the tokens are `mine` and `other`."""
+    """Makes clients; the tokens are `mine`, `other` and `operator`."""
     callers = {
         "mine": member(mine.schedule_id),
         "other": member(other.schedule_id),
+        "operator": Caller(mine.people[0], OPERATOR, organization_ids=None),
     }
 
     def authenticate(token: str) -> Caller:

@@ -84,12 +84,24 @@ async def test_a_file_without_a_poster_is_forgotten_after_a_day(
 async def test_a_poster_is_its_organizers(http: Client, mine: Hall, other: Hall) -> None:
     for who, concert_id in (("other", mine.schedule_id), ("mine", uuid4())):
         for method, given in (
+            ("GET", {}),
             ("PUT", {"kind": "image/jpeg", "body": picture()}),
             ("PATCH", {"json": {"alt": "x"}}),
             ("DELETE", {}),
         ):
             answer = await call(http, method, concert_id, who, **given)
             assert (answer.status_code, answer.json["code"]) == (404, "concert_not_found")
+
+
+async def test_an_organizer_and_an_operator_look_at_the_poster_of_a_draft(
+    http: Client, mine: Hall, other: Hall, db: Database
+) -> None:
+    await db.fetch("UPDATE concerts SET status = 'DRAFT' WHERE concert_id = $1", mine.schedule_id)
+    await put(http, other, picture(400, 500), who="other")
+    assert (await call(http, "GET", mine.schedule_id)).json == {"poster": None}
+    made = (await put(http, mine, picture())).json
+    for who in ("mine", "operator"):
+        assert (await call(http, "GET", mine.schedule_id, who)).json == {"poster": made}
 
 
 async def test_what_is_missing_is_not_found(http: Client, mine: Hall, other: Hall) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from boxoffice.listings.rules import Performance, cities_of, sale_of
+from boxoffice.listings.rules import Performance, cities_of, sale_of, venues_of
 from boxoffice.platform.values import Money
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -16,8 +16,8 @@ def performance(**changed: Any) -> Performance:
     """A performance on sale with all of its 100 seats."""
     given: dict[str, Any] = {
         "read_at": NOW, "status": "OPEN", "sale_opens_at": NOW - HOUR, "sale_ends_at": NOW + HOUR,
-        "currency": "KRW", "city": "", "seats_total": 100, "seats_available": 100,
-        "price_from_minor": 5_000,
+        "currency": "KRW", "city": "", "venue": None, "venue_en": None, "venue_ko": None,
+        "seats_total": 100, "seats_available": 100, "price_from_minor": 5_000,
     }  # fmt: skip
     return Performance(**(given | changed))
 
@@ -55,6 +55,15 @@ def test_a_concert_has_one_state(performances: list[Performance], state: str) ->
     sale = sale_of(performances, few_left_percent=10)
     assert sale is not None
     assert sale.state == state
+
+
+def test_venues_are_named_once_in_their_order() -> None:
+    hall = performance(venue="Hall", venue_ko="홀")
+    named = venues_of([hall, performance(), performance(venue="Arena"), hall])
+    assert [(one.name, one.name_en, one.name_ko) for one in named] == [
+        ("Hall", None, "홀"),
+        ("Arena", None, None),
+    ]
 
 
 def test_the_next_opening_counts() -> None:

@@ -55,5 +55,6 @@ export function datesText({ first_starts_at: first, last_starts_at: last, time_z
 }
 
 function placeText(item) {
-  return [...(item.cities ?? []).map(cityName), item.venue].filter(Boolean).join(" · ");
+  const venues = (item.venues ?? []).map((venue) => inLanguage(venue, "name"));
+  return [...(item.cities ?? []).map(cityName), ...(venues.length ? new Set(venues) : [item.venue])].filter(Boolean).join(" · ");
 }

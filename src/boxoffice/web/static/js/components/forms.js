@@ -55,6 +55,31 @@ export class Field {
   }
 }
 
+/** A labelled list to choose from, with the members of a `Field`; `options` are pairs of a value and a name. */
+export class Choice {
+  constructor({ label, hint, value, options }) {
+    const id = uniqueId("field");
+    this.input = h("select", { id, class: "input", "aria-describedby": hint ? `${id}-hint` : null },
+      options.map(([one, name]) => h("option", { value: one, selected: one === value }, name)));
+    this.view = h("div", { class: "field" }, h("label", { for: id }, label), hint && h("p", { class: "hint", id: `${id}-hint` }, hint), this.input, this.#error);
+  }
+
+  #error = h("p", { class: "field-error" });
+
+  get value() {
+    return this.input.value;
+  }
+
+  complain(text) {
+    this.#error.textContent = text;
+  }
+
+  /** A list has no value that is invalid. */
+  check() {
+    return true;
+  }
+}
+
 /**
  * A form of fields. An error thrown by `submit(values)` is shown at the field that the server named, else
  * below the fields; the form can be sent again. The button is disabled while the form is being sent.

@@ -27,8 +27,12 @@ function line(name, amount, currency) {
 }
 
 function priceType(one, seat) {
-  if (!seat.price_type) return null;
-  const name = h("span", { class: "price-type" });
-  typeName(one.schedule_id, seat.price_type).then((text) => { name.textContent = text; }, () => { name.textContent = seat.price_type; });
-  return [" ", name];
+  return seat.price_type ? [" ", priceTypeName(one.schedule_id, seat.price_type)] : null;
+}
+
+/** The name of a price type of a schedule, once it is known; its code before. */
+export function priceTypeName(scheduleId, code) {
+  const name = h("span", { class: "price-type" }, code);
+  typeName(scheduleId, code).then((text) => { name.textContent = text; }, () => {});
+  return name;
 }

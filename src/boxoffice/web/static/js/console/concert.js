@@ -14,7 +14,7 @@ import { localTime, sendTimes } from "./events/local-time.js";
 import { embedCard } from "./brand/embed.js";
 import { featuredCard } from "./events/featured.js";
 import { posterCard } from "./events/poster.js";
-import { ownVenues, venueChoice, venueField } from "./events/venue-choice.js";
+import { venuesOf, venueChoice, venueField } from "./events/venue-choice.js";
 import { concertChip, breadcrumbs, saleChip } from "./components.js";
 import { ofOrganization } from "./team/organizations.js";
 
@@ -43,7 +43,8 @@ export function newConcert({ go }) {
 
 /** The page of one concert. */
 export async function concert({ id, signal, refresh, go }) {
-  const [one, places] = await Promise.all([get(`/v1/admin/concerts/${encodeURIComponent(id)}`, { signal }), ownVenues(signal), synchronize()]);
+  const [one] = await Promise.all([get(`/v1/admin/concerts/${encodeURIComponent(id)}`, { signal }), synchronize()]);
+  const places = await venuesOf(one, signal);
   const view = [
     breadcrumbs(),
     h("div", { class: "console-head" },

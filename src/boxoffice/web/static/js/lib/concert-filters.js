@@ -76,5 +76,6 @@ function folded(text) {
 
 function searched(item) {
   const names = ["title", "title_en", "title_ko", "artist", "artist_en", "artist_ko", "venue"].map((name) => item[name] ?? "");
-  return folded([...names, ...citiesOf(item), ...citiesOf(item).map(cityName), item.dates ?? ""].join(" "));
+  const venues = (item.venues ?? []).flatMap(({ name, name_en: english, name_ko: korean }) => [name, english ?? "", korean ?? ""]);
+  return folded([...names, ...venues, ...citiesOf(item), ...citiesOf(item).map(cityName), item.dates ?? ""].join(" "));
 }

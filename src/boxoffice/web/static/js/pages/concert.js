@@ -42,7 +42,7 @@ function schedule(item, items, signal, again) {
       hasSeveralVenues(items) && h("p", { class: "muted small" }, venueName(item)),
       h("p", { class: "muted" }, moneyRange(item.price_min, item.price_max)),
       item.doors_at && h("p", { class: "muted small" }, t("concert.doors", { when: performanceText(item.doors_at, item.time_zone, "time") }))),
-    h("div", { class: "schedule-state" }, left(item), note),
+    h("div", { class: "schedule-state" }, item.status !== "CANCELLED" && left(item), note),
     button(item, state),
   ];
   if (state === "soon") wait(item, note, signal, again);

@@ -13,6 +13,7 @@ import { lateRefunds, paymentItem } from "../components/payment-list.js";
 import { paymentMethods } from "../components/payment-methods.js";
 import { errorText } from "../components/problem.js";
 import { refundList } from "../components/refund-list.js";
+import { priceTypeName } from "../components/seat-table.js";
 import { statusChip } from "../components/status-chip.js";
 import { topUpForm, wallet } from "../components/wallet.js";
 
@@ -83,8 +84,9 @@ async function ofSchedule(id, signal) {
 }
 
 // A line may break between two seats, not within one.
-function seatNames(seats) {
-  return seats.map((seat, at) => [at > 0 && " · ", h("span", { class: "whole" }, seatName(seat))]);
+function seatNames(one) {
+  return one.seats.map((seat, at) => [at > 0 && " · ", h("span", { class: "whole" }, seatName(seat)),
+    seat.price_type && [" ", priceTypeName(one.schedule_id, seat.price_type)]]);
 }
 
 const schedules = new Map();
@@ -104,7 +106,7 @@ async function reservationItem(one, signal) {
       h("span", { class: "grow" },
         h("strong", {}, schedule ? inLanguage(schedule.concert, "title") : t("reservation.title")),
         h("span", { class: "muted small" }, schedule ? performanceText(schedule.starts_at, schedule.time_zone) : ""),
-        h("span", { class: "small" }, seatNames(one.seats)),
+        h("span", { class: "small" }, seatNames(one)),
         one.order_number && h("span", { class: "muted small" }, t("order.numbered", { number: one.order_number }))),
       h("span", { class: "row-end" }, statusChip(one.status), h("span", { class: "number" }, money(one.amount, one.currency)))));
 }

@@ -4,13 +4,15 @@ import { call, get } from "../../lib/api.js";
 import { h } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { announcer } from "../../components/announcer.js";
-import { Field, form } from "../../components/forms.js";
+import { Choice, Field, form } from "../../components/forms.js";
 import { confirmAction } from "../actions.js";
 import { breadcrumbs } from "../components.js";
 
 const LINES = ["title", "title_en", "title_ko", "artist", "artist_en", "artist_ko", "venue", "organizer_contact"];
 const TEXTS = ["description", "description_en", "description_ko", "notices", "notices_en", "notices_ko", "faq", "faq_en", "faq_ko", "refund_notes", "refund_notes_en", "refund_notes_ko"];
 const NUMBERS = { running_time_min: 1440, intermission_min: 240 };
+const GENRES = ["concert", "pop", "rock", "hiphop", "jazz", "classical", "musical", "theatre", "festival", "fan_meeting", "trot", "other"];
+const AGES = ["all", "7", "12", "15", "19"];
 const NEEDED = ["title", "artist", "venue"];
 
 /** The page. */
@@ -39,7 +41,9 @@ function fieldsOf(one) {
   const line = (name) => [name, new Field({ label: t(`edit.${name}`), value: one[name] ?? "", maxlength: 200, required: NEEDED.includes(name) })];
   const text = (name) => [name, new Field({ label: t(`edit.${name}`), value: one[name] ?? "", rows: 4, maxlength: 10_000 })];
   const number = ([name, max]) => [name, new Field({ label: t(`edit.${name}`), type: "number", min: name === "running_time_min" ? 1 : 0, max, value: one[name] ?? "", inputmode: "numeric" })];
-  return Object.fromEntries([...LINES.map(line), ...Object.entries(NUMBERS).map(number), ...TEXTS.map(text)]);
+  const genre = new Choice({ label: t("edit.genre"), value: one.genre ?? "", options: [["", t("edit.notSaid")], ...GENRES.map((name) => [name, t(`genre.${name}`)])] });
+  const age = new Choice({ label: t("edit.age_rating"), value: one.age_rating ?? "", options: [["", t("edit.notSaid")], ...AGES.map((name) => [name, name === "all" ? t("concert.age.all") : t("concert.age", { age: Number(name) })])] });
+  return Object.fromEntries([...LINES.map(line), ["genre", genre], ["age_rating", age], ...Object.entries(NUMBERS).map(number), ...TEXTS.map(text)]);
 }
 
 function bodyOf(values) {

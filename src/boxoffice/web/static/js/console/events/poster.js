@@ -37,9 +37,7 @@ export function posterCard(concert, signal) {
     input.value = "";
   });
 
-  // A hidden concert's poster is there after an upload; asking the public address for it would be an error.
-  const isPublic = concert.status === "PUBLISHED" && !concert.taken_down_at;
-  if (isPublic) get(`/v1/concerts/${concert.concert_id}`, { signal, anonymous: true, tries: 1 }).catch(ignoreProblem).then((one) => show(one?.poster ?? null));
+  get(path, { signal, tries: 1 }).catch(ignoreProblem).then((found) => show(found?.poster ?? null));
   return h("details", { class: "card" }, h("summary", {}, h("h2", {}, t("poster.title"))),
     h("div", { class: "form" },
       h("p", { class: "hint" }, t("poster.hint")), shown,

@@ -1,13 +1,14 @@
 // The choice of a venue for a performance.
 
-import { get } from "../../lib/api.js";
+import { all } from "../../lib/api.js";
 import { h } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { session } from "../../lib/session.js";
 
-/** Fetches the venues of the organizer; operators choose none. */
-export async function ownVenues(signal) {
-  return session.isOperator ? [] : (await get("/v1/admin/venues?limit=100", { signal })).items;
+/** Fetches the venues of the organization of a concert; operators choose none. */
+export async function venuesOf({ organization_id: id }, signal) {
+  if (session.isOperator) return [];
+  return (await all("/v1/admin/venues", { signal })).filter((venue) => venue.organization_id === id);
 }
 
 /** A list to choose from, null where there are no venues; `none` is what the concert says about the place. */

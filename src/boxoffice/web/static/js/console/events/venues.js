@@ -8,8 +8,11 @@ import { session } from "../../lib/session.js";
 import { Field, form } from "../../components/forms.js";
 import { confirmAction, postAction } from "../actions.js";
 import { breadcrumbs } from "../components.js";
+import { ofOrganization } from "../team/organizations.js";
 
 const TEXTS = ["name", "name_en", "name_ko", "address", "address_en", "address_ko", "city", "country"];
+const DIRECTIONS = ["directions", "directions_en", "directions_ko"];
+const POINT = { latitude: 90, longitude: 180 };
 
 /** The page of all venues. */
 export async function venues({ signal, go }) {
@@ -20,7 +23,7 @@ export async function venues({ signal, go }) {
     items.length ? h("ul", { class: "own-concerts" }, items.map(card)) : h("p", { class: "card" }, t("venues.none")),
     !session.isOperator && h("details", { class: "card", open: items.length === 0 }, h("summary", {}, h("h2", {}, t("venues.add"))),
       venueForm({}, t("venues.add"), async (body) => {
-        const made = await postAction("/v1/admin/venues", { body });
+        const made = await postAction("/v1/admin/venues", { body: { ...ofOrganization(), ...body } });
         await go(`/organizer/venues/${made.venue_id}`);
       })),
   ];
@@ -59,10 +62,14 @@ function venueForm(one, label, send) {
     required: name === "name" || name === "country",
   })]));
   fields.time_zone = new Field({ label: t("venues.zone"), hint: t("venues.zoneHint"), required: true, value: one.time_zone ?? ownZone() });
-  fields.directions = new Field({ label: t("venues.directions"), rows: 3, maxlength: 10_000, value: one.directions ?? "" });
-  const submit = ({ directions, ...values }) => {
+  for (const name of DIRECTIONS) fields[name] = new Field({ label: t(`venues.${name}`), rows: 3, maxlength: 10_000, value: one[name] ?? "" });
+  for (const [name, most] of Object.entries(POINT)) {
+    fields[name] = new Field({ label: t(`venues.${name}`), hint: t("venues.pointHint"), type: "number", step: "any", min: -most, max: most, value: one[name] ?? "" });
+  }
+  const submit = (values) => {
     const texts = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value.trim() || null]));
-    return send({ ...texts, country: values.country.toUpperCase(), directions });
+    const point = Object.fromEntries(Object.keys(POINT).map((name) => [name, values[name] === "" ? null : Number(values[name])]));
+    return send({ ...texts, ...point, country: values.country.toUpperCase(), directions: values.directions });
   };
   return form({ fields, label, submit });
 }
