@@ -7,10 +7,11 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.app import Application
+from boxoffice.brands.views import BrandEdit
 from boxoffice.catalog import rules as catalog_rules
 from boxoffice.catalog.rules import NewConcert, NewSchedule
 from boxoffice.cli import seeding
-from boxoffice.permissions import Actor
+from boxoffice.permissions import Actor, chosen
 from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database
@@ -61,12 +62,14 @@ class DemoConcert(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DemoCatalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All further concerts of the demo, and the texts that they share."""
+    """All further concerts of the demo, the texts that they share, and the organizer's terms."""
 
     faq: str
     faq_ko: str
     notices: str
     notices_ko: str
+    terms: str
+    terms_ko: str
     venues: list[DemoVenue]
     concerts: list[DemoConcert]
 
@@ -107,6 +110,7 @@ async def add(
         await _sell(application, buyers, schedule_ids[0], sold)
     raw = draw("Encore in Seoul", "The Encores", "rings", _MAIN)
     await posters.put(organizer, main_id, raw)
+    await _brand(application, organizer, demo)
     await db.fetch(
         _QUERIES["fill_concert"], main_id, "Encore in Seoul", "앙코르 인 서울", "더 앙코르스",
         "concert",
@@ -114,6 +118,18 @@ async def add(
     )  # fmt: skip
     # Scripts and newcomers take the first concert, and this one is on sale with all of its seats.
     await db.fetch(_QUERIES["show_first"], main_id)
+
+
+async def _brand(application: Application, organizer: Actor, demo: DemoCatalog) -> None:
+    brand = BrandEdit(
+        name_en="Demo Concerts",
+        name_ko="데모 공연기획",
+        accent="#8a2be2",
+        terms=demo.terms.strip(),
+        terms_ko=demo.terms_ko.strip(),
+    )
+    own = chosen(organizer, None)
+    await application.services.storefront.brands.edit(organizer, own, brand, 0)
 
 
 async def _venue(application: Application, organizer: Actor, place: DemoVenue) -> UUID:
