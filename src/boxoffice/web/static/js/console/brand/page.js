@@ -73,7 +73,7 @@ function logoCard(own, path, headers, refresh) {
 }
 
 function widgetCard(own, path, headers, refresh) {
-  const fields = { origins: new Field({ label: t("brand.origins"), hint: t("brand.originsHint"), rows: 3, value: own.widget_origins.join("\n"), spellcheck: "false" }) };
+  const fields = { origins: new Field({ label: t("brand.origins"), hint: t("brand.originsHint"), rows: 3, value: own.widget_origins.join("\n"), placeholder: `${location.protocol}//venue.example`, spellcheck: "false" }) };
   const submit = async ({ origins }) => {
     const listed = origins.split(/\s+/).filter(Boolean).map((one) => one.toLowerCase().replace(/\/+$/, ""));
     await call("PATCH", path, { body: { widget_origins: listed }, headers, tries: 1 });
