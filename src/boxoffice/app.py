@@ -278,13 +278,7 @@ def _services(
     zone = settings.payments.venue_time_zone
     money = compose_money(settings.payments, db, seats.publisher, providers)
     storefront = compose_storefront(settings, infrastructure)
-    catalog = Catalog(
-        settings,
-        CatalogStore(db, zone),
-        seats.applier,
-        listings=storefront.listings,
-        brands=storefront.brands,
-    )
+    catalog = _catalog(settings, CatalogStore(db, zone), seats, storefront)
     return Services(
         account_services=people,
         storefront=storefront,
@@ -315,6 +309,13 @@ def _services(
         webhooks=Webhooks(WebhookStore(db), settings.notifications),
         mail_languages=MailLanguages(db, settings.notifications.mail_language),
     )
+
+
+def _catalog(
+    settings: Settings, store: CatalogStore, seats: SeatServices, storefront: StorefrontServices
+) -> Catalog:
+    listings, brands = storefront.listings, storefront.brands
+    return Catalog(settings, store, seats.applier, listings=listings, brands=brands)
 
 
 def _reservations(

@@ -63,7 +63,7 @@ class BrandStore:
 
 async def locked_brand(connection: Connection, organization_id: UUID) -> StoredBrand:
     """Return the brand of an organization, which is locked."""
-    row = await connection.fetchrow(_SQL["brand"], organization_id, None)
+    [row] = await connection.fetch(_SQL["brand"], organization_id, None)
     return StoredBrand(**row)
 
 

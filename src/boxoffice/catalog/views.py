@@ -10,7 +10,7 @@ import msgspec
 from boxoffice.brands.views import Brand
 from boxoffice.catalog.seat_map_csv import Delimiter, Encoding
 from boxoffice.listings.markdown import RichNode
-from boxoffice.listings.views import ConcertSale, PriceOfGrade, VenueName
+from boxoffice.listings.views import ConcertSale, ListedVenue, PriceOfGrade
 from boxoffice.platform.values import Money
 from boxoffice.posters.views import Poster
 from boxoffice.venues.views import VenuePlace
@@ -61,7 +61,7 @@ class ConcertItem(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str
     poster: Poster | None = None
     cities: list[str] = []
-    venues: list[VenueName] = []
+    venues: list[ListedVenue] = []
     sale: ConcertSale | None = None
     is_featured: bool = False
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from boxoffice.listings.views import ConcertSale, SaleState, VenueName
+from boxoffice.listings.views import ConcertSale, ListedVenue, SaleState
 from boxoffice.platform.values import Money
 
 
@@ -46,11 +46,11 @@ def cities_of(performances: Sequence[Performance]) -> list[str]:
     return list(dict.fromkeys(one.city for one in performances if one.city))
 
 
-def venues_of(performances: Sequence[Performance]) -> list[VenueName]:
+def venues_of(performances: Sequence[Performance]) -> list[ListedVenue]:
     """Return the names of the venues of performances, in their order."""
     names = ((one.venue, one.venue_en, one.venue_ko) for one in performances)
     return [
-        VenueName(name=name, name_en=name_en, name_ko=name_ko)
+        ListedVenue(name=name, name_en=name_en, name_ko=name_ko)
         for name, name_en, name_ko in dict.fromkeys(names)
         if name is not None
     ]

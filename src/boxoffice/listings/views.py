@@ -24,7 +24,7 @@ class ConcertSale(msgspec.Struct, frozen=True, kw_only=True):
     price_from: Money | None
 
 
-class VenueName(msgspec.Struct, frozen=True, kw_only=True):
+class ListedVenue(msgspec.Struct, frozen=True, kw_only=True):
     """The name of a venue; `name_en` and `name_ko` replace it for readers of that language."""
 
     name: str
@@ -55,7 +55,7 @@ class ListingFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     poster: Poster | None = None
     cities: list[str] = []
-    venues: list[VenueName] = []
+    venues: list[ListedVenue] = []
     sale: ConcertSale | None = None
     is_featured: bool = False
 

@@ -296,6 +296,9 @@ OPERATORS = {
 ENDS = {"DELETE /v1/sessions", "DELETE /v1/me/sessions"}
 
 _PICTURE = picture(320, 320, "PNG")
+_KIND = {"Content-Type": "image/png"}
+_POSTER = "PUT /v1/admin/concerts/{concert_id}/poster"
+_LOGO = "PUT /v1/admin/organizations/{organization_id}/brand/logo"
 _SEAT_MAP = b"section,row,number,grade,price\nFLOOR,A,1,VIP,150000\n"
 
 # A seat that is sold stays as it is.
@@ -437,9 +440,7 @@ def about(buyer: Person, organizer: Person) -> Ask:
     bodies = _bodies(buyer, order, paid)
     preview = "POST /v1/admin/schedules/{schedule_id}/seats/preview"
     schedules = "POST /v1/admin/concerts/{concert_id}/schedules"
-    poster = "PUT /v1/admin/concerts/{concert_id}/poster"
-    logo = "PUT /v1/admin/organizations/{organization_id}/brand/logo"
-    with_poster = {poster.replace("PUT", "PATCH"), poster.replace("PUT", "DELETE")}
+    with_poster = {_POSTER.replace("PUT", other) for other in ("GET", "PATCH", "DELETE")}
     refund_jobs = "POST /v1/admin/schedules/{schedule_id}/refund-jobs"
 
     def ask(operation: str, caller: Api) -> Answer:
@@ -452,11 +453,10 @@ def about(buyer: Person, organizer: Person) -> Ask:
         if operation == refund_jobs:
             # An earlier round over the table has closed the sale.
             caller.keyed(f"/v1/admin/schedules/{sale.schedule_id}/open", {})
-        if operation in (poster, logo):
-            kind = {"Content-Type": "image/png"} | (_OLD if operation == logo else {})
-            return caller.call("PUT", path, body=_PICTURE, headers=kind)
+        if operation in (_POSTER, _LOGO):
+            return caller.call("PUT", path, body=_PICTURE, headers=_KIND | _OLD)
         if operation in with_poster:
-            organizer.api.call("PUT", path, body=_PICTURE, headers={"Content-Type": "image/png"})
+            organizer.api.call("PUT", path, body=_PICTURE, headers=_KIND)
         if operation == schedules:
             # A concert has one schedule at an instant: each one is at another.
             return caller.keyed(path, schedule_body())

@@ -17,8 +17,9 @@ from tests.support.hall import open_hall
 
 _TITLE = "UPDATE concerts SET title = $2 WHERE concert_id = $1"
 _HIDE = (
-    "UPDATE concerts SET status = 'DRAFT' WHERE concert_id = $1",
-    "UPDATE concerts SET status = 'PUBLISHED', taken_down_at = now() WHERE concert_id = $1",
+    "UPDATE concerts SET taken_down_at = now(), taken_down_reason = 'R' WHERE concert_id = $1",
+    """UPDATE concerts SET taken_down_at = NULL, taken_down_reason = NULL, status = 'DRAFT',
+              published_at = NULL WHERE concert_id = $1""",
 )
 
 

@@ -96,7 +96,8 @@ async def test_a_poster_is_its_organizers(http: Client, mine: Hall, other: Hall)
 async def test_an_organizer_and_an_operator_look_at_the_poster_of_a_draft(
     http: Client, mine: Hall, other: Hall, db: Database
 ) -> None:
-    await db.fetch("UPDATE concerts SET status = 'DRAFT' WHERE concert_id = $1", mine.schedule_id)
+    draft = "UPDATE concerts SET status = 'DRAFT', published_at = NULL WHERE concert_id = $1"
+    await db.fetch(draft, mine.schedule_id)
     await put(http, other, picture(400, 500), who="other")
     assert (await call(http, "GET", mine.schedule_id)).json == {"poster": None}
     made = (await put(http, mine, picture())).json

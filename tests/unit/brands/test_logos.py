@@ -13,9 +13,9 @@ PIXELS_MAX = 24_000_000
 
 
 def drawn(colour: str, size: tuple[int, int] = (400, 200)) -> bytes:
-    """Return a transparent picture with a bar in its middle."""
+    """Return a transparent picture with an ellipse in its middle."""
     made = Image.new("RGBA", size, (0, 0, 0, 0))
-    ImageDraw.Draw(made).rectangle((100, 80, 299, 119), fill=colour)
+    ImageDraw.Draw(made).ellipse((100, 80, 299, 119), fill=colour)
     out = BytesIO()
     made.save(out, "PNG")
     return out.getvalue()

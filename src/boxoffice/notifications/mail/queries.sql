@@ -191,7 +191,9 @@ SELECT h.kind, h.created_at, h.starts_before, h.starts_after, h.venue_before, h.
 
 -- name: seller
 -- The name in language $2, colour and logo of the organization that sells schedule $1.
-SELECT coalesce(CASE $2::text WHEN 'en' THEN b.name_en WHEN 'ko' THEN b.name_ko END, o.name) AS name, b.accent,
+SELECT b.accent,
+       -- no guard: The name in the language of the mail, where there is one.
+       coalesce(CASE $2::text WHEN 'en' THEN b.name_en WHEN 'ko' THEN b.name_ko END, o.name) AS name,
        b.logo_hash, b.logo_width_px, b.logo_height_px
   FROM schedules s
   -- no guard: { Concert and organization of the schedule, by their primary keys.

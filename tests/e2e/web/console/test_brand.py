@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import FilePayload, expect
 
 from tests.e2e.api.client import Person
 from tests.e2e.api.conftest import Running, hold, make_organizer, on_sale
@@ -26,7 +26,7 @@ async def test_what_an_owner_sets_is_what_buyers_see(
     sale = on_sale(owner, 6)
     console = await enter(owner, "/organizer/brand")
     page = console.page
-    logo = {"name": "logo.png", "mimeType": "image/png", "buffer": picture(400, 120, "PNG")}
+    logo = FilePayload(name="logo.png", mimeType="image/png", buffer=picture(400, 120, "PNG"))
     await page.get_by_label("Picture").set_input_files(files=[logo])
     await expect(console.toast("The logo is set.")).to_be_visible()
     await page.get_by_label("Name in Korean").fill("봄 공연 기획")
