@@ -15,6 +15,7 @@ from boxoffice.posters.views import PREFIX as POSTERS
 from boxoffice.settings import Settings
 from boxoffice.web.assets import PREFIX
 from boxoffice.web.routes import CHECKOUT_PAGES, CONCERT_PAGE, PAGES
+from boxoffice.web.widget import EMBED_SCRIPT, WIDGET_PAGE
 
 from .client import Api, expect
 from .conftest import Running
@@ -72,7 +73,7 @@ def test_every_route_is_described(server: Running, document: dict[str, Any]) -> 
     described = {path: set(item) for path, item in document["paths"].items()}
     files = (path for path in served if path.startswith((PREFIX, POSTERS)))
     pages = {*PAGES, CONCERT_PAGE, *CHECKOUT_PAGES, *files}
-    undescribed = OPERATORS | pages | {"/favicon.ico"}
+    undescribed = OPERATORS | pages | {"/favicon.ico", WIDGET_PAGE, EMBED_SCRIPT}
     assert described == {path: found for path, found in served.items() if path not in undescribed}
     assert set(served) >= undescribed
 
