@@ -79,7 +79,11 @@ async def test_another_site_shows_the_dates_and_leads_to_the_shop(
     phone = {"width": 320, "height": 700}
     visitor = await visit(storage_state=state, viewport=phone, providers=[origin])
     sent: list[Request] = []
-    visitor.page.on("request", sent.append)
+
+    def note(request: Request) -> None:
+        sent.append(request)
+
+    visitor.page.on("request", note)
     await visitor.page.goto(f"{origin}/index.html")
     frame = visitor.page.frame_locator("iframe")
     await expect(frame.get_by_role("link", name=re.compile("예매하기"))).to_have_attribute(
@@ -109,7 +113,9 @@ async def test_no_other_page_is_shown_on_another_site(
         assert frame.url.startswith("chrome-error:"), frame.url
 
 
-def test_only_the_widget_names_sites(shop: Running, show: Sale, venue: tuple[Path, str]) -> None:
+async def test_only_the_widget_names_sites(
+    shop: Running, show: Sale, venue: tuple[Path, str]
+) -> None:
     for path in (*PAGES, *CHECKOUT_PAGES, CONCERT_PAGE, "/widget/concerts/{concert_id}"):
         named = path.replace("{concert_id}", show.concert_id if "widget" not in path else "x")
         answer = answered(shop.api.get(re.sub(r"\{.*?\}", "any", named)), 200)
@@ -129,7 +135,7 @@ async def test_the_narrowest_widget_counts_down_and_has_no_overflow(
     connection = await asyncpg.connect(shop.database_url)
     await connection.execute(_SOON, sale.schedule_id)
     await connection.close()
-    visitor = await visit(viewport={"width": 280, "height": 600})
+    visitor = await visit(viewport={"width": 280, "height": 600}, expected=["404"])
     await visitor.page.goto(f"/widget/concerts/{sale.concert_id}?lang=en&theme=dark")
     await expect(
         visitor.page.get_by_text(re.compile(r"Opens in 1:59:\d\d|Opens in 2:00:00"))
