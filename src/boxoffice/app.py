@@ -76,6 +76,7 @@ from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.postgres.migrations import require_current
 from boxoffice.platform.postgres.standby_monitor import StandbyMonitor
 from boxoffice.posters import routes as poster_routes
+from boxoffice.reports.composition import ReportServices, compose_reports, report_routes
 from boxoffice.reservations import routes as reservation_routes
 from boxoffice.reservations.handlers import HoldHandler, LockSwitch, ReleaseHandler
 from boxoffice.reservations.seat_lock import SeatLock
@@ -112,6 +113,7 @@ class Services:
     edits: Edits
     venues: Venues
     inventory: InventoryServices
+    reports: ReportServices
     seats: SeatServices
     waiting_room: WaitingRoomServices
     reservations: Reservations
@@ -284,6 +286,7 @@ def _services(
         storefront=storefront,
         catalog=catalog,
         venues=Venues(VenueStore(db)),
+        reports=compose_reports(settings, db, infrastructure.clock.now),
         inventory=compose_inventory(
             settings.catalog, db, seats.publisher, catalog.lookups.invalidate
         ),
@@ -416,6 +419,7 @@ def _routes(
         *edit_routes.routes(services.edits, services.catalog, dependencies),
         *venue_routes.routes(services.venues, dependencies),
         *inventory_routes(services.inventory, dependencies),
+        *report_routes(services.reports, dependencies, settings),
         *seat_routes.routes(seats, dependencies, settings.seats, streams),
         *reservation_routes.routes(services.reservations, seats, dependencies),
         *offer_routes.routes(services.offers, dependencies),

@@ -133,6 +133,7 @@ TABLES = {
     },
     "posters": {"poster_files", "posters"},
     "platform": {"leases", "schema_functions", "schema_migrations"},
+    "reports": {"report_mails", "report_subscriptions"},
     "reservations": {"closed_reservations", "lapsing_holds", "reservations", "schedule_buyers"},
     "seats": {"seats"},
     "tickets": {"tickets"},

@@ -27,6 +27,7 @@ from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
+from boxoffice.reports.composition import compose_report_mailer
 from boxoffice.settings import NotificationSettings, Settings
 
 ROLE = "messenger"
@@ -76,6 +77,10 @@ class Messenger:
         self._webhooks = WebhookSender(self._deliveries, self._client, limits)
         self._mail_queue = MailQueue(database)
         self._mails = MailSender(self._mail_queue, _shop(settings), limits, mail_transport(limits))
+        self._reports = compose_report_mailer(settings, database)
+        self._reports_interval_s = settings.reports.report_mails_interval_ms / 1000
+        self._reports_due_at_s = 0.0
+        self._queueing: asyncio.Task[int] | None = None
         self._led_under: int | None = None
         self._kept_house_at_s = time.monotonic() - _HOUSEKEEPING_EVERY_S * random.random()  # noqa: S311 - jitter
 
@@ -86,7 +91,7 @@ class Messenger:
         try:
             await self._run_rounds(stop)
         finally:
-            await cancel_and_wait([writing])
+            await cancel_and_wait([writing, *([self._queueing] if self._queueing else [])])
             await self._finish()
             await self._client.close()
 
@@ -112,8 +117,23 @@ class Messenger:
             return self._limits.messenger_lease_ms / 1000 / _ATTEMPTS_PER_LEASE
         await self._webhooks.fill(token)
         await self._mails.fill(token)
+        self._queue_reports()
         await self._keep_house()
         return self._limits.messenger_interval_ms / 1000
+
+    def _queue_reports(self) -> None:
+        """Queue reports by mail beside the round: reading their figures may outlast the lease.
+
+        Each period is queued once, also where another process holds the lease meanwhile.
+        """
+        if self._queueing is not None and self._queueing.done():
+            error = None if self._queueing.cancelled() else self._queueing.exception()
+            self._queueing = None
+            if isinstance(error, Exception):
+                _log_failure(error, 1)
+        if self._queueing is None and time.monotonic() >= self._reports_due_at_s:
+            self._reports_due_at_s = time.monotonic() + self._reports_interval_s
+            self._queueing = asyncio.create_task(self._reports.queue_due())
 
     async def _change_hands(self, token: int | None) -> None:
         if token is None:

@@ -144,6 +144,19 @@ class OutboxSettings(msgspec.Struct, frozen=True, kw_only=True):
     relay_stream_max: Count = 100_000
 
 
+class ReportSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Reports: their bounds, and the files that are made of them."""
+
+    # Reports and files that one process reads at a time, each on a connection of its own.
+    reports_concurrent_max: Annotated[int, Meta(ge=1, le=16)] = 2
+    report_performances_max: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+    report_days_max: Annotated[int, Meta(ge=1, le=3_660)] = 1_098
+    export_batch_rows: Annotated[int, Meta(ge=10, le=10_000)] = 200
+    export_rows_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000_000
+    export_timeout_ms: Milliseconds = 120_000
+    report_mails_interval_ms: Milliseconds = 30_000
+
+
 class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The archive of reservations that ended unpaid."""
 

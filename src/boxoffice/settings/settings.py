@@ -17,6 +17,7 @@ from boxoffice.settings.features import (
     OrganizationSettings,
     OutboxSettings,
     RankingSettings,
+    ReportSettings,
     SalesStatsSettings,
     SeatSettings,
     WaitingRoomSettings,
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cashier: CashierSettings = CashierSettings()
     outbox: OutboxSettings = OutboxSettings()
     notifications: NotificationSettings = NotificationSettings()
+    reports: ReportSettings = ReportSettings()
     archive: ArchiveSettings = ArchiveSettings()
     audit: AuditSettings = AuditSettings()
     observability: ObservabilitySettings = ObservabilitySettings()

@@ -199,6 +199,23 @@ MATRIX = {
     "GET /v1/admin/concerts/{concert_id}": looked_at("concert_not_found"),
     "GET /v1/admin/schedules/{schedule_id}": looked_at("schedule_not_found"),
     "GET /v1/admin/activity": looked_at(roles="manager read_only"),
+    "GET /v1/admin/reports/sales": looked_at(roles="manager read_only"),
+    "GET /v1/admin/reports/sales/export": looked_at(roles="manager read_only"),
+    "GET /v1/admin/reports/settlement": looked_at(roles="manager read_only"),
+    "GET /v1/admin/reports/settlement/export": looked_at(roles="manager read_only"),
+    "GET /v1/admin/schedules/{schedule_id}/attendees": looked_at(
+        "schedule_not_found", "manager box_office read_only"
+    ),
+    "GET /v1/admin/schedules/{schedule_id}/attendees/export": looked_at(
+        "schedule_not_found", "manager box_office read_only"
+    ),
+    # An operator, who is no member, gets no mails of the organization.
+    "GET /v1/admin/organizations/{organization_id}/report-mails": sellers(
+        200, "organization_not_found", "organization_not_found", "manager read_only"
+    ),
+    "PUT /v1/admin/organizations/{organization_id}/report-mails": sellers(
+        200, "organization_not_found", "organization_not_found", "manager read_only"
+    ),
     "GET /v1/admin/schedules/{schedule_id}/stats": looked_at(
         "schedule_not_found", "manager read_only"
     ),
@@ -338,6 +355,10 @@ _OTHER_BODIES: dict[str, object] = {
         "role": "door",
     },
     "PUT /v1/admin/featured-concert": {"concert_id": _NO_ENDPOINT},
+    "PUT /v1/admin/organizations/{organization_id}/report-mails": {
+        "report": "sales",
+        "frequency": "daily",
+    },
     "POST /v1/invitations/accept": {"token": "x"},
     "POST /v1/organizer-applications": {"organization_name": " ", "contact": "C"},
     "POST /v1/admin/organizer-applications/{application_id}/reject": {"reason": "R"},

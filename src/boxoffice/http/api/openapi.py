@@ -248,6 +248,8 @@ def _success(op: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any
         described["content"] = {streams.MEDIA_TYPE: {"schema": _event(op, schemas)}}
     if op.text_type:
         described["content"] = {op.text_type: {"schema": {"type": "string"}}}
+    if op.file_types:
+        described["content"] = {one: {"schema": {"type": "string"}} for one in op.file_types}
     if op.returns is not None:
         described["content"] = {"application/json": {"schema": schemas[op.returns]}}
     if op.cached or op.tagged:

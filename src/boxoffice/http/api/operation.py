@@ -26,6 +26,7 @@ from boxoffice.errors import (
     Unavailable,
 )
 from boxoffice.http.api import body as bodies
+from boxoffice.http.downloads import Download
 from boxoffice.http.streams import Stream, last_event_id
 from boxoffice.platform.conditional import expected_version
 
@@ -113,6 +114,8 @@ class Operation:
     returns: Any = None
     # The media type of an answer that is text.
     text_type: str = ""
+    # The media types of an answer that is a `Download`.
+    file_types: tuple[str, ...] = ()
     body: Any = None
     raw_body: RawBody | None = None
     query: Any = None
@@ -208,7 +211,7 @@ class RouteDependencies:
     confirm: Callable[[Any, str], Awaitable[Principal]] = _as_the_token_says
 
 
-Handler = Callable[[Any, Call[Any, Any]], Coroutine[Any, Any, Reply | Stream]]
+Handler = Callable[[Any, Call[Any, Any]], Coroutine[Any, Any, Reply | Stream | Download]]
 H = TypeVar("H", bound=Handler)
 
 
@@ -238,7 +241,9 @@ class Matched(Protocol):
     def dependencies(self) -> RouteDependencies: ...
 
     @property
-    def handler(self) -> Callable[[Call[Any, Any]], Coroutine[Any, Any, Reply | Stream]]: ...
+    def handler(
+        self,
+    ) -> Callable[[Call[Any, Any]], Coroutine[Any, Any, Reply | Stream | Download]]: ...
 
     @property
     def ids(self) -> Mapping[str, Any]: ...
@@ -249,7 +254,7 @@ class Matched(Protocol):
     def query_values(self) -> Mapping[str, Any]: ...
 
 
-async def respond(match: Matched, request: Request) -> Reply | Stream:
+async def respond(match: Matched, request: Request) -> Reply | Stream | Download:
     """Authenticate the caller, parse path, query and body, then call the handler.
 
     Raises the problem that refuses the request.

@@ -19,10 +19,11 @@ from boxoffice.http.api.operation import (
     scope_of,
 )
 from boxoffice.http.api.problems import Rendered
+from boxoffice.http.downloads import Download
 from boxoffice.http.streams import Stream
 from boxoffice.observability.access_log import Kind
 
-Handler = Callable[[Call[Any, Any]], Coroutine[Any, Any, Reply | Stream]]
+Handler = Callable[[Call[Any, Any]], Coroutine[Any, Any, Reply | Stream | Download]]
 # Replaces the body of a refusal, such as by a page for people.
 Present = Callable[[Request, Rendered], Rendered]
 

@@ -14,6 +14,7 @@ from boxoffice.http.api.headers import NO_STORE, FixedHeaders, raw_headers
 from boxoffice.http.api.operation import Reply
 from boxoffice.http.api.problems import Rendered
 from boxoffice.http.api.router import RouteMatch
+from boxoffice.http.downloads import Download
 from boxoffice.http.streams import HEADERS as STREAM_HEADERS
 from boxoffice.observability.access_log import AccessLog, Kind
 from boxoffice.observability.logs import log
@@ -31,6 +32,8 @@ class Sender(Protocol):
     """A connection, as its answers see it."""
 
     def send_answer(self, answer: bytes, rest: bytes, *, keep_alive: bool) -> None: ...
+
+    def send_head(self, head: bytes) -> None: ...
 
 
 class Answered(Protocol):
@@ -96,6 +99,22 @@ class AnswerWriter:
         status = request.match.operation.success
         self.account(request, status, "ok")
         self._send_soon(request, self._head(request, status, STREAM_HEADERS.raw), b"")
+
+    def file_head(
+        self, request: Answered, download: Download, length_bytes: int | None = None
+    ) -> None:
+        """Send the head of a file, whose pieces follow; without a length where none follow."""
+        lines = _header_lines(download.headers) + NO_STORE.raw
+        lines += b"content-type: %b\r\n" % _encoded(download.media_type)
+        if not request.keep_alive:
+            lines += b"connection: close\r\n"
+        status = request.match.operation.success
+        self.account(request, status, "ok")
+        if length_bytes is None:
+            self._send_soon(request, self._head(request, status, lines), b"")
+        else:
+            lines += b"content-length: %d\r\n" % length_bytes
+            request.connection.send_head(self._head(request, status, lines))
 
     def account(self, request: Answered, status: int, code: str) -> None:
         """Record an answer in the access log."""

@@ -17,6 +17,7 @@ from typing import cast
 
 from boxoffice.errors import BodyTooSlow
 from boxoffice.http import metrics
+from boxoffice.http.downloads import Download, FileSender
 from boxoffice.http.server.context import ServerContext
 from boxoffice.http.server.exchange import ClientGone, Exchange, RequestKey
 from boxoffice.http.server.parsing import (
@@ -46,8 +47,8 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_context", "_early_timer", "_held", "_held_from", "_idle_since_s", "_idle_timer",
         "_is_last", "_is_new", "_is_read_paused", "_is_write_paused", "_loop", "_parser", "_peer",
-        "_read_timer", "_receiving", "_requests", "_retry_at_s", "_retry_key", "_subscriber",
-        "_transport", "_write_timer",
+        "_read_timer", "_receiving", "_requests", "_retry_at_s", "_retry_key", "_sender",
+        "_subscriber", "_transport", "_write_timer",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -80,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._retry_at_s = 0.0
         self._early_timer: asyncio.TimerHandle | None = None
         self._subscriber: Subscriber | None = None
+        self._sender: FileSender | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection, or refuse it at a limit."""
@@ -107,6 +109,8 @@ class Connection(asyncio.Protocol):
             request.fail_body(ClientGone())
         if self._subscriber is not None:
             self._subscriber.lost()
+        if self._sender is not None:
+            self._sender.stop()
 
     def data_received(self, data: bytes) -> None:
         """Parse `data`; start the deadline of a request that is not complete."""
@@ -301,6 +305,32 @@ class Connection(asyncio.Protocol):
         if self._is_write_paused:
             self._subscriber.drop()
 
+    def begin_download(self, download: Download, request: Exchange) -> None:
+        """Make and send a file as the answer to the first request."""
+        if self._transport.is_closing():
+            return
+        self._sender = FileSender(download, request)
+        if self._is_write_paused:
+            self._sender.pause()
+        if not self._held:
+            self.resume_reading()  # A paused transport notices no hang-up.
+
+    def send_head(self, head: bytes) -> None:
+        """Write the head of a file."""
+        self._transport.write(head)
+
+    def send_piece(self, piece: bytes, *, is_last: bool, keep_alive: bool) -> None:
+        """Write a piece of a file; the answer ends with the last one."""
+        self._transport.write(piece)
+        if is_last:
+            self._sender = None
+            # A task sends the file, and the next request must not start within it.
+            self._loop.call_soon(self._end_file, keep_alive)
+
+    def _end_file(self, keep_alive: bool) -> None:
+        if self._requests:
+            self.send_answer(b"", b"", keep_alive=keep_alive)
+
     def shutdown(self) -> None:
         """Close the connection after the answers to the requests read so far, delayed ones at once."""
         self._is_last = True
@@ -325,6 +355,8 @@ class Connection(asyncio.Protocol):
         size_bytes = self._transport.get_write_buffer_size()
         give_up = partial(self._loop.call_soon, self._give_answer_up)
         self._context.write_budget.add(self, size_bytes, give_up)
+        if self._sender is not None:
+            self._sender.pause()
         if self._subscriber is None:
             self._start_write_timer()
         else:
@@ -334,6 +366,8 @@ class Connection(asyncio.Protocol):
         """Cancel the write deadline, unless the connection is closing."""
         self._is_write_paused = False
         self._context.write_budget.remove(self)
+        if self._sender is not None:
+            self._sender.resume()
         if not self._transport.is_closing():
             self._stop_write_timer()
             if self._requests:

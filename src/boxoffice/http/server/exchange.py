@@ -22,6 +22,7 @@ from boxoffice.errors import BodyTooLarge, Overloaded, Problem
 from boxoffice.http.api import problems
 from boxoffice.http.api.operation import Reply, out_of_time, respond
 from boxoffice.http.api.router import RouteMatch
+from boxoffice.http.downloads import Download
 from boxoffice.http.server.answers import AnswerWriter, Sender
 from boxoffice.http.streams import Stream
 from boxoffice.observability.access_log import InFlight
@@ -180,15 +181,21 @@ class RequestConnection(Sender, Protocol):
 
     def begin_stream(self, stream: Stream, request_id: str, address: str) -> None: ...
 
+    def begin_download(self, download: Download, request: "Exchange") -> None: ...
 
-class Exchange(HandlerTask[Reply | Stream]):
+    def send_piece(self, piece: bytes, *, is_last: bool, keep_alive: bool) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class Exchange(HandlerTask[Reply | Stream | Download]):
     """One request and its answer; `HandlerTask` runs its handler."""
 
     __slots__ = (
-        "_body_awaited", "_body_error", "_body_max_bytes", "_context", "body", "client", "connection",
-        "expects_continue", "fields", "has_deadline", "has_whole_body", "is_abandoned", "is_answered",
-        "is_handled", "is_reading_body", "is_started", "keep_alive", "match", "method", "request_id",
-        "retry_at_s", "started_at",
+        "_body_awaited", "_body_error", "_body_max_bytes", "_context", "_download", "body",
+        "client", "connection", "expects_continue", "fields", "has_deadline", "has_whole_body",
+        "is_abandoned", "is_answered", "is_handled", "is_reading_body", "is_started", "keep_alive",
+        "match", "method", "request_id", "retry_at_s", "started_at",
     )  # fmt: skip
 
     def __init__(
@@ -221,6 +228,7 @@ class Exchange(HandlerTask[Reply | Stream]):
         self._context = context
         self.match = match
         self.fields: Mapping[bytes, bytes] = fields
+        self._download: Download | None = None
         self._body_awaited: asyncio.Future[None] | None = None
         self._body_error: Exception | None = None
         self._body_max_bytes = 0
@@ -312,12 +320,14 @@ class Exchange(HandlerTask[Reply | Stream]):
         else:
             waiting.set_exception(error)
 
-    def completed(self, result: Reply | Stream) -> None:
+    def completed(self, result: Reply | Stream | Download) -> None:
         """Answer with what the handler returned."""
         self._end()
         try:
             if isinstance(result, Reply):
                 self._context.answers.reply(self, result)
+            elif isinstance(result, Download):
+                self._send_file(result)
             else:
                 self._stream(result)
         except Exception as error:  # a bug is answered, too
@@ -348,6 +358,29 @@ class Exchange(HandlerTask[Reply | Stream]):
             return
         self.connection.begin_stream(stream, self.request_id, self.remote_addr)
         self._context.answers.account(self, self.match.operation.success, "ok")
+
+    def _send_file(self, download: Download) -> None:
+        if self.method == "HEAD":
+            self._context.answers.file_head(self, download)
+            return
+        self._download = download
+        self.connection.begin_download(download, self)
+
+    def begin_file(self, length_bytes: int) -> None:
+        """Send the head of a file."""
+        if self._download is not None:
+            self._context.answers.file_head(self, self._download, length_bytes)
+
+    def send_piece(self, piece: bytes, *, is_last: bool) -> None:
+        """Send a piece of a file; the answer ends with the last one."""
+        self.connection.send_piece(piece, is_last=is_last, keep_alive=self.keep_alive)
+
+    def fail_file(self, error: Exception, *, has_begun: bool) -> None:
+        """Answer with the problem of `error`, or cut the answer where its head is sent already."""
+        if has_begun:
+            self.connection.abort()
+        elif not self.is_abandoned:
+            self.failed(error)
 
     def _end(self) -> None:
         self.is_answered = True

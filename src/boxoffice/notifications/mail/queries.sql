@@ -222,6 +222,15 @@ SELECT purpose, email, language, ttl_s FROM accounts_send_link_v1($1, $2);
 -- The address that link $1 has replaced.
 SELECT accounts_address_before_v1($1) AS email;
 
+-- name: report
+-- What the mail $1 about a report says.
+SELECT r.report, r.frequency, r.first_day, r.last_day, o.name AS organization_name, r.totals::text AS totals
+  FROM report_mails r
+  -- guard: report_mail_names_its_organization => JOIN organizations o ON true
+  JOIN organizations o ON o.organization_id = r.organization_id
+ -- guard: report_mail_has_its_figures => WHERE $1::uuid IS NOT NULL
+ WHERE r.report_mail_id = $1;
+
 -- name: forget
 -- Deletes mails that ended and were queued more than $1 seconds ago, at most $2.
 DELETE FROM mails m

@@ -16,6 +16,7 @@ from boxoffice.notifications import metrics
 from boxoffice.notifications.mail import accounts, rules, teams
 from boxoffice.notifications.mail.branding import put_seller
 from boxoffice.notifications.mail.changes import schedule_change
+from boxoffice.notifications.mail.reports import report_mail
 from boxoffice.notifications.mail.rules import Shop
 from boxoffice.notifications.mail.store import ClaimedMail, MailQueue, MailResult, ReceiptFacts
 from boxoffice.notifications.mail.transports import (
@@ -168,8 +169,8 @@ class MailSender:
             case "schedule_changed" | "schedule_postponed" | "schedule_cancelled":
                 if change := await self._queue.schedule_change(mail):
                     return schedule_change(mail, change, self._shop)
-            case "invitation" | "application_decided":
-                return await self._of_team(mail)
+            case "invitation" | "application_decided" | "report":
+                return await self._of_organization(mail)
             case _:
                 return await self._of_account(mail)
         raise IntegrityError(f"a mail {mail.kind} has no facts")
@@ -190,8 +191,13 @@ class MailSender:
                     return accounts.email_changed(mail, before, self._shop)
         raise IntegrityError(f"a mail {mail.kind} has no facts")
 
-    async def _of_team(self, mail: ClaimedMail) -> EmailMessage:
-        """Return a decision, or an invitation with a token of its own: only its hash is kept."""
+    async def _of_organization(self, mail: ClaimedMail) -> EmailMessage:
+        """Return a report, a decision, or an invitation: of its token only the hash is kept."""
+        if mail.kind == "report":
+            report = await self._queue.report(mail.subject_id)
+            if report is None:
+                raise IntegrityError(f"report mail {mail.subject_id} is gone")
+            return report_mail(mail, report, self._shop)
         if mail.kind == "application_decided":
             decided = await self._queue.decision(mail.subject_id)
             if decided is None:

@@ -1,6 +1,7 @@
 """Mails in PostgreSQL: named SQL in, frozen types out."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -150,6 +151,17 @@ class SellerFacts(msgspec.Struct, frozen=True, kw_only=True):
     logo_height_px: int | None
 
 
+class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mail with the totals of a report says; each total has its `currency`."""
+
+    report: str
+    frequency: str
+    first_day: date
+    last_day: date
+    organization_name: str
+    totals: tuple[dict[str, Any], ...]
+
+
 class MailQueue:
     """The mails as the messenger takes them. Driver errors pass through."""
 
@@ -238,6 +250,13 @@ class MailQueue:
         """Return who sells a schedule, with its name in a language; None for no schedule."""
         row = await self._db.read_one(_SQL["seller"], schedule_id, language)
         return SellerFacts(**row) if row else None
+
+    async def report(self, report_mail_id: UUID) -> ReportFacts | None:
+        """Return the facts of a report by mail."""
+        row = await self._db.read_one(_SQL["report"], report_mail_id)
+        if row is None:
+            return None
+        return ReportFacts(**{**dict(row), "totals": tuple(msgspec.json.decode(row["totals"]))})
 
     async def forget(self, history_s: float, count_max: int) -> int:
         """Delete up to `count_max` mails that ended this long ago."""

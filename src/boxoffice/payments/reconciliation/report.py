@@ -9,6 +9,7 @@ from typing import Protocol
 
 from boxoffice.payments.providers.port import Movement, StatementLine
 from boxoffice.payments.reconciliation.rules import signed_minor
+from boxoffice.platform.spreadsheets.files import harmless
 
 _COLUMNS = (
     "happened_at",
@@ -22,8 +23,6 @@ _COLUMNS = (
     "fee",
     "finding",
 )
-# A spreadsheet computes a cell that begins like this.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ReportedFinding(Protocol):
@@ -55,7 +54,7 @@ def as_csv(
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(_COLUMNS)
-    writer.writerows([_harmless(cell) for cell in row] for row in _rows(lines, booked, findings))
+    writer.writerows([harmless(cell) for cell in row] for row in _rows(lines, booked, findings))
     return text.getvalue()
 
 
@@ -78,8 +77,3 @@ def _rows(
         if one.transaction_key not in listed:
             head = [one.happened_at.isoformat(), one.movement, one.transaction_key]
             yield [*head, None, None, one.currency, None, one.here_minor, None, one.kind]
-
-
-def _harmless(cell: object) -> object:
-    """Return a cell; None is empty (as the writer makes it)."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -218,6 +218,22 @@ class Database:
                 raise
             raise Unavailable("PostgreSQL did not answer in time; try again.") from error
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Record]"]:
+        """Lend a connection that reads one snapshot and writes nothing; raises what `read` raises."""
+        try:
+            async with (
+                self._place_beside_batches(),
+                self.connection() as connection,
+                # guard: snapshot_is_one: isolation="repeatable_read", =>
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                yield connection
+        except _DRIVER_ERRORS as error:
+            if classify(error) is Failure.REFUSED:
+                raise
+            raise Unavailable("PostgreSQL did not answer in time; try again.") from error
+
     async def now_s(self) -> float:
         """Return the database's time in seconds since the Unix epoch; raise `Unavailable`."""
         (row,) = await self.read(_QUERIES["now"])

@@ -38,6 +38,7 @@ MODULES_WITH_FUNCTIONS = (
     "boxoffice.organizations",
     "boxoffice.order_numbers",
     "boxoffice.accounts.credentials",
+    "boxoffice.reports",
 )
 
 _QUERIES = sql_files.load("boxoffice.platform.postgres", "migrations.sql")

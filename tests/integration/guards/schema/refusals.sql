@@ -1326,6 +1326,62 @@ VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-0000000
 INSERT INTO webhook_endpoints (endpoint_id, organizer_id, url, topics, secret, creation_key, previous_secret)
 VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000000', 'https://example.org', '{*}', repeat('s', 32)::bytea, 'k', repeat('s', 32)::bytea);
 
+-- name: report_subscriptions_pkey
+-- One report twice.
+WITH organization AS (INSERT INTO organizations (organization_id, name) VALUES ('00000000-0000-7000-8000-000000000020', 'O'))
+INSERT INTO report_subscriptions (organization_id, user_id, due_at, next_day, hour, report, frequency, time_zone)
+VALUES ('00000000-0000-7000-8000-000000000020', '00000000-0000-7000-8000-000000000000', now(), '2026-01-01', 8, 'sales', 'daily', 'Asia/Seoul'), ('00000000-0000-7000-8000-000000000020', '00000000-0000-7000-8000-000000000000', now(), '2026-01-01', 8, 'sales', 'daily', 'Asia/Seoul');
+
+-- name: report_subscriptions_of_organization
+-- A report of no organization.
+INSERT INTO report_subscriptions (organization_id, user_id, due_at, next_day, hour, report, frequency, time_zone)
+VALUES (gen_random_uuid(), '00000000-0000-7000-8000-000000000000', now(), '2026-01-01', 8, 'sales', 'daily', 'Asia/Seoul');
+
+-- name: report_subscriptions_of_user
+-- A report for no person.
+WITH organization AS (INSERT INTO organizations (organization_id, name) VALUES ('00000000-0000-7000-8000-000000000020', 'O'))
+INSERT INTO report_subscriptions (organization_id, user_id, due_at, next_day, hour, report, frequency, time_zone)
+VALUES ('00000000-0000-7000-8000-000000000020', gen_random_uuid(), now(), '2026-01-01', 8, 'sales', 'daily', 'Asia/Seoul');
+
+-- name: report_subscriptions_report_known
+-- An unknown report.
+WITH organization AS (INSERT INTO organizations (organization_id, name) VALUES ('00000000-0000-7000-8000-000000000020', 'O'))
+INSERT INTO report_subscriptions (organization_id, user_id, due_at, next_day, hour, report, frequency, time_zone)
+VALUES ('00000000-0000-7000-8000-000000000020', '00000000-0000-7000-8000-000000000000', now(), '2026-01-01', 8, 'x', 'daily', 'Asia/Seoul');
+
+-- name: report_subscriptions_frequency_known
+-- An unknown frequency.
+WITH organization AS (INSERT INTO organizations (organization_id, name) VALUES ('00000000-0000-7000-8000-000000000020', 'O'))
+INSERT INTO report_subscriptions (organization_id, user_id, due_at, next_day, hour, report, frequency, time_zone)
+VALUES ('00000000-0000-7000-8000-000000000020', '00000000-0000-7000-8000-000000000000', now(), '2026-01-01', 8, 'sales', 'hourly', 'Asia/Seoul');
+
+-- name: report_subscriptions_hour_of_day
+-- An hour that no day has.
+WITH organization AS (INSERT INTO organizations (organization_id, name) VALUES ('00000000-0000-7000-8000-000000000020', 'O'))
+INSERT INTO report_subscriptions (organization_id, user_id, due_at, next_day, hour, report, frequency, time_zone)
+VALUES ('00000000-0000-7000-8000-000000000020', '00000000-0000-7000-8000-000000000000', now(), '2026-01-01', 24, 'sales', 'daily', 'Asia/Seoul');
+
+-- name: report_subscriptions_time_zone_named
+-- A time zone without a name.
+WITH organization AS (INSERT INTO organizations (organization_id, name) VALUES ('00000000-0000-7000-8000-000000000020', 'O'))
+INSERT INTO report_subscriptions (organization_id, user_id, due_at, next_day, hour, report, frequency, time_zone)
+VALUES ('00000000-0000-7000-8000-000000000020', '00000000-0000-7000-8000-000000000000', now(), '2026-01-01', 8, 'sales', 'daily', '+09');
+
+-- name: report_mails_pkey
+-- Two mails about one period.
+INSERT INTO report_mails (organization_id, user_id, report_mail_id, first_day, last_day, report, frequency, totals)
+VALUES ('00000000-0000-7000-8000-000000000020', '00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000021', '2026-01-01', '2026-01-01', 'sales', 'daily', '[]'), ('00000000-0000-7000-8000-000000000020', '00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000022', '2026-01-01', '2026-01-01', 'sales', 'daily', '[]');
+
+-- name: report_mails_id_unique
+-- One id for two mails.
+INSERT INTO report_mails (organization_id, user_id, report_mail_id, first_day, last_day, report, frequency, totals)
+VALUES ('00000000-0000-7000-8000-000000000020', '00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000021', '2026-01-01', '2026-01-01', 'sales', 'daily', '[]'), ('00000000-0000-7000-8000-000000000020', '00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000021', '2026-01-02', '2026-01-02', 'sales', 'daily', '[]');
+
+-- name: report_mails_forward
+-- A period that ends before it begins.
+INSERT INTO report_mails (organization_id, user_id, report_mail_id, first_day, last_day, report, frequency, totals)
+VALUES ('00000000-0000-7000-8000-000000000020', '00000000-0000-7000-8000-000000000000', '00000000-0000-7000-8000-000000000021', '2026-01-02', '2026-01-01', 'sales', 'daily', '[]');
+
 -- name: webhook_deliveries_pkey
 -- One event twice for one endpoint.
 WITH endpoint AS (

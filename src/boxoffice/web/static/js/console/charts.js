@@ -11,16 +11,21 @@ export class Chart {
   #title;
   #format;
   #isBars;
+  #when;
+  #sum;
   #values = [];
   #times = [];
   #now = h("strong", { class: "chart-now number" });
   #note = h("span", { class: "chart-note muted small number" });
   #picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", class: "chart-picture" });
 
-  constructor({ title, format, bars = false, note = "" }) {
+  /** `when` names a time; with `sum` the head shows the sum of all values instead of the last one. */
+  constructor({ title, format, bars = false, note = "", when = timeOfDay, sum = false }) {
     this.#title = title;
     this.#format = format;
     this.#isBars = bars;
+    this.#when = when;
+    this.#sum = sum;
     this.#picture.addEventListener("pointermove", (event) => this.#point(event));
     this.#picture.addEventListener("pointerleave", () => this.#rest());
     this.view = h("figure", { class: "chart card" },
@@ -44,7 +49,7 @@ export class Chart {
   }
 
   #rest() {
-    const now = this.#values.at(-1) ?? null;
+    const now = this.#sum ? this.#values.reduce((sum, value) => sum + value, 0) : this.#values.at(-1) ?? null;
     this.#now.textContent = now === null ? "–" : this.#format(now);
     this.#note.textContent = t("live.max", { max: this.#max() });
   }
@@ -54,7 +59,7 @@ export class Chart {
     const at = Math.min(this.#values.length - 1, Math.floor((event.clientX - box.left) / box.width * this.#values.length));
     if (at < 0) return;
     const value = this.#values[at];
-    this.#note.textContent = `${timeOfDay(this.#times[at])}: ${value === null ? t("live.nothing") : this.#format(value)}`;
+    this.#note.textContent = `${this.#when(this.#times[at])}: ${value === null ? t("live.nothing") : this.#format(value)}`;
   }
 }
 

@@ -97,7 +97,7 @@ export function scheduleHead(schedule, part, refresh) {
 }
 
 function tabs({ schedule_id: id }, part) {
-  const parts = [["live", ""], ...(session.isOperator ? [] : [["edit", "/edit"], ["seats", "/seats"]]), ["offers", "/offers"], ["guests", "/guests"], ["boxOffice", "/box-office"], ["queue", "/queue"], ["reservations", "/reservations"], ["payments", "/payments"], ["refunds", "/refunds"], ["activity", "/activity"]];
+  const parts = [["live", ""], ...(session.isOperator ? [] : [["edit", "/edit"], ["seats", "/seats"]]), ["offers", "/offers"], ["guests", "/guests"], ["boxOffice", "/box-office"], ["queue", "/queue"], ["reservations", "/reservations"], ["attendees", "/attendees"], ["report", "/report"], ["payments", "/payments"], ["refunds", "/refunds"], ["activity", "/activity"]];
   return h("nav", { class: "tabs", "aria-label": t("tabs") }, parts.map(([name, path]) => h("a", {
     href: `/organizer/schedules/${id}${path}`, "aria-current": name === part ? "page" : null,
   }, t(`tabs.${name}`))));

@@ -30,7 +30,7 @@ export async function home({ signal, refresh }) {
 
 function parts() {
   const everyone = [
-    [may("orders_read"), "payments", t("payments.title")], [may("events_read"), "venues", t("venues.title")],
+    [may("orders_read"), "payments", t("payments.title")], [may("reports_read"), "reports", t("reports.title")], [may("events_read"), "venues", t("venues.title")],
     [may("webhooks_read"), "webhooks", t("hooks.title")], [may("activity_read"), "activity", t("console.activity")],
     [chosenOrganization() !== null, "team", t("team.title")], [may("team_read"), "brand", t("brand.title")],
   ].filter(([isShown, path]) => isShown || (session.isOperator && !["team", "brand"].includes(path))).map(([, path, name]) => [path, name]);

@@ -21,6 +21,8 @@ import { payment, payments, paymentsOfSchedule } from "./money/payments.js";
 import { manualRefunds, refunds } from "./money/refunds.js";
 import { statementDay, statements } from "./money/statements.js";
 import { activity, activityOfSchedule } from "./activity.js";
+import { attendees } from "./reports/attendees.js";
+import { reportOfSchedule, reports } from "./reports/page.js";
 import { offers } from "./offers/page.js";
 import { queue } from "./queue.js";
 import { reservations } from "./reservations.js";
@@ -45,6 +47,7 @@ const PAGES = [
   ["/payments", payments],
   [`/payments/${ID}`, payment],
   ["/disputes", disputes],
+  ["/reports", reports],
   ["/statements", statements],
   [`/statements/${ID}/${ID}`, statementDay],
   ["/team", team],
@@ -66,6 +69,8 @@ const PAGES = [
   [`/schedules/${ID}/queue`, queue],
   [`/schedules/${ID}/reservations`, reservations],
   [`/schedules/${ID}/payments`, paymentsOfSchedule],
+  [`/schedules/${ID}/report`, reportOfSchedule],
+  [`/schedules/${ID}/attendees`, attendees],
   [`/schedules/${ID}/refunds`, refunds],
   [`/schedules/${ID}/activity`, activityOfSchedule],
   [`/reservations/${ID}`, history],

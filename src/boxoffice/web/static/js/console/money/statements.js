@@ -3,11 +3,11 @@
 import { call, get, ignoreProblem, pause } from "../../lib/api.js";
 import { h, setChildren } from "../../lib/dom.js";
 import { date, dateTime, money, number, t } from "../../lib/i18n.js";
-import { session } from "../../lib/session.js";
 import { announcer } from "../../components/announcer.js";
 import { Field, form } from "../../components/forms.js";
 import { methodName, paymentMethods } from "../../components/payment-methods.js";
 import { confirmAction, postAction } from "../actions.js";
+import { download } from "../downloads.js";
 import { breadcrumbs, definitionList, table, timestamp } from "../components.js";
 import { filterTabs, pagedTable } from "../paged-table.js";
 import { stateChip } from "./components.js";
@@ -88,7 +88,7 @@ export async function statementDay({ id, second, signal, refresh }) {
       h("div", {}, h("h1", {}, `${methodName(id)}, ${date(`${second}T12:00:00`)} `, stateChip("statements.state", run.state)),
         h("p", { class: "muted" }, t(isReady ? "statements.dayLead" : "statements.queued"))),
       h("div", { class: "actions" },
-        isReady && h("button", { type: "button", class: "button", onclick: () => download(path, `${id}-${second}.csv`, signal) }, t("statements.csv")),
+        isReady && h("button", { type: "button", class: "button", onclick: () => download(`${path}/csv`, `${id}-${second}.csv`, { signal, failed: t("statements.noCsv") }) }, t("statements.csv")),
         isReady && h("button", { type: "button", class: "button", onclick: ask }, t("statements.again")))),
     h("section", { class: "card" }, definitionList([
       [t("statements.window"), [timestamp(run.since, dateTime), " – ", timestamp(run.until, dateTime)]],
@@ -152,14 +152,3 @@ function whatToDo(one, refresh) {
 }
 
 // A link cannot send the token, so that the report is fetched and then saved.
-async function download(path, name, signal) {
-  try {
-    const response = await fetch(`${path}/csv`, { headers: { Authorization: `Bearer ${session.token}` }, signal });
-    if (!response.ok) throw new Error(String(response.status));
-    const url = URL.createObjectURL(await response.blob());
-    h("a", { href: url, download: name }).click();
-    URL.revokeObjectURL(url);
-  } catch (error) {
-    if (!signal.aborted) announcer.notify(t("statements.noCsv"), "bad");
-  }
-}

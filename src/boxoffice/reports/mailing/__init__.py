@@ -1,0 +1,1 @@
+"""Reports by mail: who gets which, how often, and the mail of each period, once."""

@@ -1,0 +1,2 @@
+export { en } from "./texts-en.js";
+export { ko } from "./texts-ko.js";

@@ -1,0 +1,192 @@
+"""Reports by mail: each period's mail is queued once, with its figures, for members only."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pytest
+
+from boxoffice.errors import Invalid, OrganizationNotFound, Unavailable
+from boxoffice.notifications.mail.reports import report_mail
+from boxoffice.notifications.mail.rules import Shop
+from boxoffice.notifications.mail.store import ClaimedMail, MailQueue
+from boxoffice.platform.postgres.database import Database, Record
+from boxoffice.reports.composition import compose_report_mailer
+from boxoffice.reports.mailing.rules import due_at, first_day, period
+from boxoffice.reports.mailing.service import ReportChoice, ReportMailer, ReportMails
+from boxoffice.reports.mailing.store import ReportSubscription, SubscriptionStore
+from boxoffice.settings import Settings
+from tests.support.hall import Hall
+from tests.support.members import member
+from tests.support.refunds import sold
+from tests.support.shared_database import other
+
+__all__ = ["other"]
+
+SEOUL = "Asia/Seoul"
+NOON = datetime(2026, 11, 18, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+async def mailer(db: Database, settings: Settings) -> ReportMailer:
+    """One process."""
+    return compose_report_mailer(settings, db)
+
+
+@pytest.fixture
+async def second(settings: Settings) -> AsyncIterator[ReportMailer]:
+    """Another process."""
+    database = Database(settings)
+    await database.open()
+    yield compose_report_mailer(settings, database)
+    await database.close()
+
+
+async def choose(
+    hall: Hall,
+    frequency: Literal["none", "daily", "weekly"] = "daily",
+    now: datetime | None = None,
+    **changed: Any,
+) -> list[ReportSubscription]:
+    at = (now or datetime.now(UTC)).timestamp()
+    wanted = {"report": "sales", "hour": 8, "time_zone": SEOUL, "frequency": frequency, **changed}
+    mails = ReportMails(SubscriptionStore(hall.db), lambda: at)
+    return await mails.choose(member(hall.schedule_id), hall.schedule_id, ReportChoice(**wanted))
+
+
+async def queued(hall: Hall) -> list[tuple[str, date, date, int, str]]:
+    rows = await hall.db.fetch(
+        "SELECT r.report, r.first_day, r.last_day, count(m.mail_id)::int AS mails, r.totals::text"
+        " FROM report_mails r LEFT JOIN mails m"
+        " ON m.user_id = r.user_id AND m.kind = 'report' AND m.subject_id = r.report_mail_id"
+        " AND m.scope_id = r.organization_id"
+        " WHERE r.organization_id = $1"
+        " GROUP BY r.organization_id, r.user_id, r.report, r.frequency, r.first_day"
+        " ORDER BY r.report, r.first_day",
+        hall.schedule_id,
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_each_period_is_mailed_once_by_two_processes(
+    hall: Hall, beside: Hall, mailer: ReportMailer, second: ReportMailer
+) -> None:
+    three_days_ago = datetime.now(UTC) - timedelta(days=3)
+    await choose(hall, now=three_days_ago, hour=1)
+    await choose(beside)
+    for _ in range(5):
+        await asyncio.gather(*(one.queue_due() for one in (mailer, second, mailer, second)))
+    found = await queued(hall)
+    days = [first for _, first, *_ in found]
+    assert len(days) == len(set(days)) >= 2
+    assert days == [days[0] + timedelta(days=at) for at in range(len(days))]
+    assert all((first, mails) == (last, 1) for _, first, last, mails, _ in found)
+    assert await queued(beside) == []
+
+
+async def test_a_mail_that_was_not_committed_is_queued_later(
+    hall: Hall, mailer: ReportMailer, other: "asyncpg.Connection[Record]"
+) -> None:
+    await choose(hall, now=datetime.now(UTC) - timedelta(days=2))
+    due = await SubscriptionStore(hall.db).due(99)
+    [mine] = [one for one in due if one.organization_id == hall.schedule_id]
+    for table in ("report_mails", "mails"):
+        async with other.transaction():
+            await other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises((Unavailable, asyncpg.PostgresError)):
+                await mailer._queue(mine)
+        assert await queued(hall) == []
+    await mailer.queue_due()
+    assert [mails for *_, mails, _ in await queued(hall)][:1] == [1]
+
+
+async def test_a_mail_has_the_totals_and_no_personal_data(hall: Hall, mailer: ReportMailer) -> None:
+    await hall.db.fetch("UPDATE users SET name = 'Org Ann' WHERE user_id = $1", hall.schedule_id)
+    await sold(hall, hall.people[0], "S001", "S002")
+    today = datetime.now(ZoneInfo(SEOUL)).date()
+    monday = today - timedelta(days=today.weekday())
+    for report in ("sales", "settlement"):
+        await choose(hall, "weekly", report=report)
+    await hall.db.fetch(
+        "UPDATE report_subscriptions SET due_at = clock_timestamp() WHERE organization_id = $1",
+        hall.schedule_id,
+    )
+    await mailer.queue_due()
+    sunday = monday + timedelta(days=6)
+    assert [one[:4] for one in await queued(hall)] == [
+        ("sales", monday, sunday, 1), ("settlement", monday, sunday, 1),
+    ]  # fmt: skip
+    [row, _] = await hall.db.fetch(
+        "SELECT m.* FROM mails m JOIN report_mails r ON r.report_mail_id = m.subject_id"
+        " WHERE m.user_id = $1 ORDER BY r.report",
+        hall.schedule_id,
+    )
+    facts = await MailQueue(hall.db).report(row["subject_id"])
+    assert facts is not None
+    assert (facts.report, facts.organization_name) == ("sales", "Organizer")
+    shop = Shop("Shop <shop@example.org>", "https://shop.example", ZoneInfo(SEOUL))
+    for language, net in (("en", "Net: KRW 2,000"), ("ko", "순 판매액: KRW 2,000")):
+        mail = ClaimedMail(
+            user_id=row["user_id"], mail_id=row["mail_id"], scope_id=row["scope_id"],
+            subject_id=row["subject_id"], kind="report", queued_at=row["queued_at"],
+            attempts=1, tries=0, to_address="ann@example.org", language=language,
+            message_id="m@shop.example", name="Ann",
+        )  # fmt: skip
+        message = report_mail(mail, facts, shop)
+        body = message.get_body(("plain",))
+        assert body is not None
+        text = body.get_content()
+        assert net in text
+        assert f"/organizer/reports?report=sales&since={monday}&until={sunday}" in text
+        assert str(hall.people[0]) not in str(message)
+        assert [one.get_content_type() for one in message.iter_attachments()] == []
+
+
+async def test_a_choice_is_ones_own_and_ends_with_the_membership(
+    hall: Hall, beside: Hall, mailer: ReportMailer
+) -> None:
+    [one] = await choose(hall, "weekly", NOON)
+    assert (one.next_day, one.due_at) == (
+        date(2026, 11, 16),
+        datetime(2026, 11, 22, 23, tzinfo=UTC),
+    )
+    [one] = await choose(hall, "weekly", NOON + timedelta(days=9), hour=9)
+    assert (one.next_day, one.hour) == (date(2026, 11, 16), 9)
+    [one] = await choose(hall, "daily", NOON)
+    assert one.next_day == date(2026, 11, 18)
+    both = await choose(hall, "daily", NOON, report="settlement")
+    assert [one.report for one in both] == ["sales", "settlement"]
+    await choose(beside)
+    assert [one.report for one in await choose(hall, "none", report="sales")] == ["settlement"]
+    with pytest.raises(Invalid):
+        await choose(hall, time_zone="Mars/Olympus")
+    with pytest.raises(OrganizationNotFound):
+        await ReportMails(SubscriptionStore(hall.db), lambda: 0.0).of(
+            member(hall.schedule_id), beside.schedule_id
+        )
+    assert (
+        len(await SubscriptionStore(hall.db).of_person(beside.schedule_id, beside.schedule_id)) == 1
+    )
+    await hall.db.fetch(
+        "UPDATE organization_members SET role = 'door' WHERE organization_id = $1", hall.schedule_id
+    )
+    due = [one for one in await SubscriptionStore(hall.db).due(99) if one.report == "settlement"]
+    assert due
+    await mailer.queue_due()
+    assert await queued(hall) == []
+    assert await SubscriptionStore(hall.db).of_person(hall.schedule_id, hall.schedule_id) == []
+
+
+def test_periods_are_days_and_weeks_of_a_zone() -> None:
+    wednesday = date(2026, 11, 18)
+    assert first_day("daily", wednesday) == wednesday
+    assert period("weekly", first_day("weekly", wednesday)) == (
+        date(2026, 11, 16), date(2026, 11, 22),
+    )  # fmt: skip
+    zone = ZoneInfo("America/New_York")
+    # Clocks go forward at 2:00 on 8 March.
+    before, after = (due_at(period("daily", date(2026, 3, day)), 8, zone) for day in (6, 7))
+    assert (before.hour, after.hour) == (13, 12)
