@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.permissions import OrganizationIds
-from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database
 
@@ -48,11 +47,7 @@ class Attendee(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     email: str
     source: str
-
-    @property
-    def reference(self) -> str:
-        """What people name the reservation by."""
-        return str(ScopedId(self.schedule_id, self.reservation_id))
+    order_number: str | None
 
 
 class AttendeeStore:

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from boxoffice.activity_log import ReadLog, Shown
 from boxoffice.errors import ScheduleNotFound
+from boxoffice.order_numbers.rules import shown
 from boxoffice.permissions import Actor
 from boxoffice.platform.spreadsheets.files import Row
 from boxoffice.reports.attendee_store import Attendee, AttendeePlace, AttendeeStore, ListedSchedule
 
 COLUMNS = (
-    "reservation", "name", "email", "seat", "section", "row", "number", "grade", "price_type",
+    "order_number", "name", "email", "seat", "section", "row", "number", "grade", "price_type",
     "way_of_sale", "ticket_state", "issued_at",
 )  # fmt: skip
 
@@ -47,10 +48,10 @@ class Attendees:
         """
         place = await self._place(actor, wanted)
         found = await self._store.page(wanted.schedule_id, wanted.with_void, after, limit + 1)
-        shown = Shown(
+        entry = Shown(
             place.organization_id, len(found[:limit]), place.concert_id, place.schedule_id
         )
-        await self._reads.record(actor, "attendees.read", [shown], request_id=request_id)
+        await self._reads.record(actor, "attendees.read", [entry], request_id=request_id)
         return found
 
     async def begin_export(
@@ -59,8 +60,8 @@ class Attendees:
         """Log the export of all tickets; raises what `page` raises."""
         place = await self._place(actor, wanted)
         rows = await self._store.count(wanted.schedule_id, wanted.with_void)
-        shown = Shown(place.organization_id, rows, place.concert_id, place.schedule_id)
-        await self._reads.record(actor, "attendees.exported", [shown], request_id=request_id)
+        entry = Shown(place.organization_id, rows, place.concert_id, place.schedule_id)
+        await self._reads.record(actor, "attendees.exported", [entry], request_id=request_id)
 
     async def rows(self, wanted: AttendeeList) -> AsyncGenerator[Sequence[Row]]:
         """Yield the rows of an export in parts, from one snapshot."""
@@ -78,6 +79,6 @@ class Attendees:
 
 def _row(one: Attendee) -> Row:
     return (
-        one.reference, one.name, one.email, one.seat_id, one.section, one.row_label, one.number,
-        one.grade, one.price_type, one.source, one.status, one.issued_at.isoformat(timespec="seconds"),
+        shown(one.order_number), one.name, one.email, one.seat_id, one.section, one.row_label,
+        one.number, one.grade, one.price_type, one.source, one.status, one.issued_at.isoformat(timespec="seconds"),
     )  # fmt: skip

@@ -193,8 +193,9 @@ SELECT t.ticket_id, t.reservation_id, t.seat_id, t.status, t.issued_at, x.ordina
        x.number, l.grade, l.price_type,
        -- no guard: { What the issue says, where there is one.
        coalesce(i.name, u.name) AS name, CASE WHEN i.kind IS NULL THEN u.email ELSE coalesce(i.email, '') END AS email,
-       coalesce(lower(i.kind), 'online') AS source
+       coalesce(lower(i.kind), 'online') AS source,
        -- guard: }
+       k.order_number
   FROM tickets t
  CROSS JOIN LATERAL (
        SELECT x.ordinal, x.section, x.row_label, x.number
@@ -215,6 +216,13 @@ SELECT t.ticket_id, t.reservation_id, t.seat_id, t.status, t.issued_at, x.ordina
         WHERE i.schedule_id = t.schedule_id AND i.reservation_id = t.reservation_id
        -- no guard: The conditions are inside.
        OFFSET 0) i ON true
+  LEFT JOIN LATERAL (
+       SELECT k.order_number
+         FROM order_numbers k
+        -- guard: attendee_number_of_the_order: AND k.reservation_id = t.reservation_id =>
+        WHERE k.schedule_id = t.schedule_id AND k.reservation_id = t.reservation_id
+       -- no guard: The conditions are inside.
+       OFFSET 0) k ON true
  CROSS JOIN LATERAL (
        SELECT l.grade, l.price_type
          FROM reports_lines_v1(t.schedule_id, t.reservation_id) l

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import msgspec
 
+from boxoffice.order_numbers.rules import shown
+from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.spreadsheets.files import Row, major
 from boxoffice.reports.attendee_store import Attendee
 from boxoffice.reports.rules import (
@@ -115,11 +117,12 @@ class SettlementReport(msgspec.Struct, frozen=True, kw_only=True):
 class AttendeeOut(msgspec.Struct, frozen=True, kw_only=True):
     """A ticket with the name and address of the person who has it; `status` VALID or VOID.
 
-    `reservation` is what people name the reservation by. `source` is `online`, `box_office` or
+    `order_number` is what people name the reservation by. `source` is `online`, `box_office` or
     `complimentary`.
     """
 
-    reservation: str
+    reservation_id: str
+    order_number: str | None
     name: str
     email: str
     seat_id: str
@@ -186,7 +189,8 @@ def _settlement(settlement: PeriodSettlement, currency: str) -> dict[str, Any]:
 def present_attendee(one: Attendee) -> AttendeeOut:
     """Return a ticket of an attendee list."""
     return AttendeeOut(
-        reservation=one.reference,
+        reservation_id=str(ScopedId(one.schedule_id, one.reservation_id)),
+        order_number=shown(one.order_number),
         name=one.name,
         email=one.email,
         seat_id=one.seat_id,

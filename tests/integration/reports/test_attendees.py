@@ -66,6 +66,9 @@ async def test_a_list_has_the_live_tickets_of_one_hall_in_the_order_of_its_seats
         ("S003", "Buyer", buyer, "online"),
         ("S004", "", "", "box_office"),
     ]
+    numbers = {one.order_number for one in found}
+    assert None not in numbers
+    assert len(numbers) == 3
     with_void = AttendeeList(hall.schedule_id, with_void=True)
     everything = await service.page(me, with_void, None, 9)
     assert (everything[0].seat_id, everything[0].status) == ("S001", "VOID")

@@ -44,6 +44,6 @@ function cells(one) {
     one.price_type ? `${one.grade} · ${one.price_type}` : one.grade,
     wayName(one.source),
     stateChip("attendees.state", one.status),
-    h("a", { href: `/organizer/reservations/${one.reservation}` }, h("code", {}, `…${one.reservation.slice(-8)}`)),
+    h("a", { href: `/organizer/reservations/${one.reservation_id}` }, h("span", { class: "whole number" }, one.order_number ?? "–")),
   ];
 }

@@ -73,7 +73,7 @@ export const en = {
   "attendees.seat": "Seat",
   "attendees.grade": "Grade",
   "attendees.way": "Way of sale",
-  "attendees.reservation": "Reservation",
+  "attendees.reservation": "Order number",
   "attendees.state": "Ticket",
   "attendees.state.VALID": "Valid",
   "attendees.state.VOID": "Void",

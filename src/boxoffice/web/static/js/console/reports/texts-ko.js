@@ -73,7 +73,7 @@ export const ko = {
   "attendees.seat": "좌석",
   "attendees.grade": "등급",
   "attendees.way": "판매 경로",
-  "attendees.reservation": "예매",
+  "attendees.reservation": "예매 번호",
   "attendees.state": "표 상태",
   "attendees.state.VALID": "유효",
   "attendees.state.VOID": "무효",
