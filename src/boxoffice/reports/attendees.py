@@ -80,5 +80,6 @@ class Attendees:
 def _row(one: Attendee) -> Row:
     return (
         shown(one.order_number), one.name, one.email, one.seat_id, one.section, one.row_label,
-        one.number, one.grade, one.price_type, one.source, one.status, one.issued_at.isoformat(timespec="seconds"),
+        one.number, one.grade, one.price_type, one.source, one.status,
+        one.issued_at.isoformat(timespec="seconds"),
     )  # fmt: skip
