@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from tests.unit.posters.pictures import picture
 
+from .access_reports import REPORTS
 from .access_rules import Rule, anybody, everybody, looked_at, operators, owned, sellers
 from .client import PASSWORD, Answer, Api, Person, Sale, expect, sign_up
 from .conftest import hold, on_sale, schedule_body, seat_bodies
@@ -199,23 +200,7 @@ MATRIX = {
     "GET /v1/admin/concerts/{concert_id}": looked_at("concert_not_found"),
     "GET /v1/admin/schedules/{schedule_id}": looked_at("schedule_not_found"),
     "GET /v1/admin/activity": looked_at(roles="manager read_only"),
-    "GET /v1/admin/reports/sales": looked_at(roles="manager read_only"),
-    "GET /v1/admin/reports/sales/export": looked_at(roles="manager read_only"),
-    "GET /v1/admin/reports/settlement": looked_at(roles="manager read_only"),
-    "GET /v1/admin/reports/settlement/export": looked_at(roles="manager read_only"),
-    "GET /v1/admin/schedules/{schedule_id}/attendees": looked_at(
-        "schedule_not_found", "manager box_office read_only"
-    ),
-    "GET /v1/admin/schedules/{schedule_id}/attendees/export": looked_at(
-        "schedule_not_found", "manager box_office read_only"
-    ),
-    # An operator, who is no member, gets no mails of the organization.
-    "GET /v1/admin/organizations/{organization_id}/report-mails": sellers(
-        200, "organization_not_found", "organization_not_found", "manager read_only"
-    ),
-    "PUT /v1/admin/organizations/{organization_id}/report-mails": sellers(
-        200, "organization_not_found", "organization_not_found", "manager read_only"
-    ),
+    **REPORTS,
     "GET /v1/admin/schedules/{schedule_id}/stats": looked_at(
         "schedule_not_found", "manager read_only"
     ),
