@@ -296,7 +296,7 @@ def _services(
         reservations=_reservations(settings, infrastructure, seats, checks),
         offers=offers,
         money=money,
-        edits=Edits(EditStore(db), catalog, money.refunds.jobs, zone),
+        edits=Edits(EditStore(db), catalog, money.refunds.jobs, zone, settings.payments.currency),
         payments=payments.wallets,
         intents=payments.intents,
         notices=Notices(

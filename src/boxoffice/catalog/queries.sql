@@ -238,10 +238,15 @@ SELECT s.concert_id, s.status, c.organization_id
  WHERE s.schedule_id = $1 AND ($2::uuid[] IS NULL OR c.organization_id = ANY ($2::uuid[]));
 
 -- name: venue_time_zone
--- The time zone of a venue of these organizations.
--- guard: venue_zone_by_id: v.venue_id = $1 => $1::uuid IS NOT NULL
--- guard: venue_zone_own_organizer_only: v.organization_id = ANY ($2::uuid[]) => $2::uuid[] IS NOT NULL
-SELECT v.time_zone FROM venues v WHERE v.venue_id = $1 AND v.organization_id = ANY ($2::uuid[]);
+-- The time zone of a venue of the organization of concert $3, which is one of $2.
+SELECT v.time_zone
+  FROM venues v
+  -- guard: venue_zone_of_the_concerts_organization: c.organization_id = v.organization_id => c.concert_id IS NOT NULL
+  JOIN concerts c ON c.organization_id = v.organization_id
+ -- guard: venue_zone_by_id: v.venue_id = $1 => $1::uuid IS NOT NULL
+ -- guard: venue_zone_own_organizer_only: v.organization_id = ANY ($2::uuid[]) => $2::uuid[] IS NOT NULL
+ -- no guard: The concert, by its primary key.
+ WHERE v.venue_id = $1 AND v.organization_id = ANY ($2::uuid[]) AND c.concert_id = $3;
 
 -- name: insert_concert
 -- A draft.

@@ -177,7 +177,7 @@ class Catalog:
 
         Raises `Invalid`, `ConcertNotFound`, `VenueNotFound` or `ScheduleLimit`.
         """
-        zone = await self._zone_of(actor.organization_ids, schedule.venue_id)
+        zone = await self._zone_of(actor.organization_ids, concert_id, schedule.venue_id)
         schedule = rules.validated(schedule, zone)
         if schedule.currency != self._settings.payments.currency:
             # Wallets are in the shop's currency, so no other can be paid.
@@ -435,11 +435,13 @@ class Catalog:
             raise ScheduleNotFound
         return schedule
 
-    async def _zone_of(self, organization_ids: OrganizationIds, venue_id: UUID | None) -> ZoneInfo:
-        """Return the time zone of a venue of these organizations, or that without a venue."""
+    async def _zone_of(
+        self, organization_ids: OrganizationIds, concert_id: UUID, venue_id: UUID | None
+    ) -> ZoneInfo:
+        """Return the time zone of a venue of the concert's organization, or that without a venue."""
         if venue_id is None:
             return ZoneInfo(self._time_zone)
-        name = await self._store.venue_time_zone(venue_id, organization_ids)
+        name = await self._store.venue_time_zone(venue_id, organization_ids, concert_id)
         if name is None:
             raise VenueNotFound
         return ZoneInfo(name)

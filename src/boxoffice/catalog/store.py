@@ -153,10 +153,12 @@ class CatalogStore:
         return OwnConcert(**row) if row else None
 
     async def venue_time_zone(
-        self, venue_id: UUID, organization_ids: OrganizationIds
+        self, venue_id: UUID, organization_ids: OrganizationIds, concert_id: UUID
     ) -> str | None:
-        """Return the time zone of a venue of these organizations."""
-        row = await self._db.read_one(_SQL["venue_time_zone"], venue_id, organization_ids)
+        """Return the time zone of a venue of a concert's organization, if that is one of these."""
+        row = await self._db.read_one(
+            _SQL["venue_time_zone"], venue_id, organization_ids, concert_id
+        )
         return row["time_zone"] if row else None
 
     async def conflicting_seats(

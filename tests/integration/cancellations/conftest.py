@@ -102,7 +102,7 @@ async def stage(hall: Hall, settings: Settings, valkey: Valkey) -> AsyncIterator
     publisher = SeatChangePublisher(applier, seats, bus)
     refund_jobs = RefundJobs(RefundStore(db), refunds(hall), 10_000, SETTLE_S)
     catalog = Catalog(settings, CatalogStore(db), applier)
-    edits = Edits(EditStore(db), catalog, refund_jobs, "Asia/Seoul")
+    edits = Edits(EditStore(db), catalog, refund_jobs, "Asia/Seoul", "KRW")
     closer = HoldCloser(ReservationStore(db), publisher)
     yield Stage(hall, edits, refund_jobs, ChangeJobs(ChangeStore(db), closer.release, SETTLE_S))
     await bus.finish()

@@ -29,9 +29,11 @@ from boxoffice.venues.rules import LocalTime
 from boxoffice.venues.service import Venues
 from boxoffice.venues.store import VenueStore
 from boxoffice.venues.views import VenueBody
+from tests.support.locks import until_waiting
+from tests.support.members import member
 from tests.support.refunds import ZONE
 
-from .support import Shop, schedule
+from .support import CONCERT, Shop, schedule
 
 DAY = timedelta(days=1)
 
@@ -39,7 +41,7 @@ DAY = timedelta(days=1)
 def edits_of(shop: Shop) -> Edits:
     refunds = RefundStore(shop.db)
     jobs = RefundJobs(refunds, Refunds(refunds, ZONE), 1_000)
-    return Edits(EditStore(shop.db), shop.catalog, jobs, "Asia/Seoul")
+    return Edits(EditStore(shop.db), shop.catalog, jobs, "Asia/Seoul", "KRW")
 
 
 def editor(who: Caller) -> Editor:
@@ -171,10 +173,86 @@ async def test_a_schedule_changes_where_that_harms_no_buyer(
 
 async def test_a_draft_changes_freely(shop: Shop, edits: Edits, me: Editor) -> None:
     draft = await shop.draft(seats=0)
-    edit = ScheduleEdit(currency="USD", sale_opens_at=datetime.now(UTC) - DAY)
+    # Of a shop that has another currency since.
+    await set_schedule(shop, draft.schedule_id, "currency = 'USD'")
+    edit = ScheduleEdit(currency="KRW", sale_opens_at=datetime.now(UTC) - DAY)
     await edits.edit_schedule(me, draft.schedule_id, edit, 1)
-    assert (await schedule_of(shop, draft.schedule_id)).currency == "USD"
+    assert (await schedule_of(shop, draft.schedule_id)).currency == "KRW"
+    for other in ("USD", "XXX"):
+        with pytest.raises(Invalid):
+            await edits.edit_schedule(me, draft.schedule_id, ScheduleEdit(currency=other), 2)
     assert await edits.changes_of(shop.organizer.organization_ids, draft.schedule_id) == []
+
+
+async def test_an_edit_decides_on_what_it_waited_for(shop: Shop, edits: Edits, me: Editor) -> None:
+    draft = await shop.draft(seats=0)
+    await set_schedule(shop, draft.schedule_id, "currency = 'USD'")
+    async with shop.db.transaction() as connection:
+        await connection.fetch(
+            "SELECT FROM schedules WHERE schedule_id = $1 FOR NO KEY UPDATE", draft.schedule_id
+        )
+        await connection.execute(
+            """INSERT INTO seats (schedule_id, ordinal, seat_id, section, row_label, number, grade,
+                                  price_minor) VALUES ($1, 0, 'A', 'A', '1', 1, 'R', 5)""",
+            draft.schedule_id,
+        )
+        edit = ScheduleEdit(currency="KRW")
+        edited = asyncio.create_task(edits.edit_schedule(me, draft.schedule_id, edit, 1))
+        await until_waiting(shop.db, edited)
+    with pytest.raises(NotEditable):
+        await edited
+
+
+async def test_a_change_is_dated_after_the_lock_that_it_waited_for(
+    shop: Shop, edits: Edits, me: Editor
+) -> None:
+    sale = await shop.on_sale()
+    version = (await schedule_of(shop, sale.schedule_id)).version
+    async with shop.db.transaction() as connection:
+        await connection.fetch(
+            "SELECT FROM schedules WHERE schedule_id = $1 FOR NO KEY UPDATE", sale.schedule_id
+        )
+        edit = ScheduleEdit(starts_at=datetime.now(UTC) + 40 * DAY)
+        edited = asyncio.create_task(edits.edit_schedule(me, sale.schedule_id, edit, version))
+        await until_waiting(shop.db, edited)
+        sold_at = await connection.fetchval("SELECT clock_timestamp()")
+    await edited
+    [change] = await edits.changes_of(None, sale.schedule_id)
+    assert change.created_at > sold_at
+
+
+async def test_a_venue_is_of_the_organization_of_its_concert(
+    shop: Shop, edits: Edits, me: Editor
+) -> None:
+    """A member of two organizations keeps them apart, too."""
+    body = VenueBody(name="Hall 2", country="JP", time_zone="Asia/Tokyo")
+    theirs = await Venues(VenueStore(shop.db)).create(shop.other, body)
+    own, others = shop.organizer.organization_ids or (), shop.other.organization_ids or ()
+    both = Editor(me.user_id, [*own, *others])
+    sale = await shop.on_sale()
+    version = (await schedule_of(shop, sale.schedule_id)).version
+    edit = ScheduleEdit(venue_id=theirs.venue_id)
+    with pytest.raises(VenueNotFound):
+        await edits.edit_schedule(both, sale.schedule_id, edit, version)
+    with pytest.raises(VenueNotFound):
+        await shop.catalog.create_schedule(
+            member(me.user_id, *both.organization_ids),
+            sale.concert_id,
+            schedule(venue_id=theirs.venue_id),
+        )
+
+
+async def test_buyers_are_told_where_it_is_without_the_venue(
+    shop: Shop, edits: Edits, me: Editor
+) -> None:
+    body = VenueBody(name="Hall 2", country="KR", time_zone="Asia/Seoul")
+    venue = await Venues(VenueStore(shop.db)).create(shop.organizer, body)
+    sale = await shop.on_sale()
+    for venue_id in (venue.venue_id, None):
+        version = (await schedule_of(shop, sale.schedule_id)).version
+        await edits.edit_schedule(me, sale.schedule_id, ScheduleEdit(venue_id=venue_id), version)
+    [change, _] = await edits.changes_of(None, sale.schedule_id)
+    assert (change.venue_before, change.venue_after) == ("Hall 2", CONCERT.venue)
 
 
 async def test_buyers_are_told_of_another_venue(shop: Shop, edits: Edits, me: Editor) -> None:

@@ -58,11 +58,23 @@ UPDATE concerts c
  WHERE c.concert_id = $1;
 
 -- name: lock_schedule
--- Lock a schedule of these organizations until the transaction ends; where and when it is, and whether it has seats.
--- The lock keeps it from being opened and from getting seats.
+-- Lock a schedule of these organizations until the transaction ends, against being opened and getting seats.
+SELECT s.schedule_id
+  FROM schedules s
+  -- no guard: The concert of the schedule, by its primary key.
+  JOIN concerts c ON c.concert_id = s.concert_id
+ -- guard: edit_schedule_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
+ -- guard: edit_schedule_own_organizer_only: c.organization_id = ANY ($2::uuid[]) => $2::uuid[] IS NOT NULL
+ WHERE s.schedule_id = $1 AND c.organization_id = ANY ($2::uuid[])
+   -- guard: edit_schedule_it_is_locked => ;
+   FOR UPDATE OF s;
+
+-- name: schedule_facts
+-- Where and when a locked schedule is, and whether it has seats. A statement of its own, which sees what the lock
+-- was waited for, and whose time is after that wait.
 SELECT s.concert_id, c.organization_id, s.status, s.starts_at, s.sale_opens_at, s.sale_closes_at, s.doors_at, s.venue_id,
        s.currency, s.hold_ttl_s, s.ticket_limit, s.seats_return_delay_max_s, s.version,
-       coalesce(v.name, c.venue) AS venue_name, v.time_zone,
+       coalesce(v.name, c.venue) AS venue_name, c.venue AS concert_venue, v.time_zone,
        -- guard: seats_of_the_edited_schedule: x.schedule_id = s.schedule_id => true
        EXISTS (SELECT FROM seats x WHERE x.schedule_id = s.schedule_id) AS has_seats, clock_timestamp() AS now
   FROM schedules s
@@ -70,11 +82,8 @@ SELECT s.concert_id, c.organization_id, s.status, s.starts_at, s.sale_opens_at, 
   JOIN concerts c ON c.concert_id = s.concert_id
   LEFT JOIN venues v ON v.venue_id = s.venue_id
   -- guard: }
- -- guard: edit_schedule_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
- -- guard: edit_schedule_own_organizer_only: c.organization_id = ANY ($2::uuid[]) => $2::uuid[] IS NOT NULL
- WHERE s.schedule_id = $1 AND c.organization_id = ANY ($2::uuid[])
-   -- guard: edit_schedule_it_is_locked => ;
-   FOR UPDATE OF s;
+ -- no guard: The schedule that is locked, by its primary key.
+ WHERE s.schedule_id = $1;
 
 -- name: venue_of_organizer
 -- The name and time zone of a venue of these organizations.

@@ -22,7 +22,8 @@ Changes = Mapping[str, tuple[Any, Any]]
 class ScheduleFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A locked schedule, and what depends on its members; `now` is the database's time.
 
-    `venue_name` is where buyers are told that it takes place; `has_seats`: it has a seat map.
+    `venue_name` is where buyers are told that it takes place, `concert_venue` where they are told so
+    without a venue; `has_seats`: it has a seat map.
     """
 
     concert_id: UUID
@@ -39,6 +40,7 @@ class ScheduleFacts(msgspec.Struct, frozen=True, kw_only=True):
     seats_return_delay_max_s: int
     version: int
     venue_name: str
+    concert_venue: str
     time_zone: str | None
     has_seats: bool
     now: datetime
@@ -77,6 +79,14 @@ def check_schedule(before: ScheduleFacts, changed: Changes, *, is_taken: bool) -
     if refusal := _in_the_past(before, changed):
         raise refusal
     check_times(SaleTimes(*(_after(before, changed, name) for name in SaleTimes._fields)))
+
+
+def check_currency(changed: Changes, shop_currency: str) -> None:
+    """Raise `Invalid` for another currency than that of the shop, as a new schedule does."""
+    # guard: schedule_changes_to_the_currency_of_the_shop => if False:
+    if "currency" in changed and changed["currency"][1] != shop_currency:
+        message = f"This shop sells in {shop_currency}"
+        raise Invalid(f"{message}.", errors=[{"path": "$.currency", "message": message}])
 
 
 def _is_fixed(name: str, before: ScheduleFacts) -> bool:

@@ -59,13 +59,20 @@ class Edits:
     """Changes of concerts and schedules; `catalog` is told what changed, for its caches."""
 
     def __init__(
-        self, edits: EditStore, catalog: Catalog, refunds: RefundsOfSchedule, time_zone: str
+        self,
+        edits: EditStore,
+        catalog: Catalog,
+        refunds: RefundsOfSchedule,
+        time_zone: str,
+        currency: str,
     ) -> None:
         self._store = edits
         self._catalog = catalog
         self._refunds = refunds
         # Of performances without a venue.
         self._time_zone = time_zone
+        # Of the shop: wallets are in it, so no other can be paid.
+        self._currency = currency
 
     async def edit_concert(
         self, editor: Editor, concert_id: UUID, edit: ConcertEdit, version: int
@@ -164,7 +171,7 @@ class Edits:
             before = await self._locked(connection, editor, schedule_id)
             require_version(version, before.version)
             venue_id = wanted.get("venue_id", before.venue_id)
-            place = await self._place(connection, editor, before, venue_id)
+            place = await self._place(connection, before, venue_id)
             for name in _TIMES:
                 if wanted.get(name) is not None:
                     wanted[name] = in_utc(name, wanted[name], place.zone)
@@ -175,6 +182,7 @@ class Edits:
                 connection, before, schedule_id
             )
             rules.check_schedule(before, changed, is_taken=is_taken)
+            rules.check_currency(changed, self._currency)
             after = {name: wanted.get(name, getattr(before, name)) for name in SCHEDULE_MEMBERS}
             await store.update_schedule(connection, schedule_id, after)
             # guard: buyers_are_told_of_place_and_start => if False:
@@ -223,7 +231,7 @@ class Edits:
             earlier = await _earlier(connection, schedule_id, key, fingerprint)
             if earlier is not None:
                 return earlier
-            place = await self._place(connection, editor, before, body.venue_id or before.venue_id)
+            place = await self._place(connection, before, body.venue_id or before.venue_id)
             starts_at = in_utc("starts_at", body.starts_at, place.zone)
             rules.check_postponement(before, starts_at)
             after = _postponed(before, body, starts_at, place)
@@ -330,18 +338,18 @@ class Edits:
     async def _place(
         self,
         connection: store.Connection,
-        editor: Editor,
         before: ScheduleFacts,
         venue_id: UUID | None,
     ) -> "PerformancePlace":
         """Return where the performance is after the change."""
         if venue_id is None:
-            return PerformancePlace(None, before.venue_name, ZoneInfo(self._time_zone))
+            return PerformancePlace(None, before.concert_venue, ZoneInfo(self._time_zone))
         if venue_id == before.venue_id:
             return PerformancePlace(
                 venue_id, before.venue_name, ZoneInfo(before.time_zone or self._time_zone)
             )
-        venue = await store.venue_of(connection, venue_id, editor.organization_ids)
+        # Of the concert's own organization, also for a member of several.
+        venue = await store.venue_of(connection, venue_id, [before.organization_id])
         if venue is None:
             raise VenueNotFound
         return PerformancePlace(venue_id, venue.name, ZoneInfo(venue.time_zone))

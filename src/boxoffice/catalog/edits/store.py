@@ -145,9 +145,11 @@ async def unpublish(connection: Connection, concert_id: UUID) -> None:
 async def lock_schedule(
     connection: Connection, schedule_id: UUID, organization_ids: Sequence[UUID]
 ) -> ScheduleFacts | None:
-    """Lock a schedule of these organizations until the transaction ends."""
-    row = await connection.fetchrow(_SQL["lock_schedule"], schedule_id, organization_ids)
-    return ScheduleFacts(**row) if row else None
+    """Lock a schedule of these organizations until the transaction ends; what is true of it then."""
+    found = await connection.fetchval(_SQL["lock_schedule"], schedule_id, organization_ids)
+    if found is None:
+        return None
+    return ScheduleFacts(**await connection.fetchrow(_SQL["schedule_facts"], found))
 
 
 async def venue_of(
