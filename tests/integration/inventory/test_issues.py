@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -25,11 +26,12 @@ from boxoffice.inventory.issues.service import Issues
 from boxoffice.inventory.issues.store import Issue, IssueCommand, IssueStore
 from boxoffice.notifications.mail.store import MailQueue
 from boxoffice.platform.ids import ScopedId
-from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.sales_stats.rules import STEP_S
 from boxoffice.sales_stats.store import SalesStatsStore
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
+from tests.support.locks import until_waiting
 from tests.support.members import member
 from tests.support.refunds import asked, refunds
 
@@ -280,6 +282,26 @@ async def test_a_seat_goes_to_a_buyer_or_to_a_guest(hall: Hall) -> None:
         assert {"given", "held"} & set(ends)
     assert not await broken(hall.db, hall.schedule_id)
     assert await states(hall, "S001") == [("AVAILABLE", (await hall.seat("S001"))["version"])]
+
+
+async def test_nothing_is_issued_beside_a_cancellation(
+    hall: Hall, other: "asyncpg.Connection[Record]"
+) -> None:
+    async with other.transaction():
+        await other.execute(
+            "UPDATE schedules SET status = 'CANCELLED', cancelled_at = clock_timestamp()"
+            " WHERE schedule_id = $1",
+            hall.schedule_id,
+        )
+        # As the cancellation does, which must not miss an issue.
+        await other.fetch(
+            "SELECT FROM schedules WHERE schedule_id = $1 FOR UPDATE", hall.schedule_id
+        )
+        gift = asyncio.create_task(issue(hall, GUEST))
+        await until_waiting(hall.db, gift)
+    with pytest.raises(NotOnSale):
+        await gift
+    assert await states(hall, "S001", "S002") == [("AVAILABLE", 1), ("AVAILABLE", 1)]
 
 
 async def test_one_key_issues_once_however_often_it_is_sent_at_once(hall: Hall) -> None:

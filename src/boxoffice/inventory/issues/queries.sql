@@ -2,14 +2,17 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: own_schedule
--- The concert and the currency of a schedule of the organizations $2.
+-- The concert and the currency of a schedule of the organizations $2, which is cancelled before or after this
+-- transaction: what is issued is there when a cancellation looks for it.
 SELECT s.concert_id, s.currency, c.organization_id
   FROM schedules s
   -- no guard: The concert of the schedule, by its primary key.
   JOIN concerts c ON c.concert_id = s.concert_id
  -- guard: issues_schedule_by_id: s.schedule_id = $1 => $1::uuid IS NOT NULL
  -- guard: issues_only_its_organizer: c.organization_id = ANY ($2::uuid[]) => $2::uuid[] IS NOT NULL
- WHERE s.schedule_id = $1 AND c.organization_id = ANY ($2::uuid[]);
+ WHERE s.schedule_id = $1 AND c.organization_id = ANY ($2::uuid[])
+   -- guard: issue_waits_for_a_cancellation => ;
+   FOR KEY SHARE OF s;
 
 -- name: house
 -- The house account of a concert.

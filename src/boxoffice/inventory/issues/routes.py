@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from boxoffice.accounts.rules import EMAIL_PATTERN, normal_email
+from boxoffice.catalog import rules as catalog_rules
 from boxoffice.catalog.paths import SCHEDULE
 from boxoffice.errors import (
     CursorInvalid,
@@ -39,6 +40,10 @@ IssuedSeatIds = Annotated[list[Label], Meta(min_length=1, max_length=100)]
 Email = Annotated[str, Meta(max_length=254, pattern=EMAIL_PATTERN)]
 
 
+# Of all seats of a sale.
+_AMOUNT_MAX_MINOR = 100 * catalog_rules.PRICE_MAX_MINOR
+
+
 class GuestTicketsBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A guest and their seats; with an `email` the tickets are mailed, in `language`."""
 
@@ -56,7 +61,7 @@ class BoxOfficeSaleBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
 
     seat_ids: IssuedSeatIds
     method: SaleMethod
-    expected_amount: Annotated[int, Meta(ge=0)]
+    expected_amount: Annotated[int, Meta(ge=0, le=_AMOUNT_MAX_MINOR)]
     reference: ShortLine | None = None
     name: Line | None = None
 

@@ -138,7 +138,7 @@ class IssueStore:
 async def own_schedule(
     connection: Connection, schedule_id: UUID, organization_ids: OrganizationIds
 ) -> IssuingSchedule | None:
-    """Return a schedule of these organizations."""
+    """Return a schedule of these organizations, locked against a cancellation."""
     row = await connection.fetchrow(_SQL["own_schedule"], schedule_id, organization_ids)
     return IssuingSchedule(*row) if row else None
 
