@@ -80,6 +80,8 @@ DECLARE
     channels text[] := array_fill(NULL::text, ARRAY[commands]);
     -- Of the commands that are not refused, in order.
     codes_so_far bytea[] := '{}';
+    batches_so_far uuid[] := '{}';
+    people_so_far uuid[] := '{}';
     channels_so_far text[] := '{}';
     seats_so_far integer[] := '{}';
     persons_uses bigint;
@@ -239,8 +241,12 @@ BEGIN
         IF refusal IS NULL AND (
                 -- guard: offers_uses_in_batch_count => false
                 command.taken + cardinality(array_positions(codes_so_far, command.code)) >= command.uses_max
-                -- guard: offers_uses_of_person_in_batch_count => OR
-                OR (command.person_uses_max IS NOT NULL AND command.code = ANY (codes_so_far)) OR
+                -- guard: offers_uses_of_person_in_batch_count { => OR
+                OR (command.person_uses_max IS NOT NULL AND EXISTS (
+                    SELECT FROM unnest(batches_so_far, people_so_far) s (batch_id, user_id)
+                     -- guard: offers_uses_of_neighbours_in_batch_do_not_count: AND s.user_id = command.user_id =>
+                     WHERE s.batch_id = command.batch_id AND s.user_id = command.user_id)) OR
+                -- guard: }
                 -- guard: offers_seats_in_batch_count { => false
                 command.channel_taken + command.seats + (
                     SELECT coalesce(sum(s.seats), 0) FROM unnest(channels_so_far, seats_so_far) s (channel, seats)
@@ -256,6 +262,8 @@ BEGIN
         -- no guard: What is refused takes nothing; the next batch would count exactly.
         IF refusal IS NULL THEN
             codes_so_far := array_append(codes_so_far, command.code);
+            batches_so_far := array_append(batches_so_far, command.batch_id);
+            people_so_far := array_append(people_so_far, command.user_id);
             channels_so_far := array_append(channels_so_far, command.channel);
             seats_so_far := array_append(seats_so_far, command.seats);
         END IF;

@@ -129,8 +129,8 @@ class OfferStore:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """Yield a connection inside a transaction."""
-        async with self._db.transaction() as connection:
+        """Lend a connection inside a transaction; raises `Unavailable` and `OutcomeUnknown`."""
+        async with self._db.writing() as connection:
             yield connection
 
     async def shown(self, schedule_id: UUID) -> ScheduleOffers | None:

@@ -223,6 +223,22 @@ async def test_a_shared_code_has_a_limit_per_person(hall: Hall, desk: OfferDesk)
     assert (await desk.hold(two, "S003", code="FRIENDS")).name == "held"
 
 
+async def test_several_codes_of_a_batch_share_the_limit_per_person(
+    hall: Hall, desk: OfferDesk
+) -> None:
+    terms = CodeTerms(name="fans", reduction=Reduction(), uses_max=1, person_uses_max=1)
+    _, [first, second, third] = await desk.codes(terms, count=3)
+    one, two = hall.people[:2]
+    commands = [
+        desk.command(one, "S001", code=first),
+        desk.command(one, "S002", code=second),
+        desk.command(two, "S003", code=third),
+    ]
+    names = [outcome.name for outcome in await hall.hold_batch(*commands)]
+    assert names == ["held", "offers_busy", "held"]
+    assert (await hall.hold_batch(commands[1]))[0].name == "code_limit"
+
+
 async def test_a_presale_is_for_its_codes(hall: Hall, desk: OfferDesk) -> None:
     await desk.terms(public_from=datetime.now(UTC) + HOUR)
     _, [presale] = await desk.codes(

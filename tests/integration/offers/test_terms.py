@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from boxoffice.errors import ScheduleNotFound, TooMany
+from boxoffice.errors import OutcomeUnknown, ScheduleNotFound, TooMany
 from boxoffice.offers import rules
+from boxoffice.offers import store as offer_store
 from boxoffice.offers.errors import (
     CodeBatchNotFound,
     CodeInvalid,
@@ -289,3 +290,14 @@ async def test_wrong_codes_at_another_process_count_too(
     assert [await first(one, "WRONG", here) for _ in range(3)] == ["code_invalid"] * 3
     assert await second(one, "WRONG", here) == "too_many_requests"
     assert await second(one, code, here) == "too_many_requests"
+
+
+async def test_a_lost_answer_is_said_to_be_lost(desk: OfferDesk, db: Database) -> None:
+    async def begun() -> None:
+        async with OfferStore(db).transaction() as connection:
+            pid = await connection.fetchval("SELECT pg_backend_pid()")
+            await db.fetch("SELECT pg_terminate_backend($1, 5000)", pid)
+            await offer_store.begin_terms(connection, desk.hall.schedule_id)
+
+    with pytest.raises(OutcomeUnknown):
+        await begun()
