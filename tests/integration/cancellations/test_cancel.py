@@ -134,6 +134,19 @@ async def test_a_refund_that_is_running_is_joined(stage: Stage, hall: Hall) -> N
     assert await hall.balance(hall.people[0]) == 5_000
 
 
+async def test_a_refund_that_is_joined_pays_the_compensation(stage: Stage, hall: Hall) -> None:
+    await sold(hall, hall.people[0], "S001")
+    await hall.change_schedule("status = 'CLOSED'")
+    other = await open_hall(hall.db)
+    await other.change_schedule("status = 'CLOSED'")
+    for one in (other, hall):
+        await stage.refund_jobs.start(editor_of(one), one.schedule_id, "k", with_compensation=False)
+    await stage.work_off(await stage.cancel(with_compensation=True))
+    assert await hall.balance(hall.people[0]) == 5_100
+    rows = await stage.rows("SELECT 1 FROM refund_jobs WHERE with_compensation")
+    assert len(rows) == 1
+
+
 async def test_a_job_killed_at_any_step_refunds_and_notifies_each_buyer_once(
     stage: Stage, hall: Hall
 ) -> None:

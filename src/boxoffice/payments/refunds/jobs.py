@@ -91,9 +91,10 @@ class RefundJobs:
     ) -> UUID:
         """Begin the refund of a cancelled schedule in the caller's transaction; return the job's id.
 
-        The caller has locked the schedule. A job that is running goes on and is returned instead.
+        The caller has locked the schedule. A job that is running goes on and is returned instead; what
+        it has not refunded yet is refunded with the compensation.
         """
-        running = await store.running_job(connection, schedule_id)
+        running = await store.join_job(connection, schedule_id, with_compensation=with_compensation)
         if running is not None:
             return running
         return await store.start_job(

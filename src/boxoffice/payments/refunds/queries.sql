@@ -202,13 +202,15 @@ WITH job AS (
 INSERT INTO cashier_work (kind, subject_id, user_id, due_at)
 SELECT 'refund_job', j.job_id, j.asked_by, j.created_at FROM job j;
 
--- name: running_job
--- The job of a schedule that is not finished.
-SELECT j.job_id
-  FROM refund_jobs j
+-- name: join_job
+-- The job of a schedule that is not finished; from now on with compensation, if $2 asks for it.
+UPDATE refund_jobs j
+   -- guard: joined_job_pays_the_compensation: OR $2 =>
+   SET with_compensation = j.with_compensation OR $2
  -- guard: running_job_of_this_schedule: j.schedule_id = $1 => $1::uuid IS NOT NULL
  -- guard: finished_job_is_not_running: AND j.finished_at IS NULL =>
- WHERE j.schedule_id = $1 AND j.finished_at IS NULL;
+ WHERE j.schedule_id = $1 AND j.finished_at IS NULL
+RETURNING j.job_id;
 
 -- name: job_by_key
 -- A job of a schedule by its key.

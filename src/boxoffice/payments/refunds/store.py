@@ -393,9 +393,13 @@ async def job_by_key(connection: Connection, schedule_id: UUID, key: str) -> Ref
     return None if row is None else _job(row)
 
 
-async def running_job(connection: Connection, schedule_id: UUID) -> UUID | None:
-    """Return the job of a schedule that is not finished."""
-    job_id: UUID | None = await connection.fetchval(_QUERIES["running_job"], schedule_id)
+async def join_job(
+    connection: Connection, schedule_id: UUID, *, with_compensation: bool
+) -> UUID | None:
+    """Return the job of a schedule that is not finished, and let it pay a compensation if asked to."""
+    job_id: UUID | None = await connection.fetchval(
+        _QUERIES["join_job"], schedule_id, with_compensation
+    )
     return job_id
 
 
