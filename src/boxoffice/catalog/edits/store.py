@@ -149,7 +149,8 @@ async def lock_schedule(
     found = await connection.fetchval(_SQL["lock_schedule"], schedule_id, organization_ids)
     if found is None:
         return None
-    return ScheduleFacts(**await connection.fetchrow(_SQL["schedule_facts"], found))
+    (row,) = await connection.fetch(_SQL["schedule_facts"], found)
+    return ScheduleFacts(**row)
 
 
 async def venue_of(
