@@ -23,6 +23,10 @@ _FACTS = """
            faq = $5, notices = $6, description = $7
      WHERE concert_id = $1
 """
+_AT_VENUE = "UPDATE schedules SET venue_id = $2 WHERE schedule_id = $1"
+_CANCELLED = (
+    "UPDATE schedules SET status = 'CANCELLED', cancelled_at = now() WHERE schedule_id = $1"
+)
 _FAQ = "### May I?\n\nYes, [here](https://example.org/) and [not](javascript:alert(1))."
 _NOTICES = "<img src=x onerror=alert(1)> **Bring** a blanket"
 
@@ -100,6 +104,32 @@ async def test_a_page_has_the_poster_and_the_facts(visit: Visit, jazz: Sale) -> 
     await expect(page.get_by_text("95분")).to_be_visible()
     await expect(page.locator("table.prices tbody tr")).to_have_count(2)
     assert await visitor.overflow_px() == 0
+
+
+async def test_a_cancelled_date_offers_nothing_and_a_venue_is_named_in_korean(
+    visit: Visit, shop: Running, seller: Person
+) -> None:
+    sale = on_sale(seller, 4)
+    hall = {
+        "name": "Lily Hall",
+        "name_ko": "백합 공연장",
+        "country": "KR",
+        "time_zone": "Asia/Seoul",
+    }
+    venue = answered(seller.api.keyed("/v1/admin/venues", hall), 201).json["venue_id"]
+    connection = await asyncpg.connect(shop.database_url)
+    await connection.execute(_AT_VENUE, sale.schedule_id, venue)
+    visitor = await visit(locale="ko-KR")
+    page = visitor.page
+    await visitor.open("/?q=백합")
+    await expect(page.locator(".concert", has_text="백합 공연장")).to_have_count(1)
+    await visitor.open(f"/concerts/{sale.concert_id}")
+    await expect(page.locator(".schedule .left")).to_have_count(1)
+    await connection.execute(_CANCELLED, sale.schedule_id)
+    await connection.close()
+    await expect(page.locator(".schedule.cancelled")).to_contain_text("취소된 공연입니다.")
+    await expect(page.locator(".schedule .left")).to_have_count(0)
+    await expect(page.locator(".schedule a")).to_have_count(0)
 
 
 async def test_texts_are_shown_and_never_run(visit: Visit, jazz: Sale) -> None:

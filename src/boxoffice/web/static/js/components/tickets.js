@@ -40,7 +40,8 @@ export function ticketCard(ticket, { code, schedule, number, priceType = null })
       h("p", { class: "ticket-kind" }, h("span", { class: "ticket-grade" }, ticket.grade), priceType),
       h("h2", {}, seatName(ticket)),
       schedule && h("p", {}, h("strong", {}, inLanguage(schedule.concert, "title")), h("br"), inLanguage(schedule.concert, "artist")),
-      schedule && h("p", { class: "muted" }, performanceMoment(schedule.starts_at, schedule.time_zone), h("br"), venueName(schedule)),
+      schedule && h("p", { class: "muted" }, performanceMoment(schedule.starts_at, schedule.time_zone)),
+      schedule && h("p", { class: "muted" }, venueName(schedule)),
       number && orderNumber(number)),
     h("div", { class: "ticket-code" }, code && qr(code.rows, t("tickets.code", { seat: seatName(ticket) }))));
 }

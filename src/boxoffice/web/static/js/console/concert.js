@@ -14,7 +14,7 @@ import { localTime, sendTimes } from "./events/local-time.js";
 import { embedCard } from "./brand/embed.js";
 import { featuredCard } from "./events/featured.js";
 import { posterCard } from "./events/poster.js";
-import { venuesOf, venueChoice, venueField } from "./events/venue-choice.js";
+import { venueField, venuesOf } from "./events/venue-choice.js";
 import { concertChip, breadcrumbs, saleChip } from "./components.js";
 import { ofOrganization } from "./team/organizations.js";
 
@@ -117,6 +117,7 @@ function scheduleForm(one, go, places) {
     sale_closes_at: local(t("scheduleForm.closes"), false),
     hold_ttl_s: new Field({ label: t("scheduleForm.hold"), type: "number", min: 1, max: 86_400, value: HOLD_S, required: true, inputmode: "numeric" }),
     ticket_limit: new Field({ label: t("scheduleForm.limit"), type: "number", min: 1, max: 1000, value: TICKETS, required: true, inputmode: "numeric" }),
+    ...venueField(null, one.venue, places),
     seats_return_delay_max_s: new Field({ label: t("scheduleForm.delay"), hint: t("scheduleForm.delayHint"), type: "number", min: 0, max: 600, value: 0, required: true, inputmode: "numeric" }),
   };
   const submit = async (values) => {
@@ -124,7 +125,7 @@ function scheduleForm(one, go, places) {
       starts_at: localTime(values.starts_at),
       sale_opens_at: localTime(values.sale_opens_at),
       sale_closes_at: localTime(values.sale_closes_at),
-      venue_id: venue?.value || null,
+      venue_id: values.venue_id || null,
       hold_ttl_s: Number(values.hold_ttl_s),
       ticket_limit: Number(values.ticket_limit),
       seats_return_delay_max_s: Number(values.seats_return_delay_max_s),
@@ -132,6 +133,5 @@ function scheduleForm(one, go, places) {
     const made = await sendTimes((sent) => postAction(`/v1/admin/concerts/${one.concert_id}/schedules`, { body: sent }), body);
     await go(`/organizer/schedules/${made.schedule_id}/seats`);
   };
-  const venue = venueChoice(null, one.venue, places);
-  return form({ fields, label: t("scheduleForm.add"), submit, children: venueField(venue) });
+  return form({ fields, label: t("scheduleForm.add"), submit });
 }

@@ -33,7 +33,8 @@ export function performanceTime(at, zone, part = "moment") {
   const here = ownZone();
   const [venue, own] = [zone, here].map((timeZone) => format(at, { ...SHAPES[part], timeZone }));
   const isSame = format(at, { ...SHAPES.moment, timeZone: zone }) === format(at, { ...SHAPES.moment, timeZone: here });
-  if (part === "date") return { venue, own: isSame ? "" : own };
+  // A date alone says the same where the day is the same.
+  if (part === "date") return { venue, own: own === venue ? "" : own };
   return { venue: `${venue} ${zoneName(at, zone)}`, own: isSame ? "" : `${own} ${zoneName(at, here)}` };
 }
 

@@ -35,20 +35,21 @@ export async function concert({ params, signal }) {
 
 function schedule(item, items, signal, again) {
   const state = stateOf(item);
+  const isCancelled = item.status === "CANCELLED";
   const note = h("p", { class: "sale-note" });
   const parts = [
     h("div", { class: "schedule-when" },
       h("h3", {}, performanceMoment(item.starts_at, item.time_zone)),
       hasSeveralVenues(items) && h("p", { class: "muted small" }, venueName(item)),
-      h("p", { class: "muted" }, moneyRange(item.price_min, item.price_max)),
-      item.doors_at && h("p", { class: "muted small" }, t("concert.doors", { when: performanceText(item.doors_at, item.time_zone, "time") }))),
-    h("div", { class: "schedule-state" }, item.status !== "CANCELLED" && left(item), note),
-    button(item, state),
+      !isCancelled && h("p", { class: "muted" }, moneyRange(item.price_min, item.price_max)),
+      !isCancelled && item.doors_at && h("p", { class: "muted small" }, t("concert.doors", { when: performanceText(item.doors_at, item.time_zone, "time") }))),
+    h("div", { class: "schedule-state" }, !isCancelled && left(item), note),
+    !isCancelled && button(item, state),
   ];
   if (state === "soon") wait(item, note, signal, again);
   else if (state === "open" && item.sale_closes_at) setChildren(note, t("concert.until", { when: performanceText(item.sale_closes_at, item.time_zone) }));
   else if (state === "closed") setChildren(note, t(closedBecause(item)));
-  return h("li", { class: `schedule card ${state}` }, parts);
+  return h("li", { class: `schedule card ${isCancelled ? "cancelled" : state}` }, parts);
 }
 
 function hasSeveralVenues(items) {

@@ -15,7 +15,7 @@ const KINDS = ["image/jpeg", "image/png", "image/webp"];
 export function posterCard(concert, signal) {
   const path = `/v1/admin/concerts/${concert.concert_id}/poster`;
   const shown = h("div", { class: "poster-preview" });
-  const texts = h("div", {});
+  const texts = h("div", { class: "stack" });
   const input = h("input", { id: "poster-file", type: "file", class: "input", accept: KINDS.join(",") });
   const status = h("p", { role: "status", class: "small" });
 

@@ -10,7 +10,7 @@ import { Field, form } from "../../components/forms.js";
 import { confirmAction } from "../actions.js";
 import { fetchSchedule, scheduleHead, table } from "../components.js";
 import { localTime, sendTimes, timeField } from "./local-time.js";
-import { venuesOf, venueChoice, venueField } from "./venue-choice.js";
+import { venueField, venuesOf } from "./venue-choice.js";
 
 const TIMES = ["starts_at", "doors_at", "sale_opens_at", "sale_closes_at"];
 const NUMBERS = { ticket_limit: [1, 1000], hold_ttl_s: [1, 86_400], seats_return_delay_max_s: [0, 600] };
@@ -47,25 +47,25 @@ function scheduleForm(one, path, places, refresh) {
     fields[name] = new Field({ label: t(`edit.${name}`), type: "number", min, max, value: one[name], required: true, inputmode: "numeric" });
   }
   if (one.seats_total === 0) fields.currency = new Field({ label: t("edit.currency"), value: one.currency, required: true, pattern: "[A-Z]{3}", maxlength: 3 });
+  Object.assign(fields, venueField(one.venue?.venue_id, one.concert.venue, places));
   if (places.length) {
     fields.reason = new Field({ label: t("edit.venueReason"), hint: t("edit.venueReasonHint"), maxlength: 200 });
     fields.refundable_until = timeField(t("edit.venueUntil"), { zone, hint: t("edit.venueUntilHint") });
   }
   const before = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value]));
-  const choice = venueChoice(one.venue?.venue_id, one.concert.venue, places);
   const submit = async (values) => {
     const changed = Object.entries(values).filter(([name, value]) => value !== before[name]);
     const body = Object.fromEntries(changed.map(([name, value]) => [name, sentValue(name, value)]));
-    if (choice && (choice.value || null) !== (one.venue?.venue_id ?? null)) body.venue_id = choice.value || null;
     await sendTimes((sent) => call("PATCH", path, { body: sent, headers: { "If-Match": `"${one.version}"` }, tries: 1 }), body);
     announcer.notify(t("edit.saved"), "good");
     refresh();
   };
-  return form({ fields, label: t("edit.save"), submit, children: venueField(choice) });
+  return form({ fields, label: t("edit.save"), submit });
 }
 
 function sentValue(name, value) {
   if (name in NUMBERS) return Number(value);
+  if (name === "venue_id") return value || null;
   return ["currency", "reason"].includes(name) ? value.trim() : localTime(value);
 }
 
