@@ -96,6 +96,9 @@ async def test_a_forgotten_password_is_set_anew_by_mail(
     await expect(page.locator(".account-address .chip")).to_have_count(1)
     await expect(page.locator(".rows li .chip")).to_have_count(1)
     await shot(visitor, "account", look)
+    await visitor.open("/me")
+    await page.locator(".me-head a[href='/account']").click()
+    await expect(page.locator(".account-address")).to_contain_text(person.email)
 
 
 @pytest.mark.parametrize("look", [PHONE, DESKTOP], ids=["phone-ko", "desktop-en"])

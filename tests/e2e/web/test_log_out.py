@@ -56,7 +56,7 @@ async def test_log_out_everywhere_ends_every_token(
     visitor = await visit(person=person, locale=locale, viewport={"width": 390, "height": 844})
     await visitor.open("/account")
     if folder := os.environ.get("BOXOFFICE_TEST_SHOTS"):
-        path = Path(folder, f"account-{locale}.png")
+        path = Path(folder, f"everywhere-{locale}.png")
         await visitor.page.screenshot(path=path, full_page=True)
     assert await visitor.overflow_px() <= 0
     await visitor.button(label).click()

@@ -16,6 +16,7 @@ from boxoffice.accounts.credentials.errors import (
     PasswordWrong,
 )
 from boxoffice.accounts.credentials.link_tokens import new_link_token
+from boxoffice.accounts.credentials.rules import parse_link
 from boxoffice.accounts.credentials.store import CredentialStore
 from boxoffice.accounts.credentials.verified import VerifiedPeople
 from boxoffice.errors import (
@@ -32,6 +33,7 @@ from boxoffice.platform.ids import new_id
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
+from tests.integration.notifications.messengers import until
 from tests.support.hall import open_hall
 
 from .conftest import MovedClock
@@ -141,6 +143,37 @@ async def other_email(db: Database, email: str) -> str:
     return str(row["email"])
 
 
+async def test_of_two_links_at_once_one_wins(
+    services: AccountServices, db: Database, email: str
+) -> None:
+    store = CredentialStore(db)
+    tokens = [parse_link(await reset_token(services, db, email)) for _ in range(2)]
+    async with db.connection() as connection, connection.transaction():
+        # Both have their link before one of them has the account.
+        await connection.execute("SELECT FROM users WHERE email = $1 FOR UPDATE", email)
+        tries = [asyncio.create_task(store.reset_password(token, "hash")) for token in tokens]
+        await until(lambda: both_wait(db))
+    done = await asyncio.gather(*tries)
+    assert sorted(one is None for one in done) == [False, True]
+
+
+async def both_wait(db: Database) -> bool:
+    [row] = await db.read(
+        "SELECT count(*) AS n FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return bool(row["n"] == 2)
+
+
+async def test_a_password_by_mail_is_not_the_address_of_its_owner(
+    services: AccountServices, db: Database, email: str
+) -> None:
+    for own in (email, await other_email(db, email)):
+        token = await reset_token(services, db, own)
+        with pytest.raises(PasswordCommon):
+            await services.links.reset_password(token, own, somewhere())
+
+
 async def test_a_token_opens_its_own_link_only(
     services: AccountServices, db: Database, email: str
 ) -> None:
@@ -153,8 +186,10 @@ async def test_a_token_opens_its_own_link_only(
     for wrong in (f"{own_id}.x", f"{theirs.partition('.')[0]}.{secret}", verification, "x", "x.y"):
         with pytest.raises(LinkEnded):
             await services.links.reset_password(wrong, NEW, somewhere())
-    with pytest.raises(LinkEnded):
-        await services.links.confirm_email(token)
+    verification_id, _, verified_by = verification.partition(".")
+    for wrong in (token, f"{verification_id}.x", f"{own_id}.{verified_by}"):
+        with pytest.raises(LinkEnded):
+            await services.links.confirm_email(wrong)
     stored = await db.read("SELECT token_hashes FROM account_links")
     assert secret not in repr([row["token_hashes"] for row in stored])
     for password, error in (("short", Invalid), ("12345678", PasswordCommon)):
@@ -328,6 +363,8 @@ async def test_an_address_is_changed_at_the_new_one_and_the_old_one_is_told(
     services: AccountServices, db: Database, email: str
 ) -> None:
     user_id, new_email = await id_of(db, email), an_email()
+    another = await id_of(db, await other_email(db, email))
+    await services.own.request_email(another, an_email(), OLD, somewhere())
     with pytest.raises(PasswordWrong):
         await services.own.request_email(user_id, new_email, NEW, somewhere())
     with pytest.raises(Invalid):
@@ -370,12 +407,18 @@ async def test_an_address_is_verified_by_the_first_of_two(
     email = an_email()
     user_id = await services.accounts.sign_up(email, OLD, "A", somewhere(), "ko")
     assert await kinds(db, user_id) == ["verify_email"], "queued with the account"
+    late = await mailed(db, "verify_email", email)
+    await db.fetch("UPDATE account_links SET expires_at = clock_timestamp()")
+    with pytest.raises(LinkEnded):
+        await services.links.confirm_email(late)
+    await services.own.request_verification(user_id, somewhere())
     token = await mailed(db, "verify_email", email)
     done = await asyncio.gather(
         *(services.links.confirm_email(token) for _ in range(4)), return_exceptions=True
     )
     assert sorted(type(one).__name__ for one in done) == ["EmailOutcome"] + ["LinkEnded"] * 3
     assert (await services.own.account(user_id)).email_verified
+    assert await kinds(db, user_id) == ["verify_email"] * 2
     with pytest.raises(AlreadyVerified):
         await services.own.request_verification(user_id, somewhere())
     used = new_link_token(await newest_link(db))

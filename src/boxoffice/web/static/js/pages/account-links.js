@@ -38,7 +38,7 @@ export function forgot() {
     sent.focus();
   };
   setChildren(card, h("p", { class: "muted" }, t("forgot.lead")), form({ fields, label: t("forgot.send"), submit }));
-  return page(t("forgot.title"), card, h("p", {}, h("a", { href: "/login" }, t("account.toLogIn"))));
+  return page(t("forgot.title"), card, h("p", {}, h("a", { href: "/login" }, t("account.logIn"))));
 }
 
 /** The page of the link in a mail that sets a new password. */

@@ -17,7 +17,7 @@ export const accountEn = {
   "reset.done": "The new password is saved. Log in with it.",
   "reset.again": "Mail me another link",
   "link.incomplete": "This address lacks the code of the link. Open the link in the mail again.",
-  "confirm.title": "Confirm your e-mail address",
+  "confirm.title": "Confirm your address",
   "confirm.lead": "Confirm that the mail came to your address.",
   "confirm.confirm": "Confirm",
   "confirm.verified": "{email} is verified.",
