@@ -73,11 +73,13 @@ from boxoffice.payments.providers.port import Provider
 from boxoffice.payments.providers.registry import open_providers, sdk_origins
 from boxoffice.payments.service import Payments
 from boxoffice.platform.concurrency.supervision import supervised
+from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.migrations import require_current
 from boxoffice.platform.postgres.standby_monitor import StandbyMonitor
 from boxoffice.posters import routes as poster_routes
 from boxoffice.reports.composition import ReportServices, compose_reports, report_routes
 from boxoffice.reservations import routes as reservation_routes
+from boxoffice.reservations.availability import SeatAvailability
 from boxoffice.reservations.handlers import HoldHandler, LockSwitch, ReleaseHandler
 from boxoffice.reservations.seat_lock import SeatLock
 from boxoffice.reservations.service import HoldChecks, HoldLimits, Reservations
@@ -94,6 +96,10 @@ from boxoffice.tickets import routes as ticket_routes
 from boxoffice.venues import routes as venue_routes
 from boxoffice.venues.service import Venues
 from boxoffice.venues.store import VenueStore
+from boxoffice.waiting_list import routes as waiting_list_routes
+from boxoffice.waiting_list.composition import PutBackSeats, compose_waiting_lists
+from boxoffice.waiting_list.service import WaitingLists
+from boxoffice.waiting_list.worker import limits_of as turn_limits_of
 from boxoffice.waiting_room import routes as waiting_room_routes
 from boxoffice.waiting_room.position_streams import PositionStreams
 from boxoffice.web import assets as web_assets
@@ -116,6 +122,7 @@ class Services:
     reports: ReportServices
     seats: SeatServices
     waiting_room: WaitingRoomServices
+    waiting_lists: WaitingLists
     reservations: Reservations
     offers: Offers
     payments: Payments
@@ -281,19 +288,19 @@ def _services(
     money = compose_money(settings.payments, db, seats.publisher, providers)
     storefront = compose_storefront(settings, infrastructure)
     catalog = _catalog(settings, CatalogStore(db, zone), seats, storefront)
+    availability = SeatAvailability(seats.read_model, offers)
     return Services(
         account_services=people,
         storefront=storefront,
         catalog=catalog,
         venues=Venues(VenueStore(db)),
         reports=compose_reports(settings, db, infrastructure.clock.now),
-        inventory=compose_inventory(
-            settings.catalog, db, seats.publisher, catalog.lookups.invalidate
-        ),
+        inventory=_inventory(settings, db, seats, catalog),
         organizations=compose_organizations(settings, db),
         seats=seats,
         waiting_room=waiting_room,
         reservations=_reservations(settings, infrastructure, seats, checks),
+        waiting_lists=compose_waiting_lists(settings, db, availability, people.verified),
         offers=offers,
         money=money,
         edits=Edits(EditStore(db), catalog, money.refunds.jobs, zone, settings.payments.currency),
@@ -349,6 +356,14 @@ def _reservations(
         HoldLimits(settings.holds.seats_per_hold_max),
         checks,
     )
+
+
+def _inventory(
+    settings: Settings, db: Database, seats: SeatServices, catalog: Catalog
+) -> InventoryServices:
+    line = PutBackSeats(turn_limits_of(settings))
+    changed = catalog.lookups.invalidate
+    return compose_inventory(settings.catalog, db, seats.publisher, changed, line)
 
 
 def _sales_stats(
@@ -423,6 +438,7 @@ def _routes(
         *seat_routes.routes(seats, dependencies, settings.seats, streams),
         *reservation_routes.routes(services.reservations, seats, dependencies),
         *offer_routes.routes(services.offers, dependencies),
+        *waiting_list_routes.routes(services.waiting_lists, dependencies),
         *payment_routes.routes(services.payments, seats, dependencies),
         *money_routes(services.money, seats, dependencies),
         *intent_routes.routes(services.intents, dependencies),

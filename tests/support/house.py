@@ -138,6 +138,7 @@ TABLES = {
     "seats": {"seats"},
     "tickets": {"tickets"},
     "venues": {"venues"},
+    "waiting_list": {"waiting_list_entries", "waiting_lists"},
     "waiting_room": {
         "queue_admissions", "queue_gaps", "queue_joins", "queue_leavers", "queue_rooms",
     },
@@ -202,6 +203,11 @@ WRITES_BESIDE = {
     ("payments", "tickets"): "one function decides and books a batch of payments",
     ("reservations", "outbox"): "an event is written in the transaction of what it reports",
     ("reservations", "seats"): "one function decides and books a batch of holds",
+    (
+        "waiting_list",
+        "schedules",
+    ): "a hold reads in the schedule's row how long seats wait for the line",
+    ("waiting_list", "seats"): "an offer, its hold and its seats are written in one transaction",
     ("boxoffice_embedded", "concerts"): "the demo fills in what its concerts show",
     ("boxoffice_embedded", "users"): "the demo closes accounts that were published with a password",
 }

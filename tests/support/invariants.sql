@@ -28,7 +28,9 @@ SELECT r.reservation_id
         WHERE s.schedule_id = $1 AND s.seat_id = ANY (r.seat_ids) AND s.user_id = r.user_id
           AND s.reservation_id = r.reservation_id
           AND s.state = CASE r.status WHEN 'HELD' THEN 'HELD' ELSE 'SOLD' END
-          AND s.expires_at IS NOT DISTINCT FROM CASE r.status WHEN 'HELD' THEN r.expires_at END);
+          AND s.expires_at IS NOT DISTINCT FROM CASE r.status WHEN 'HELD' THEN r.expires_at + (
+              SELECT make_interval(secs => c.waiting_list_turn_s) FROM schedules c
+               WHERE c.schedule_id = $1) END);
 
 -- name: seat_of_an_ended_hold
 -- A seat that still belongs to a reservation that was given up, or to none.

@@ -108,8 +108,8 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
    AND (r.status IN ('HELD', 'CANCELLED') AND r.user_id = s.user_id AND s.seat_id = ANY (r.seat_ids)
         AND s.expires_at BETWEEN CASE r.status WHEN 'HELD' THEN r.expires_at ELSE r.closed_at END
             AND CASE r.status WHEN 'HELD' THEN r.expires_at ELSE r.closed_at END
-                + make_interval(secs => c.seats_return_delay_max_s)
-        AND (r.status = 'HELD' OR c.seats_return_delay_max_s > 0)) IS NOT TRUE
+                + make_interval(secs => c.seats_return_delay_max_s + c.waiting_list_turn_s)
+        AND (r.status = 'HELD' OR c.seats_return_delay_max_s + c.waiting_list_turn_s > 0)) IS NOT TRUE
    AND NOT EXISTS (
         SELECT FROM payments p
           JOIN refunds f ON f.payment_id = p.payment_id AND f.user_id = s.user_id
@@ -117,7 +117,7 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
            AND p.schedule_id = s.schedule_id AND p.reservation_id = s.reservation_id
            AND s.seat_id = ANY (f.seat_ids)
            AND s.expires_at BETWEEN f.created_at
-               AND f.created_at + make_interval(secs => c.seats_return_delay_max_s))
+               AND f.created_at + make_interval(secs => c.seats_return_delay_max_s + c.waiting_list_turn_s))
  LIMIT 20;
 
 -- name: lapsed_seat_had_its_hold
@@ -138,8 +138,8 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
         AND s.seat_id = ANY (r.seat_ids)
         AND s.expires_at BETWEEN CASE r.status WHEN 'CANCELLED' THEN r.closed_at ELSE r.expires_at END
             AND CASE r.status WHEN 'CANCELLED' THEN r.closed_at ELSE r.expires_at END
-                + make_interval(secs => c.seats_return_delay_max_s)
-        AND (r.status <> 'CANCELLED' OR c.seats_return_delay_max_s > 0)) IS NOT TRUE
+                + make_interval(secs => c.seats_return_delay_max_s + c.waiting_list_turn_s)
+        AND (r.status <> 'CANCELLED' OR c.seats_return_delay_max_s + c.waiting_list_turn_s > 0)) IS NOT TRUE
    AND NOT EXISTS (
         SELECT FROM payments p
           JOIN refunds f ON f.payment_id = p.payment_id AND f.user_id = s.user_id
@@ -147,7 +147,7 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
            AND p.schedule_id = s.schedule_id AND p.reservation_id = s.reservation_id
            AND s.seat_id = ANY (f.seat_ids)
            AND s.expires_at BETWEEN f.created_at
-               AND f.created_at + make_interval(secs => c.seats_return_delay_max_s))
+               AND f.created_at + make_interval(secs => c.seats_return_delay_max_s + c.waiting_list_turn_s))
  LIMIT 20;
 
 -- name: free_seat_is_unclaimed
@@ -487,8 +487,8 @@ SELECT count(*) OVER () AS violations, coalesce(u.user_id, w.user_id) AS user_id
  LIMIT 20;
 
 -- name: hold_is_within_its_time
--- No hold lasts longer than its schedule or the intents that pay it allow (the extension; a day for a fence),
--- or less than zero.
+-- No hold lasts longer than its schedule, its offer of a waiting list or the intents that pay it allow (the
+-- extension; a day for a fence), or less than zero.
 SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.created_at, r.expires_at,
        c.hold_ttl_s, p.ends_at AS intents_end_at
   FROM reservations r
@@ -497,12 +497,15 @@ SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.create
        SELECT max(greatest(i.hold_ends_at, i.begun_at + interval '1 day')) AS ends_at
          FROM payment_intents i
         WHERE i.user_id = r.user_id AND i.reservation_id = r.reservation_id) p ON true
- WHERE r.expires_at > greatest(r.created_at + make_interval(secs => c.hold_ttl_s), p.ends_at)
+  LEFT JOIN waiting_list_entries w ON w.schedule_id = r.schedule_id AND w.reservation_id = r.reservation_id
+ WHERE r.expires_at > greatest(
+           r.created_at + make_interval(secs => c.hold_ttl_s), p.ends_at, w.offer_expires_at)
     OR r.expires_at <= r.created_at
  LIMIT 20;
 
 -- name: seat_is_not_held_beyond_its_hold
--- No seat is held beyond its reservation's expiry plus the return delay of the schedule, in any status.
+-- No seat is held beyond its reservation's expiry, or the refund of its ticket, plus the time after which seats
+-- of the schedule return, in any status.
 SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_id, s.expires_at,
        r.expires_at AS reservation_expires_at
   FROM seats s
@@ -511,7 +514,15 @@ SELECT count(*) OVER () AS violations, s.schedule_id, s.seat_id, s.reservation_i
    AND r.reservation_id = s.reservation_id
   JOIN schedules c
     ON c.schedule_id = s.schedule_id
- WHERE s.expires_at > r.expires_at + make_interval(secs => c.seats_return_delay_max_s)
+ WHERE s.expires_at > r.expires_at + make_interval(secs => c.seats_return_delay_max_s + c.waiting_list_turn_s)
+   AND NOT EXISTS (
+        SELECT FROM payments p
+          JOIN refunds f ON f.payment_id = p.payment_id AND f.user_id = s.user_id
+         WHERE r.status IN ('CONFIRMED', 'REFUNDED')
+           AND p.schedule_id = s.schedule_id AND p.reservation_id = s.reservation_id
+           AND s.seat_id = ANY (f.seat_ids)
+           AND s.expires_at BETWEEN f.created_at
+               AND f.created_at + make_interval(secs => c.seats_return_delay_max_s + c.waiting_list_turn_s))
  LIMIT 20;
 
 -- name: availability_recounts
@@ -546,7 +557,7 @@ SELECT count(*) OVER () AS violations, x.*
                        JOIN reservations r
                          ON r.schedule_id = s.schedule_id
                         AND r.reservation_id = s.reservation_id
-                      WHERE c.seats_return_delay_max_s > 0
+                      WHERE c.seats_return_delay_max_s + c.waiting_list_turn_s > 0
                         AND s.state = 'HELD' AND s.expires_at > $1::timestamptz
                         AND (r.status = 'HELD' AND r.expires_at > $1::timestamptz) IS NOT TRUE
                       GROUP BY s.schedule_id) w
@@ -751,7 +762,7 @@ SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.expire
   LEFT JOIN schedules c
     ON c.schedule_id = r.schedule_id
  WHERE r.status = 'HELD'
-   AND (h.due_at <= r.expires_at + make_interval(secs => c.seats_return_delay_max_s)) IS NOT TRUE
+   AND (h.due_at <= r.expires_at + make_interval(secs => c.seats_return_delay_max_s + c.waiting_list_turn_s)) IS NOT TRUE
  LIMIT 20;
 
 -- name: payment_names_its_tickets
@@ -1449,4 +1460,54 @@ SELECT count(*) OVER () AS violations, x.*
             ON s.schedule_id = b.schedule_id
            AND s.seat_id = b.seat_id
          WHERE s.state IS DISTINCT FROM 'BLOCKED') x
+ LIMIT 20;
+
+-- name: waiting_list_offer_has_its_hold
+-- An offer of a waiting list has a reservation of its person with as many seats, which ends with the offer, or
+-- later where an intent pays it; a taken one was paid.
+SELECT count(*) OVER () AS violations, e.schedule_id, e.entry_id, e.user_id, e.status, e.reservation_id,
+       r.status AS reservation_status, r.user_id AS reservation_user_id, r.expires_at, e.offer_expires_at
+  FROM waiting_list_entries e
+  LEFT JOIN (SELECT r.schedule_id, r.reservation_id, r.user_id, r.status, r.seat_ids, r.expires_at
+               FROM reservations r
+              UNION ALL
+             SELECT a.schedule_id, a.reservation_id, a.user_id, a.status, a.seat_ids, a.expires_at
+               FROM reservations_archive a) r
+    ON r.schedule_id = e.schedule_id
+   AND r.reservation_id = e.reservation_id
+ WHERE e.reservation_id IS NOT NULL
+   AND (r.user_id = e.user_id AND cardinality(r.seat_ids) = e.seats AND r.expires_at >= e.offer_expires_at
+        AND CASE e.status WHEN 'TAKEN' THEN r.status IN ('CONFIRMED', 'REFUNDED')
+                          WHEN 'LAPSED' THEN r.status IN ('HELD', 'EXPIRED', 'CANCELLED')
+                          ELSE true END) IS NOT TRUE
+ LIMIT 20;
+
+-- name: waiting_list_is_served_in_order
+-- No entry got an offer while an earlier one waited that wanted no more seats, in the same grade or in any.
+SELECT count(*) OVER () AS violations, e.schedule_id, e.entry_id, e.place, w.entry_id AS passed_over,
+       w.place AS passed_over_place
+  FROM waiting_list_entries e
+ CROSS JOIN LATERAL (
+       SELECT w.entry_id, w.place
+         FROM waiting_list_entries w
+        WHERE w.schedule_id = e.schedule_id AND w.status = 'WAITING' AND w.place < e.place
+          AND w.seats <= e.seats AND (w.grade IS NULL OR w.grade = e.grade)
+        ORDER BY w.place
+        LIMIT 1) w
+ WHERE e.reservation_id IS NOT NULL
+ LIMIT 20;
+
+-- name: waiting_list_entry_waits_in_its_line
+-- An entry is of a waiting list that has given its place, and a list is only on where seats wait for it.
+SELECT count(*) OVER () AS violations, x.*
+  FROM (SELECT e.schedule_id, e.entry_id, e.place, l.last_place, c.waiting_list_turn_s
+          FROM waiting_list_entries e
+          LEFT JOIN waiting_lists l ON l.schedule_id = e.schedule_id
+          LEFT JOIN schedules c ON c.schedule_id = e.schedule_id
+         WHERE (e.place BETWEEN 1 AND l.last_place AND c.waiting_list_turn_s > 0) IS NOT TRUE
+         UNION ALL
+        SELECT l.schedule_id, NULL, NULL, l.last_place, c.waiting_list_turn_s
+          FROM waiting_lists l
+          JOIN schedules c ON c.schedule_id = l.schedule_id
+         WHERE l.is_on AND c.waiting_list_turn_s = 0) x
  LIMIT 20;

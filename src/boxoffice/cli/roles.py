@@ -27,10 +27,16 @@ def serve(
 
 
 def sweep() -> None:
-    """Close lapsed holds, periodically."""
+    """Close lapsed holds, and offer seats that return to waiting lists, periodically."""
     from boxoffice.reservations import sweeper  # noqa: PLC0415 — costs time
+    from boxoffice.waiting_list import worker  # noqa: PLC0415 — costs time
 
-    _run(sweeper.run)
+    async def both(settings: Settings, stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(sweeper.run(settings, stop))
+            group.create_task(worker.run(settings, stop))
+
+    _run(both)
 
 
 def archive() -> None:

@@ -11,7 +11,7 @@ from boxoffice.inventory.issues import routes as issue_routes
 from boxoffice.inventory.issues.service import Issues
 from boxoffice.inventory.issues.store import IssueStore
 from boxoffice.inventory.service import Inventory, InventoryLimits
-from boxoffice.inventory.store import InventoryStore
+from boxoffice.inventory.store import InventoryStore, SeatsForLine
 from boxoffice.platform.postgres.database import Database
 from boxoffice.seats.changes.publisher import SeatChangePublisher
 from boxoffice.settings import CatalogSettings
@@ -32,12 +32,16 @@ def compose_inventory(
     db: Database,
     publisher: SeatChangePublisher,
     changed: Callable[[UUID], None],
+    line: SeatsForLine,
 ) -> InventoryServices:
-    """Return the use cases; `changed` is called with a concert whose seats changed."""
+    """Return the use cases; `changed` is called with a concert whose seats changed.
+
+    `line` is offered what is put back on sale.
+    """
     limits = InventoryLimits(settings.inventory_seats_max, settings.seats_per_schedule_max)
     return InventoryServices(
-        seats=Inventory(InventoryStore(db), publisher, changed, limits),
-        issues=Issues(IssueStore(db), ReadLog(db), publisher, _TICKETS_PER_ISSUE_MAX),
+        seats=Inventory(InventoryStore(db), publisher, changed, limits, line),
+        issues=Issues(IssueStore(db), ReadLog(db), publisher, _TICKETS_PER_ISSUE_MAX, line),
     )
 
 

@@ -16,10 +16,12 @@ from boxoffice.errors import (
 from boxoffice.inventory import rules, store
 from boxoffice.inventory.rules import SeatCommand
 from boxoffice.inventory.store import (
+    NO_LINE,
     BlockedSeat,
     Connection,
     InventoryStore,
     LockedSeats,
+    SeatsForLine,
     SeatsOutcome,
 )
 from boxoffice.permissions import Actor, OrganizationIds
@@ -61,11 +63,13 @@ class Inventory:
         publisher: SeatChangePublisher,
         changed: Callable[[UUID], None],
         limits: InventoryLimits,
+        line: SeatsForLine = NO_LINE,
     ) -> None:
         self._store = inventory
         self._publisher = publisher
         self._changed = changed
         self._limits = limits
+        self._line = line
 
     async def change(
         self, actor: Actor, schedule_id: UUID, command: SeatCommand, *, request_id: str = ""
@@ -81,6 +85,10 @@ class Inventory:
             seat_ids = await self._seats_of(connection, schedule_id, command)
             outcome = await store.change(connection, schedule_id, seat_ids, command, actor.user_id)
             done = _change_of(schedule_id, seat_ids, outcome)
+            # guard: line_comes_before_the_public => if False:
+            if done.changed and command.command == "release":
+                offered = await self._line.offer(connection, schedule_id, done.changed)
+                outcome = outcome.without(seat_ids, offered)
             if done.changed:
                 details = rules.details_of(command, done.changed, len(done.unchanged))
                 action = _action(actor, schedule, schedule_id, _ACTIONS[command.command])

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +19,29 @@ Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
 
 _SQL = sql_files.load("boxoffice.inventory")
 _SEAT_KEYS = frozenset({"seats_pkey", "seats_place_unique"})
+
+
+class SeatsForLine(Protocol):
+    """A waiting list, which comes before the public."""
+
+    async def offer(
+        self, connection: Connection, schedule_id: UUID, seat_ids: Sequence[str]
+    ) -> frozenset[str]:
+        """Offer seats that the transaction has put back on sale; return those that were offered."""
+        ...
+
+
+class NoLine:
+    """No waiting list."""
+
+    async def offer(
+        self, connection: Connection, schedule_id: UUID, seat_ids: Sequence[str]
+    ) -> frozenset[str]:
+        """No seat is offered."""
+        return frozenset()
+
+
+NO_LINE = NoLine()
 
 
 class LockedSeats(NamedTuple):
@@ -40,6 +63,12 @@ class SeatsOutcome(NamedTuple):
     states: Sequence[str | None]
     versions: Sequence[int]
     layout_version: int | None
+
+    def without(self, seat_ids: Sequence[str], offered: frozenset[str]) -> "SeatsOutcome":
+        """Return the outcome with those seats unchanged that a waiting list has taken."""
+        pairs = zip(seat_ids, self.versions, strict=True)
+        versions = [0 if seat_id in offered else version for seat_id, version in pairs]
+        return self._replace(versions=versions)
 
 
 class SeatLabelsRow(NamedTuple):

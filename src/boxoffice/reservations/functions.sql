@@ -35,8 +35,8 @@
 -- A person with more than p_lapses_free_max unpaid ends waits after each further one: p_cooldown_first_s,
 -- twice as long each time, up to p_cooldown_max_s. cooldown_s: the seconds left of that wait per command at
 -- created_at, the time of the decision; null: no command has to wait.
--- returns_at: with a return delay, when the seats of each held command are on sale again without a payment;
--- null: when the hold ends.
+-- returns_at: with a return delay or a waiting list, when the seats of each held command are on sale again
+-- without a payment; null: when the hold ends.
 CREATE OR REPLACE FUNCTION reservations_hold_v4(
     p_schedule_id uuid,
     p_reservation_ids uuid[],
@@ -104,7 +104,8 @@ BEGIN
            -- guard: hold_not_after_sale_closed => AND decided_at < s.starts_at AS on_sale,
            -- guard: hold_not_after_performance_has_begun => AND decided_at < coalesce(s.sale_closes_at, 'infinity') AS on_sale,
            AND decided_at < least(s.sale_closes_at, s.starts_at) AS on_sale,
-           s.hold_ttl_s, s.ticket_limit, s.currency, s.seats_return_delay_max_s AS return_delay_s, s.has_offers
+           s.hold_ttl_s, s.ticket_limit, s.currency, s.seats_return_delay_max_s AS return_delay_s,
+           s.waiting_list_turn_s AS turn_s, s.has_offers
       INTO schedule
       FROM schedules s
      -- guard: hold_schedule_by_id => LIMIT 1;
@@ -226,12 +227,13 @@ BEGIN
     END IF;
 
     -- guard: hold_seats_take_their_time_only_where_schedule_wants_it => IF false THEN
-    IF schedule.return_delay_s > 0 THEN
-        -- Seats that were held together return together, at a random time.
-        SELECT array_agg(hold_until + random() * make_interval(secs => schedule.return_delay_s))
+    IF schedule.return_delay_s + schedule.turn_s > 0 THEN
+        -- Seats that were held together return together, at a random time; the waiting list has its turn first.
+        SELECT array_agg(hold_until + make_interval(secs => schedule.turn_s)
+                         + random() * make_interval(secs => schedule.return_delay_s))
           INTO returns_at
           FROM unnest(p_reservation_ids);
-        due_at := hold_until + make_interval(secs => schedule.return_delay_s);
+        due_at := hold_until + make_interval(secs => schedule.turn_s + schedule.return_delay_s);
     END IF;
 
     INSERT INTO reservations (
@@ -922,8 +924,8 @@ SELECT r.ord, r.outcome, r.seat_ids, r.key,
 $$;
 
 -- Put the seats of released reservations back on sale: at once, or with a return delay those of each
--- reservation together at a random time. Until then they stay held for a closed reservation, and lapse like
--- any hold.
+-- reservation together at a random time, after the turn of a waiting list. Until then they stay held for a
+-- closed reservation, and lapse like any hold.
 CREATE OR REPLACE FUNCTION reservations_return_seats_v1(
     p_schedule_id uuid, p_reservation_ids uuid[], p_decided_at timestamptz)
 RETURNS void
@@ -935,11 +937,14 @@ SET enable_mergejoin = off
 AS $$
 DECLARE
     delay_s integer;
+    turn_s integer;
 BEGIN
-    -- no guard: Finds the schedule; a test with both kinds of schedules covers it.
-    SELECT c.seats_return_delay_max_s INTO delay_s FROM schedules c WHERE c.schedule_id = p_schedule_id;
+    SELECT c.seats_return_delay_max_s, c.waiting_list_turn_s INTO delay_s, turn_s
+      FROM schedules c
+     -- no guard: Finds the schedule; a test with both kinds of schedules covers it.
+     WHERE c.schedule_id = p_schedule_id;
     -- guard: return_at_once_where_nothing_else_is_wanted => IF false THEN
-    IF delay_s = 0 THEN
+    IF delay_s + turn_s = 0 THEN
         PERFORM reservations_free_seats_v1(p_schedule_id, p_reservation_ids);
         RETURN;
     END IF;
@@ -947,7 +952,8 @@ BEGIN
     UPDATE seats s SET expires_at = w.returns_at, version = s.version + 1
       FROM (SELECT l.place, w.reservation_id, w.returns_at
               FROM (SELECT c.id AS reservation_id, t.seat_id,
-                           p_decided_at + c.share * make_interval(secs => delay_s) AS returns_at
+                           p_decided_at + make_interval(secs => turn_s)
+                           + c.share * make_interval(secs => delay_s) AS returns_at
                       FROM (SELECT u.id, random() AS share FROM unnest(p_reservation_ids) u (id)) c
                      CROSS JOIN LATERAL (
                            SELECT r.seat_ids FROM reservations r
@@ -975,18 +981,20 @@ BEGIN
 END;
 $$;
 
--- When refunded seats of a reservation are on sale again: null for at once, with a return delay at a random time,
--- at which the sweeper tidies them.
+-- When refunded seats of a reservation are on sale again: null for at once, with a return delay at a random time
+-- after the turn of a waiting list, at which the sweeper tidies them.
 CREATE OR REPLACE FUNCTION reservations_plan_return_v1(
     p_schedule_id uuid, p_reservation_id uuid, p_decided_at timestamptz, OUT returns_at timestamptz)
 LANGUAGE plpgsql AS $$
 BEGIN
-    SELECT p_decided_at + random() * make_interval(secs => c.seats_return_delay_max_s) INTO returns_at
+    SELECT p_decided_at + make_interval(secs => c.waiting_list_turn_s)
+           + random() * make_interval(secs => c.seats_return_delay_max_s)
+      INTO returns_at
       FROM schedules c
      -- no guard: Finds the schedule; a test with both kinds of schedules covers it.
      WHERE c.schedule_id = p_schedule_id
        -- guard: refund_seats_take_their_time_only_where_schedule_wants_it => ;
-       AND c.seats_return_delay_max_s > 0;
+       AND c.seats_return_delay_max_s + c.waiting_list_turn_s > 0;
     -- no guard: The primary key refuses an end that is null.
     IF returns_at IS NOT NULL THEN
         INSERT INTO lapsing_holds (schedule_id, expires_at, first_reservation_id, reservation_ids)
@@ -1103,6 +1111,11 @@ AS $$
 DECLARE
     lock_seed CONSTANT bigint := uuid_hash_extended(p_schedule_id, 0);
     decided_at CONSTANT timestamptz := clock_timestamp();
+    -- How long seats stay away after the end of a hold, at the most.
+    delay CONSTANT interval := (
+        SELECT make_interval(secs => c.seats_return_delay_max_s + c.waiting_list_turn_s)
+          -- no guard: Finds the schedule, by its primary key.
+          FROM schedules c WHERE c.schedule_id = p_schedule_id);
     due record;
     due_places tid[] := '{}';
     due_ids uuid[] := '{}';
@@ -1143,8 +1156,9 @@ BEGIN
                       AND r.reservation_id = c.id
                       -- guard: expire_only_what_is_held
                       AND r.status = 'HELD'
+                      -- A hold that was extended since it was put on the list keeps its seats as long as others.
                       -- guard: expire_only_what_has_lapsed
-                      AND r.expires_at <= decided_at
+                      AND r.expires_at <= decided_at - delay
                       -- guard: expire_person_is_locked
                       AND pg_try_advisory_xact_lock(uuid_hash_extended(r.user_id, lock_seed))
                       -- guard: expire_reservations_are_locked => ) l
@@ -1168,7 +1182,7 @@ BEGIN
     END IF;
 
     -- no guard: Saves a look-up: without a return delay, a released reservation has no seats.
-    IF (SELECT c.seats_return_delay_max_s FROM schedules c WHERE c.schedule_id = p_schedule_id) > 0 THEN
+    IF delay > interval '0' THEN
         -- Seats with a return delay after a release or a refund, which are free by now.
         SELECT array_agg(r.reservation_id) INTO given_back
           FROM unnest(due_ids) d (id)
@@ -1208,7 +1222,7 @@ BEGIN
                OFFSET 0) r
     ), put_back AS (
         INSERT INTO lapsing_holds (schedule_id, expires_at, first_reservation_id, reservation_ids)
-        SELECT p_schedule_id, x.expires_at, (array_agg(x.reservation_id))[1],
+        SELECT p_schedule_id, x.expires_at + delay, (array_agg(x.reservation_id))[1],
                array_agg(x.reservation_id)
           FROM left_over x
          GROUP BY x.expires_at

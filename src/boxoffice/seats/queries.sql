@@ -95,7 +95,7 @@ SELECT n.seats, m.at AS now, n.states, n.expires_at, n.versions,
        -- guard: states_lapsed_holds_not_closed => WHERE false
        WHERE h.schedule_id = s.schedule_id
          -- no guard: Leaves out current holders, whom their seats name.
-         AND h.expires_at <= to_timestamp(m.at) + make_interval(secs => s.seats_return_delay_max_s)
+         AND h.expires_at <= to_timestamp(m.at) + make_interval(secs => s.seats_return_delay_max_s + s.waiting_list_turn_s)
  ) l
  -- guard: seat_states_by_schedule_id => WHERE $1::uuid IS NOT NULL;
  WHERE s.schedule_id = $1;

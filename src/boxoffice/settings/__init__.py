@@ -23,6 +23,7 @@ from boxoffice.settings.features import (
     ReportSettings,
     SalesStatsSettings,
     SeatSettings,
+    WaitingListSettings,
     WaitingRoomSettings,
 )
 from boxoffice.settings.loading import (
@@ -89,6 +90,7 @@ __all__ = [
     "Settings",
     "StreamSettings",
     "ValkeySettings",
+    "WaitingListSettings",
     "WaitingRoomSettings",
     "load",
     "types_of_settings",

@@ -41,6 +41,13 @@ def _agreements(one: Settings) -> Iterator[Agreement]:
     yield "queue_grace_default_s", within, f"at most {named('queue_inside_default_s')}"
     has_sender = bool(one.notifications.mail_from) or not one.notifications.smtp_url
     yield "mail_from", has_sender, f"set where {variable('smtp_url')} is"
+    lists = one.waiting_lists
+    soon_enough = lists.waiting_list_turn_s * 1000 >= 5 * lists.waiting_list_interval_ms
+    yield (
+        "waiting_list_turn_s",
+        soon_enough,
+        f"at least five times {named('waiting_list_interval_ms')}",
+    )
     posters = one.posters
     in_s3 = posters.poster_storage == "s3"
     for name in ("s3_url", "s3_bucket", "s3_access_key", "s3_secret_key"):

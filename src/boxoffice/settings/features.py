@@ -56,6 +56,16 @@ class OfferSettings(msgspec.Struct, frozen=True, kw_only=True):
     offers_cached_max: Count = 1_000
 
 
+class WaitingListSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Waiting lists: how long returned seats wait for the line, how long an offer lasts, the worker."""
+
+    waiting_list_turn_s: Annotated[int, Meta(ge=5, le=600)] = 60
+    waiting_list_offer_ttl_s: Annotated[int, Meta(ge=1, le=86_400)] = 900
+    waiting_list_interval_ms: Annotated[int, Meta(ge=10, le=5_000)] = 500
+    # Entries that one transaction offers seats.
+    waiting_list_turn_max: Annotated[int, Meta(ge=1, le=500)] = 100
+
+
 class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Concerts and schedules: look-ups, and uploads of seat maps."""
 

@@ -20,6 +20,7 @@ from boxoffice.settings.features import (
     ReportSettings,
     SalesStatsSettings,
     SeatSettings,
+    WaitingListSettings,
     WaitingRoomSettings,
 )
 from boxoffice.settings.notifications import NotificationSettings
@@ -47,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     holds: HoldSettings = HoldSettings()
     offers: OfferSettings = OfferSettings()
     waiting_room: WaitingRoomSettings = WaitingRoomSettings()
+    waiting_lists: WaitingListSettings = WaitingListSettings()
     catalog: CatalogSettings = CatalogSettings()
     posters: PosterSettings = PosterSettings()
     seats: SeatSettings = SeatSettings()

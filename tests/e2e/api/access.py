@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from tests.unit.posters.pictures import picture
 
+from .access_bodies import OTHER_BODIES
 from .access_reports import REPORTS
 from .access_rules import Rule, anybody, everybody, looked_at, operators, owned, sellers
 from .client import PASSWORD, Answer, Api, Person, Sale, expect, sign_up
@@ -61,6 +62,13 @@ MATRIX = {
     "PUT /v1/admin/schedules/{schedule_id}/offers/codes/{batch_id}/disabled": sellers(
         "code_batch_not_found", "schedule_not_found"
     ),
+    "GET /v1/schedules/{schedule_id}/waiting-list": everybody(200),
+    # Two of the three seats are on sale.
+    "POST /v1/schedules/{schedule_id}/waiting-list/entries": anybody("seats_available"),
+    "DELETE /v1/waiting-list-entries/{entry_id}": anybody("waiting_list_entry_not_found"),
+    "GET /v1/me/waiting-list-entries": anybody(200),
+    "GET /v1/admin/schedules/{schedule_id}/waiting-list": looked_at("schedule_not_found"),
+    "PUT /v1/admin/schedules/{schedule_id}/waiting-list": sellers(200, "schedule_not_found"),
     "GET /v1/reservations/{reservation_id}": owned(200, "reservation_not_found"),
     "DELETE /v1/reservations/{reservation_id}": owned("not_held", "reservation_not_found"),
     "GET /v1/me/reservations": anybody(200),
@@ -324,32 +332,6 @@ def _webhook(organizer: Person) -> dict[str, str]:
     return {"endpoint_id": made, "event_id": tested["event_id"]}
 
 
-_OTHER_BODIES: dict[str, object] = {
-    "PUT /v1/me/password": {"password": "wrong", "new_password": PASSWORD},
-    "PUT /v1/me/email": {"email": "another@example.org", "password": "wrong"},
-    "POST /v1/password-resets": {"email": "nobody@example.org"},
-    "POST /v1/password-resets/confirm": {"token": "x", "password": PASSWORD},
-    "POST /v1/email-confirmations": {"token": "x"},
-    # A reason without anything to be seen: the concert is needed for other rows.
-    "POST /v1/admin/concerts/{concert_id}/take-down": {"reason": " "},
-    "PATCH /v1/admin/organizations/{organization_id}": {"name": "Organizer"},
-    "PATCH /v1/admin/organizations/{organization_id}/brand": {"terms": "T"},
-    "PATCH /v1/admin/organizations/{organization_id}/members/{user_id}": {"role": "door"},
-    "POST /v1/admin/organizations/{organization_id}/invitations": {
-        "email": "somebody@example.org",
-        "role": "door",
-    },
-    "PUT /v1/admin/featured-concert": {"concert_id": _NO_ENDPOINT},
-    "PUT /v1/admin/organizations/{organization_id}/report-mails": {
-        "report": "sales",
-        "frequency": "daily",
-    },
-    "POST /v1/invitations/accept": {"token": "x"},
-    "POST /v1/organizer-applications": {"organization_name": " ", "contact": "C"},
-    "POST /v1/admin/organizer-applications/{application_id}/reject": {"reason": "R"},
-}
-
-
 def _bodies(buyer: Person, order: object, paid: str) -> dict[str, object]:
     """Return the bodies of operations that take one."""
     login = {"email": buyer.email, "password": PASSWORD}
@@ -386,7 +368,7 @@ def _bodies(buyer: Person, order: object, paid: str) -> dict[str, object]:
         },
         "PUT /v1/admin/findings/{finding_id}/resolution": {"note": "Because"},
         "PATCH /v1/admin/concerts/{concert_id}/poster": {"alt": "A choir"},
-        **_OTHER_BODIES,
+        **OTHER_BODIES,
         "POST /v1/admin/webhooks": {"url": "https://example.org/hook"},
         "PATCH /v1/admin/webhooks/{endpoint_id}": {"is_active": True},
         "PATCH /v1/admin/concerts/{concert_id}": {"title": "U"},
@@ -431,6 +413,7 @@ def about(buyer: Person, organizer: Person) -> Ask:
         "batch_id": "00000000-0000-7000-8000-000000000000",
         "session_id": "00000000-0000-7000-8000-000000000000",
         "issue_id": _issued(organizer, sale),
+        "entry_id": sold,
         "job_id": "00000000-0000-7000-8000-000000000000",
         "dispute_id": "00000000-0000-7000-8000-000000000000",
         "finding_id": "00000000-0000-7000-8000-000000000000",

@@ -60,6 +60,7 @@ FORBIDDEN_TO_BUYERS = {
     "PUT /v1/me/email",
     "PUT /v1/me/password",
     "POST /v1/schedules/{schedule_id}/reservations",
+    "POST /v1/schedules/{schedule_id}/waiting-list/entries",
     "POST /v1/me/wallet/top-ups",
 }
 

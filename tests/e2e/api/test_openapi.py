@@ -129,6 +129,7 @@ def test_the_keyed_calls_are_those_of_the_contract(document: dict[str, Any]) -> 
     }
     assert keyed == {
         "/v1/schedules/{schedule_id}/reservations",
+        "/v1/schedules/{schedule_id}/waiting-list/entries",
         "/v1/payments",
         "/v1/me/wallet/top-ups",
         "/v1/payments/{payment_id}/refunds",

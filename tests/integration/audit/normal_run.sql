@@ -261,3 +261,31 @@ SELECT '00000000-0000-7000-8000-0000000000aa', ('00000000-0000-7000-8000-0000000
 INSERT INTO outbox (scope_id, topic, created_at, subject_ids, user_ids)
 SELECT h.schedule_id, 'schedule.' || lower(h.kind), h.created_at, ARRAY[h.change_id], ARRAY[h.asked_by]
   FROM schedule_changes h;
+
+-- Another schedule has a waiting list: the hold of W1 lapsed, the first entry has an offer of it, the second waits.
+INSERT INTO schedules (schedule_id, concert_id, starts_at, sale_opens_at, status, currency, hold_ttl_s,
+                       ticket_limit, waiting_list_turn_s)
+VALUES ('00000000-0000-7000-8000-0000000000ab', '00000000-0000-7000-8000-0000000000c0',
+        clock_timestamp() + interval '30 days', clock_timestamp() - interval '1 day', 'OPEN', 'KRW', 300, 4, 60);
+INSERT INTO seats (schedule_id, price_minor, ordinal, number, seat_id, section, row_label, grade)
+VALUES ('00000000-0000-7000-8000-0000000000ab', 1000, 1, 1, 'W1', 'W', '1', 'R');
+INSERT INTO waiting_lists (schedule_id, changed_at, is_on)
+VALUES ('00000000-0000-7000-8000-0000000000ab', clock_timestamp(), true);
+SELECT reservations_hold_v4(
+    '00000000-0000-7000-8000-0000000000ab', ARRAY['00000000-0000-7000-8000-0000000000f1']::uuid[],
+    ARRAY['00000000-0000-7000-8000-000000000001']::uuid[], ARRAY['w1'], ARRAY['\x0a']::bytea[], ARRAY['W1'],
+    ARRAY[1], ARRAY[1], ARRAY[1], true, 9, 0, 0, NULL);
+UPDATE reservations SET created_at = created_at - interval '4 minutes', expires_at = clock_timestamp()
+ WHERE idempotency_key = 'w1';
+UPDATE seats s SET expires_at = r.expires_at + interval '60 seconds'
+  FROM reservations r WHERE r.idempotency_key = 'w1' AND s.seat_id = 'W1';
+UPDATE lapsing_holds h SET expires_at = r.expires_at + interval '60 seconds'
+  FROM reservations r WHERE r.idempotency_key = 'w1' AND h.schedule_id = r.schedule_id;
+SELECT waiting_list_join_v1('00000000-0000-7000-8000-0000000000ab', ('00000000-0000-7000-8000-0000000000e' || i)::uuid,
+                            ('00000000-0000-7000-8000-00000000000' || i)::uuid, 1, NULL, 'w', '\x0a')
+  FROM generate_series(2, 3) i;
+SELECT waiting_list_offer_v1(
+    '00000000-0000-7000-8000-0000000000ab', ARRAY['00000000-0000-7000-8000-0000000000e2']::uuid[],
+    ARRAY['00000000-0000-7000-8000-0000000000f2']::uuid[], ARRAY['00000000-0000-7000-8000-000000000002']::uuid[],
+    ARRAY['W1'], ARRAY[s.version], ARRAY[1], ARRAY[1], ARRAY[1], 900)
+  FROM seats s WHERE s.seat_id = 'W1';

@@ -1063,3 +1063,41 @@ SELECT r.schedule_id, r.reservation_id, '000000000' FROM reservations r WHERE r.
 -- A number with a letter that is mistaken for a digit.
 ALTER TABLE order_numbers DROP CONSTRAINT order_numbers_number_known;
 UPDATE order_numbers SET order_number = 'O' || substr(order_number, 2);
+
+-- name: waiting_list_offer_has_its_hold__gone
+-- An offer of a reservation that does not exist.
+UPDATE waiting_list_entries SET reservation_id = gen_random_uuid() WHERE reservation_id IS NOT NULL;
+
+-- name: waiting_list_offer_has_its_hold__anothers
+-- An offer that another person holds.
+UPDATE waiting_list_entries SET user_id = '00000000-0000-7000-8000-000000000001' WHERE reservation_id IS NOT NULL;
+
+-- name: waiting_list_offer_has_its_hold__unpaid
+-- An offer that was taken without a payment.
+UPDATE waiting_list_entries SET status = 'TAKEN', ended_at = clock_timestamp() WHERE reservation_id IS NOT NULL;
+
+-- name: waiting_list_offer_has_its_hold__fewer_seats
+-- An offer of fewer seats than the entry wants.
+UPDATE waiting_list_entries SET seats = 2 WHERE reservation_id IS NOT NULL;
+
+-- name: hold_is_within_its_time__offer
+-- An offer whose hold lasts longer than it says.
+UPDATE waiting_list_entries SET offer_expires_at = offer_expires_at - interval '5 minutes'
+ WHERE reservation_id IS NOT NULL;
+
+-- name: waiting_list_is_served_in_order__overtaken
+-- An entry that was served although an earlier one waited.
+UPDATE waiting_list_entries SET place = 99 WHERE reservation_id IS NOT NULL;
+
+-- name: waiting_list_entry_waits_in_its_line__place
+-- A place that the line has not given.
+UPDATE waiting_lists SET last_place = 1;
+
+-- name: waiting_list_entry_waits_in_its_line__no_list
+-- Entries without a list.
+DELETE FROM waiting_lists;
+
+-- name: waiting_list_entry_waits_in_its_line__no_turn
+-- A list for which returning seats do not wait.
+DELETE FROM waiting_list_entries;
+UPDATE schedules SET waiting_list_turn_s = 0;

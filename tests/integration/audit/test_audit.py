@@ -89,11 +89,11 @@ async def test_a_normal_run_is_clean_and_reaches_every_state(
     assert msgspec.json.decode(states["seats"]) == {
         "AVAILABLE": 6,
         "BLOCKED": 1,
-        "HELD": 5,
+        "HELD": 6,
         "SOLD": 8,
     }
     assert msgspec.json.decode(states["reservations"]) == {
-        "HELD": 5,
+        "HELD": 7,
         "CONFIRMED": 7,
         "EXPIRED": 1,
         "CANCELLED": 1,

@@ -25,6 +25,7 @@ from boxoffice.inventory.issues.store import (
     IssueStore,
     IssuingSchedule,
 )
+from boxoffice.inventory.store import NO_LINE, SeatsForLine
 from boxoffice.permissions import Actor, OrganizationIds
 from boxoffice.platform.ids import ScopedId, fingerprint_of
 from boxoffice.seats.cache.states import AVAILABLE, SOLD
@@ -46,11 +47,13 @@ class Issues:
         reads: ReadLog,
         publisher: SeatChangePublisher,
         seats_max: int,
+        line: SeatsForLine = NO_LINE,
     ) -> None:
         self._store = issues
         self._reads = reads
         self._publisher = publisher
         self._seats_max = seats_max
+        self._line = line
 
     async def issue(
         self,
@@ -101,6 +104,7 @@ class Issues:
         The seats are on sale when this returns. Repeating it is no error. Raises `IssueNotFound`.
         """
         schedule_id = issue.schedule_id
+        offered: frozenset[str] = frozenset()
         async with self._store.transaction() as connection:
             try:
                 schedule, house_id = await self._house(connection, schedule_id, actor)
@@ -111,6 +115,9 @@ class Issues:
             )
             if outcome.name == "voided":
                 seat_ids = list(outcome.seat_ids or ())
+                # guard: line_comes_before_the_public_for_what_is_void => if False:
+                if seat_ids:
+                    offered = await self._line.offer(connection, schedule_id, seat_ids)
                 details: dict[str, object] = {"issue_id": str(issue), "seat_ids": seat_ids}
                 name = "tickets.voided"
                 await record(
@@ -122,7 +129,9 @@ class Issues:
         if outcome.name == "issue_not_found":
             raise IssueNotFound
         if outcome.seat_ids and outcome.seat_versions:
-            change = SeatChange(house_id, AVAILABLE, outcome.seat_ids, outcome.seat_versions)
+            pairs = zip(outcome.seat_ids, outcome.seat_versions, strict=True)
+            versions = [0 if seat_id in offered else version for seat_id, version in pairs]
+            change = SeatChange(house_id, AVAILABLE, outcome.seat_ids, versions)
             await self._publisher.publish_and_wait(schedule_id, [change])
         return await self._found(actor.organization_ids, issue)
 

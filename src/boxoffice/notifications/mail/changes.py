@@ -1,4 +1,4 @@
-"""Writes mails about performances that were changed, postponed or cancelled. Pure."""
+"""Writes mails about performances: changes of them, and seats that a waiting list offers. Pure."""
 
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -13,12 +13,14 @@ from boxoffice.notifications.mail.rules import (
     empty_message,
     fill,
     local_time,
+    money,
     one_line,
     order_line,
     order_row,
     page_of,
+    place_of,
 )
-from boxoffice.notifications.mail.store import ChangeFacts, ClaimedMail
+from boxoffice.notifications.mail.store import ChangeFacts, ClaimedMail, SeatOfferFacts
 from boxoffice.notifications.mail.texts import TEXTS
 from boxoffice.platform.ids import ScopedId
 
@@ -39,6 +41,27 @@ def schedule_change(mail: ClaimedMail, facts: ChangeFacts, shop: Shop) -> EmailM
     fill(message, mail.language, intro, rows, link, notes, label=texts["order"])
     if facts.is_paid and facts.reservation_id is not None:
         attach_calendar(message, _entry(mail, facts, zone, facts.reservation_id), shop)
+    return message
+
+
+def seat_offer(mail: ClaimedMail, facts: SeatOfferFacts, shop: Shop) -> EmailMessage:
+    """Return the mail about an offer, with the page on which its hold is paid."""
+    texts, zone = TEXTS[mail.language], shop.zone_of(facts.time_zone)
+    until = local_time(facts.expires_at, zone, mail.language)
+    subject = texts["waiting_list_subject"].format(title=facts.title, until=until)
+    rows = [
+        Row(texts["concert"], [facts.title]),
+        Row(texts["venue"], [facts.venue]),
+        Row(texts["starts_at"], [local_time(facts.starts_at, zone, mail.language)]),
+        Row(texts["seats"], [place_of(seat, mail.language) for seat in facts.seats]),
+        Row(texts["amount_due"], [money(facts.amount_minor, facts.currency)]),
+        Row(texts["held_until"], [until]),
+    ]
+    message = empty_message(mail, shop, subject)
+    intro = texts["waiting_list_intro"].format(name=one_line(mail.name))
+    link = page_of(shop, ScopedId(mail.scope_id, mail.subject_id))
+    notes = [texts["waiting_list_next"], texts["sent_by"]]
+    fill(message, mail.language, intro, rows, link, notes, label=texts["pay_now"])
     return message
 
 

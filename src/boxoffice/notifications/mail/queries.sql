@@ -205,6 +205,32 @@ SELECT b.accent,
  -- guard: mail_seller_of_the_schedule: s.schedule_id = $1 => $1::uuid IS NOT NULL
  WHERE s.schedule_id = $1;
 
+-- name: seat_offer
+-- What a mail says about the hold $2 of schedule $1 that a waiting list has made, in language $3; no row once the
+-- hold has ended.
+-- no guard: { The names in the language of the mail, where there are any.
+SELECT coalesce(CASE $3::text WHEN 'en' THEN c.title_en WHEN 'ko' THEN c.title_ko END, c.title) AS title,
+       coalesce(CASE $3 WHEN 'en' THEN v.name_en WHEN 'ko' THEN v.name_ko END, v.name, c.venue) AS venue,
+       -- guard: }
+       s.starts_at, v.time_zone, r.expires_at, r.amount_minor, r.currency, t.seats
+  FROM reservations r
+  -- no guard: { Schedule, concert and venue of the hold, by their primary keys.
+  JOIN schedules s ON s.schedule_id = r.schedule_id
+  JOIN concerts c ON c.concert_id = s.concert_id
+  LEFT JOIN venues v ON v.venue_id = s.venue_id
+  -- guard: }
+ CROSS JOIN LATERAL (
+       SELECT json_agg(json_build_object('section', x.section, 'row', x.row_label, 'number', x.number,
+                                         'grade', x.grade, 'price_minor', x.price_minor)
+                       ORDER BY x.ordinal)::text AS seats
+         FROM seats x
+        -- guard: seat_offer_seats_of_the_hold: AND x.seat_id = ANY (r.seat_ids) =>
+        WHERE x.schedule_id = r.schedule_id AND x.seat_id = ANY (r.seat_ids)) t
+ -- guard: seat_offer_of_hold: AND r.reservation_id = $2 => AND $2::uuid IS NOT NULL
+ WHERE r.schedule_id = $1 AND r.reservation_id = $2
+   -- guard: seat_offer_that_can_be_paid
+   AND r.status = 'HELD' AND r.expires_at > clock_timestamp();
+
 -- name: invitation
 -- Notes the hash of the token of invitation $1, and returns what its mail says.
 SELECT organization_name, inviter_name, email, role, language, expires_at

@@ -112,7 +112,7 @@ def receipt(mail: ClaimedMail, facts: ReceiptFacts, shop: Shop) -> EmailMessage:
 def guest(mail: ClaimedMail, facts: GuestFacts, shop: Shop, codes: Sequence[bytes]) -> EmailMessage:
     """Return the mail with complimentary tickets; `codes` are their QR codes as PNG pictures."""
     texts, zone = TEXTS[mail.language], shop.zone_of(facts.time_zone)
-    places = [_place(seat, mail.language) for seat in facts.seats]
+    places = [place_of(seat, mail.language) for seat in facts.seats]
     lines = [
         *order_row(facts.order_number, mail.language),
         *_performance(facts, zone, mail.language),
@@ -153,7 +153,8 @@ def order_line(number: str | None, language: str) -> list[str]:
     return [f"{row.label}: {row.values[0]}" for row in order_row(number, language)]
 
 
-def _place(seat: SoldSeat, language: str) -> str:
+def place_of(seat: SoldSeat, language: str) -> str:
+    """Return a seat as people read it."""
     return TEXTS[language]["seat"].format(
         section=seat.section, row=seat.row, number=seat.number, grade=seat.grade
     )
@@ -177,7 +178,7 @@ def _doors(facts: ReceiptFacts, zone: ZoneInfo, language: str) -> list[Row]:
 
 
 def _seat(seat: SoldSeat, currency: str, language: str) -> str:
-    text = _place(seat, language)
+    text = place_of(seat, language)
     kind = seat.price_type_ko if language == "ko" else seat.price_type
     named = f"{text}, {one_line(kind)}" if kind else text
     return f"{named}: {money(seat.price_minor, currency)}"

@@ -15,7 +15,7 @@ from boxoffice.errors import IntegrityError
 from boxoffice.notifications import metrics
 from boxoffice.notifications.mail import accounts, rules, teams
 from boxoffice.notifications.mail.branding import put_seller
-from boxoffice.notifications.mail.changes import schedule_change
+from boxoffice.notifications.mail.changes import schedule_change, seat_offer
 from boxoffice.notifications.mail.reports import report_mail
 from boxoffice.notifications.mail.rules import Shop
 from boxoffice.notifications.mail.store import ClaimedMail, MailQueue, MailResult, ReceiptFacts
@@ -166,9 +166,13 @@ class MailSender:
             case "refund" | rules.REFUND_FAILED:
                 if refund := await self._queue.refund(mail.user_id, mail.subject_id):
                     return rules.refund(mail, refund, self._shop)
-            case "schedule_changed" | "schedule_postponed" | "schedule_cancelled":
-                if change := await self._queue.schedule_change(mail):
-                    return schedule_change(mail, change, self._shop)
+            case (
+                "schedule_changed"
+                | "schedule_postponed"
+                | "schedule_cancelled"
+                | "waiting_list_offer"
+            ):
+                return await self._of_schedule(mail)
             case "invitation" | "application_decided" | "report":
                 return await self._of_organization(mail)
             case _:
@@ -190,6 +194,18 @@ class MailSender:
                 if before := await self._queue.address_before(mail.subject_id):
                     return accounts.email_changed(mail, before, self._shop)
         raise IntegrityError(f"a mail {mail.kind} has no facts")
+
+    async def _of_schedule(self, mail: ClaimedMail) -> EmailMessage:
+        """Return a mail about a performance that was changed, or about seats of its waiting list."""
+        if mail.kind == "waiting_list_offer":
+            offer = await self._queue.seat_offer(mail)
+            if offer is None:
+                raise MailRefused("the hold has ended")
+            return seat_offer(mail, offer, self._shop)
+        change = await self._queue.schedule_change(mail)
+        if change is None:
+            raise IntegrityError(f"change {mail.subject_id} is gone")
+        return schedule_change(mail, change, self._shop)
 
     async def _of_organization(self, mail: ClaimedMail) -> EmailMessage:
         """Return a report, a decision, or an invitation: of its token only the hash is kept."""

@@ -103,6 +103,19 @@ class ChangeFacts(msgspec.Struct, frozen=True, kw_only=True):
     is_paid: bool
 
 
+class SeatOfferFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mail says about seats that a waiting list offers; they are held until `expires_at`."""
+
+    title: str
+    venue: str
+    starts_at: datetime
+    time_zone: str | None
+    expires_at: datetime
+    amount_minor: int
+    currency: str
+    seats: tuple[SoldSeat, ...]
+
+
 class MailResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a claimed mail; one that does not count was not tried."""
 
@@ -223,6 +236,16 @@ class MailQueue:
             _SQL["schedule_change"], mail.scope_id, mail.subject_id, mail.user_id, mail.language
         )
         return ChangeFacts(**row) if row else None
+
+    async def seat_offer(self, mail: ClaimedMail) -> SeatOfferFacts | None:
+        """Return the facts of an offer of a waiting list; None once its hold has ended."""
+        row = await self._db.read_one(
+            _SQL["seat_offer"], mail.scope_id, mail.subject_id, mail.language
+        )
+        if row is None:
+            return None
+        seats = msgspec.json.decode(row["seats"] or "[]", type=tuple[SoldSeat, ...])
+        return SeatOfferFacts(**{**dict(row), "seats": seats})
 
     async def invitation(self, invitation_id: UUID, token_hash: bytes) -> InvitationFacts | None:
         """Note the hash of the token that a mail is about to contain; return what the mail says."""

@@ -39,6 +39,7 @@ MODULES_WITH_FUNCTIONS = (
     "boxoffice.order_numbers",
     "boxoffice.accounts.credentials",
     "boxoffice.reports",
+    "boxoffice.waiting_list",
 )
 
 _QUERIES = sql_files.load("boxoffice.platform.postgres", "migrations.sql")

@@ -1957,3 +1957,67 @@ SELECT user_id, '00000000-0000-7000-8000-000000000000'::uuid, now(), 0, 't', '',
 -- A log-in without an account.
 INSERT INTO account_sessions (user_id, session_id, expires_at, version, token_id, browser, system)
 VALUES (gen_random_uuid(), gen_random_uuid(), now(), 0, 't', '', '');
+
+-- name: waiting_lists_pkey
+-- Two lists of a schedule.
+INSERT INTO waiting_lists (schedule_id, changed_at, is_on) SELECT schedule_id, changed_at, false FROM waiting_lists;
+
+-- name: waiting_lists_of_schedule
+-- A list of no schedule.
+INSERT INTO waiting_lists (schedule_id, changed_at, is_on) VALUES (gen_random_uuid(), now(), true);
+
+-- name: waiting_lists_place_not_negative
+-- Fewer places than none.
+UPDATE waiting_lists SET last_place = -1;
+
+-- name: waiting_list_entries_pkey
+-- Two entries with one id.
+INSERT INTO waiting_list_entries (schedule_id, entry_id, user_id, place, joined_at, ended_at, seats, status,
+                                  idempotency_key, fingerprint)
+SELECT schedule_id, entry_id, gen_random_uuid(), 99, joined_at, joined_at, 1, 'LEFT', 'another', '\x'
+  FROM waiting_list_entries LIMIT 1;
+
+-- name: waiting_list_entries_key_unique
+-- One request that joined twice.
+INSERT INTO waiting_list_entries (schedule_id, entry_id, user_id, place, joined_at, ended_at, seats, status,
+                                  idempotency_key, fingerprint)
+SELECT schedule_id, gen_random_uuid(), user_id, 99, joined_at, joined_at, 1, 'LEFT', idempotency_key, '\x'
+  FROM waiting_list_entries LIMIT 1;
+
+-- name: waiting_list_entries_place_unique
+-- A place that is given twice.
+INSERT INTO waiting_list_entries (schedule_id, entry_id, user_id, place, joined_at, ended_at, seats, status,
+                                  idempotency_key, fingerprint)
+SELECT schedule_id, gen_random_uuid(), gen_random_uuid(), place, joined_at, joined_at, 1, 'LEFT', 'another', '\x'
+  FROM waiting_list_entries LIMIT 1;
+
+-- name: waiting_list_entries_seats_positive
+-- An entry for no seat.
+UPDATE waiting_list_entries SET seats = 0;
+
+-- name: waiting_list_entries_status_known
+-- An unknown status.
+UPDATE waiting_list_entries SET status = 'LOST', ended_at = now() WHERE status = 'WAITING';
+
+-- name: waiting_list_entries_status_agrees
+-- An offer of an entry that waits.
+UPDATE waiting_list_entries SET reservation_id = gen_random_uuid() WHERE status = 'WAITING';
+
+-- name: waiting_list_entries_status_agrees__ended
+-- An entry that waits and has ended.
+UPDATE waiting_list_entries SET ended_at = now() WHERE status = 'WAITING';
+
+-- name: waiting_list_entries_one_live
+-- A person who waits twice in one line.
+INSERT INTO waiting_list_entries (schedule_id, entry_id, user_id, place, joined_at, seats, idempotency_key,
+                                  fingerprint)
+SELECT schedule_id, gen_random_uuid(), user_id, 99, joined_at, 1, 'another', '\x'
+  FROM waiting_list_entries WHERE status = 'WAITING';
+
+-- name: waiting_list_entries_one_per_reservation
+-- One hold that two entries were offered.
+INSERT INTO waiting_list_entries (schedule_id, entry_id, user_id, place, joined_at, offered_at, offer_expires_at,
+                                  ended_at, reservation_id, seats, status, idempotency_key, fingerprint)
+SELECT schedule_id, gen_random_uuid(), gen_random_uuid(), 99, joined_at, offered_at, offer_expires_at, now(),
+       reservation_id, 1, 'LAPSED', 'another', '\x'
+  FROM waiting_list_entries WHERE status = 'OFFERED';

@@ -188,6 +188,13 @@ _MAY_BE_NULL = {
     "ticket_issues": ("email", "language", "voided_at", "voided_by"),
     "tickets": ("payment_id",),
     "token_keys": ("verifies_until",),
+    "waiting_list_entries": (
+        "ended_at",
+        "grade",
+        "offer_expires_at",
+        "offered_at",
+        "reservation_id",
+    ),
     "transfers": (
         "balance_after_minor",
         "fingerprint",
