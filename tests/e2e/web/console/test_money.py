@@ -303,7 +303,7 @@ async def test_a_policy_of_ones_own_is_shown_before_it_is_saved(
     await page.locator(".own-policy > summary").click()
     fees = page.get_by_label("Fee, % of the price")
     while await fees.count() > 2:
-        await visitor.button("Remove", exact=False).last.click()
+        await visitor.button("Remove the line of", exact=False).last.click()
     await page.get_by_label("Until days before").first.fill("14")
     await fees.first.fill("30")
     await page.get_by_label("Until days before").last.fill("1")
@@ -313,13 +313,26 @@ async def test_a_policy_of_ones_own_is_shown_before_it_is_saved(
     await visitor.button("Use this policy of your own").click()
     await expect(page.get_by_text("This policy is not valid")).to_be_visible()
     await fees.last.fill("50")
-    await expect(preview).to_contain_text("50 % of the price")
+    await page.get_by_label("At most (KRW)").first.fill("20000")
+    await expect(preview).to_contain_text("30 % of the price, at most ₩20,000")
+    await visitor.button("Remove the period until", exact=False).first.click()
+    await page.get_by_label("For", exact=True).fill("48")
+    await page.get_by_label("Unit").select_option("hours")
+    await page.get_by_label("Up to days before the performance").fill("5")
+    notes = page.locator(".own-policy .policy-notes")
+    await expect(notes).to_contain_text("within 48 hours of booking, until 5 days")
+    await expect(notes).to_contain_text("returned for 7 days after the day of booking")
+    await page.get_by_label("Return the booking fee").uncheck()
+    await expect(notes).to_contain_text("A booking fee is not returned.")
     await visitor.button("Use this policy of your own").click()
     await expect(page.locator(".policy").first).to_contain_text("50 % of the price")
     shown = answered(
         office.organizer.api.get(f"/v1/admin/schedules/{sale.schedule_id}/refund-policy"), 200
     ).json
-    assert [(one["days_before"], one["percent"]) for one in shown["steps"]] == [(14, 30), (1, 50)]
+    steps = [(one["days_before"], one["percent"], one["cap"]) for one in shown["steps"]]
+    assert steps == [(14, 30, 20_000), (1, 50, None)]
+    assert shown["grace"] == [{"days_before": 5, "hours": 48, "days": None}]
+    assert shown["booking_fee_days"] is None
 
 
 async def test_an_endpoint_shows_its_secret_once_and_its_deliveries_are_replayed(

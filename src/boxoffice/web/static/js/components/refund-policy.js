@@ -15,7 +15,7 @@ export function policyCard(policy) {
 }
 
 /** Returns the steps of a policy as a table, and when a return is free. */
-export function policyTable({ steps, grace, time_zone: zone, currency }) {
+export function policyTable({ steps, grace, booking_fee_days: feeDays, time_zone: zone, currency }) {
   if (!steps.length) return h("p", {}, t("refund.never"));
   const last = steps.at(-1).days_before;
   const rows = steps.map((step, at) => [when(step.days_before, at ? steps[at - 1].days_before : null), fee(step, currency)]);
@@ -24,7 +24,7 @@ export function policyTable({ steps, grace, time_zone: zone, currency }) {
     h("table", { class: "policy" },
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("refund.when")), h("th", { scope: "col" }, t("refund.fee")))),
       h("tbody", {}, rows.map(([days, text]) => h("tr", {}, h("td", {}, days), h("td", {}, text))))),
-    grace.length > 0 && h("ul", { class: "policy-notes small" }, grace.map((one) => h("li", {}, graceText(one)))),
+    h("ul", { class: "policy-notes small" }, [...grace.map(graceText), bookingFeeText(feeDays)].map((text) => h("li", {}, text))),
     h("p", { class: "small muted" }, t("refund.zone", { zone })),
   ];
 }
@@ -40,6 +40,11 @@ function fee({ percent, flat, cap_percent: capPercent, cap }, currency) {
   const parts = [percent > 0 && t("refund.percent", { percent: number(percent) }), flat > 0 && t("refund.flat", { amount: money(flat, currency) })];
   const caps = [capPercent < 100 && t("refund.atMostPercent", { percent: number(capPercent) }), cap !== null && t("refund.atMost", { amount: money(cap, currency) })];
   return [...parts, ...caps].filter(Boolean).join(", ");
+}
+
+function bookingFeeText(days) {
+  if (days === null) return t("refund.bookingFeeKept");
+  return days === 0 ? t("refund.bookingFeeToday") : t("refund.bookingFee", { days });
 }
 
 function graceText({ days_before: before, hours, days }) {

@@ -154,7 +154,7 @@ class Checkout {
   #wait(text) {
     this.#redraw(h("h2", {}, t("checkout.pendingTitle")),
       h("p", { class: "notice", role: "status" }, h("span", { class: "spinner" }), text),
-      h("p", { class: "small muted" }, t("checkout.pendingHint")));
+      this.intent.status !== "CAPTURED_LATE" && h("p", { class: "small muted" }, t("checkout.pendingHint")));
   }
 
   #redraw(...children) {

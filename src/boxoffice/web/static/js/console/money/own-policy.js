@@ -1,4 +1,5 @@
-// The editor of a refund policy of one's own: its steps as rows, and the table that buyers will see.
+// The editor of a refund policy of one's own: its steps and grace periods as rows, the booking fee, and the table that
+// buyers will see.
 
 import { h, setChildren, uniqueId } from "../../lib/dom.js";
 import { decimals, t } from "../../lib/i18n.js";
@@ -6,30 +7,34 @@ import { form } from "../../components/forms.js";
 import { policyTable } from "../../components/refund-policy.js";
 
 const STEPS_MAX = 20;
-// The grace periods that are offered: that of the e-commerce law, and that of the consumer standard.
-const GRACE = { law: { days: 7, hours: 0, days_before: 10 }, day: { days: null, hours: 24, days_before: 3 } };
+const GRACE_MAX = 5;
+const DAYS_MAX = 3650;
+const AMOUNT_MAX = 1e9;
+const STEP = { days_before: 0, percent: 10, flat: 0, cap_percent: 100, cap: null };
+const STEP_NAMES = ["days", "percent", "flat", "cap", "capAmount"];
+// The seven days of the e-commerce law: where a further grace period begins.
+const GRACE = { days: 7, hours: 0, days_before: 10 };
+const GRACE_NAMES = ["graceFor", "graceUnit", "graceUntil"];
 
 export class OwnPolicy {
-  #rows = [];
-  #list = h("tbody");
   #preview = h("div", { class: "stack", "aria-live": "polite" });
-  #grace = {};
+  #fee = {};
 
   /** `policy` is where the editor begins; `save(body)` sends a policy and may throw a `Problem`. */
   constructor({ policy, currency, save }) {
-    Object.assign(this, { policy, currency });
-    const first = policy.steps.length ? policy.steps : [{ days_before: 0, percent: 10, flat: 0, cap_percent: 100, cap: null }];
-    for (const step of first) this.#add(step);
-    const names = ["days", "percent", "flat", "cap"].map((name) => t(`policy.${name}`, { currency }));
+    Object.assign(this, { policy, currency, unit: 10 ** decimals(currency) });
+    const draw = () => this.#draw();
+    this.steps = new Rows({ names: STEP_NAMES, values: { currency }, min: 1, max: STEPS_MAX, draw, fields: (one) => this.#stepFields(one), next: () => this.#nextStep(), addText: t("policy.add"), removeText: (one) => t("policy.removeStep", { days: one.days_before }) });
+    this.grace = new Rows({ names: GRACE_NAMES, values: {}, min: 0, max: GRACE_MAX, draw, fields: graceFields, next: () => GRACE, addText: t("policy.addGrace"), removeText: (one) => t("policy.removeGrace", { days: one.days_before }) });
+    for (const one of policy.steps.length ? policy.steps : [STEP]) this.steps.add(one);
+    for (const one of policy.grace) this.grace.add(one);
     this.view = h("details", { class: "own-policy" }, h("summary", {}, t("policy.own")),
       form({
         fields: {}, label: t("policy.save"), submit: () => save(this.body),
         children: [
-          h("p", { class: "muted small" }, t("policy.lead")),
-          h("div", { class: "table-area" }, h("table", { class: "table steps" },
-            h("thead", {}, h("tr", {}, [...names, t("policy.remove")].map((name) => h("th", { scope: "col" }, name)))), this.#list)),
-          h("div", { class: "actions" }, h("button", { type: "button", class: "button", onclick: () => this.#addLast() }, t("policy.add"))),
-          this.#graceBoxes(),
+          h("p", { class: "muted small" }, t("policy.lead")), this.steps.view,
+          h("h3", {}, t("policy.grace")), h("p", { class: "muted small" }, t("policy.graceLead")), this.grace.view,
+          this.#bookingFee(),
           h("h3", {}, t("policy.preview")), this.#preview,
         ],
       }));
@@ -38,67 +43,105 @@ export class OwnPolicy {
 
   /** The policy in the form of the API. */
   get body() {
-    const grace = Object.keys(GRACE).filter((name) => this.#grace[name].checked).map((name) => GRACE[name]);
-    return { steps: this.#steps(), grace };
+    return { steps: this.#steps(), grace: this.grace.rows.map(graceOf), booking_fee_days: this.#fee.on.checked ? whole(this.#fee.days) : null };
   }
 
   #steps() {
-    const unit = 10 ** decimals(this.currency);
-    return this.#rows.map(({ days, percent, flat, cap }) => ({
-      days_before: whole(days), percent: whole(percent), flat: Math.round(Number(flat.value) * unit),
-      cap_percent: cap.value === "" ? 100 : whole(cap), cap: null,
+    return this.steps.rows.map(({ days, percent, flat, cap, capAmount }) => ({
+      days_before: whole(days), percent: whole(percent), flat: this.#minor(flat),
+      cap_percent: cap.value === "" ? 100 : whole(cap), cap: capAmount.value === "" ? null : this.#minor(capAmount),
     }));
   }
 
-  #add(step) {
-    const unit = 10 ** decimals(this.currency);
-    const row = {
-      days: number(t("policy.days"), step.days_before, 3650), percent: number(t("policy.percent"), step.percent, 100),
-      flat: number(t("policy.flat", { currency: this.currency }), step.flat / unit, 1e9, unit === 1 ? 1 : "any"),
-      cap: number(t("policy.cap"), step.cap_percent, 100),
+  #minor(input) {
+    return Math.round(Math.max(0, Number(input.value) || 0) * this.unit);
+  }
+
+  #stepFields({ days_before: days, percent, flat, cap_percent: cap, cap: capAmount }) {
+    const { currency, unit } = this;
+    const step = unit === 1 ? 1 : "any";
+    return {
+      days: number(t("policy.days"), days, DAYS_MAX), percent: number(t("policy.percent"), percent, 100),
+      flat: number(t("policy.flat", { currency }), flat / unit, AMOUNT_MAX, { step }),
+      cap: number(t("policy.cap"), cap, 100),
+      capAmount: number(t("policy.capAmount", { currency }), capAmount === null ? "" : capAmount / unit, AMOUNT_MAX, { step, required: false }),
     };
-    const remove = h("button", { type: "button", class: "button", onclick: () => this.#remove(row), "aria-label": t("policy.removeStep", { days: step.days_before }) }, t("policy.remove"));
-    const cell = (name, content) => h("td", { "data-name": t(`policy.${name}`, { currency: this.currency }) }, content);
-    row.view = h("tr", {}, ["days", "percent", "flat", "cap"].map((name) => cell(name, row[name])), cell("remove", remove));
-    for (const name of ["days", "percent", "flat", "cap"]) row[name].addEventListener("input", () => this.#draw());
-    this.#rows.push(row);
-    this.#list.append(row.view);
   }
 
-  #addLast() {
-    if (this.#rows.length >= STEPS_MAX) return;
+  #nextStep() {
     const last = this.#steps().at(-1);
-    const { days_before: days, percent, flat, cap_percent: cap } = last;
-    this.#add({ days_before: Math.max(0, days - 1), percent, flat, cap_percent: cap, cap: null });
-    this.#rows.at(-1).days.focus();
-    this.#draw();
+    return { ...last, days_before: Math.max(0, last.days_before - 1) };
   }
 
-  #remove(row) {
-    if (this.#rows.length === 1) return;
-    this.#rows.splice(this.#rows.indexOf(row), 1);
-    row.view.remove();
-    this.#rows[0].days.focus();
-    this.#draw();
-  }
-
-  #graceBoxes() {
-    const boxes = Object.entries(GRACE).map(([name, one]) => {
-      const isOn = this.policy.grace.some((has) => has.days === one.days && has.hours === one.hours && has.days_before === one.days_before);
-      this.#grace[name] = h("input", { type: "checkbox", id: uniqueId("grace"), checked: isOn, onchange: () => this.#draw() });
-      const text = one.days === null ? t("refund.graceHours", { hours: one.hours, days: one.days_before }) : t("refund.graceDays", { after: one.days, days: one.days_before });
-      return h("label", {}, this.#grace[name], h("span", {}, text));
-    });
-    return h("fieldset", { class: "choices" }, h("legend", {}, t("policy.grace")), boxes);
+  #bookingFee() {
+    const { booking_fee_days: days } = this.policy;
+    const on = h("input", { type: "checkbox", id: uniqueId("fee"), checked: days !== null, onchange: () => this.#draw() });
+    this.#fee = { on, days: number(t("policy.feeDays"), days ?? 7, DAYS_MAX) };
+    this.#fee.days.addEventListener("input", () => this.#draw());
+    return h("fieldset", { class: "choices" }, h("legend", {}, t("policy.fee")),
+      h("label", {}, on, h("span", {}, t("policy.feeReturned"))),
+      h("label", { class: "inline-number" }, this.#fee.days, h("span", {}, t("policy.feeDays"))));
   }
 
   #draw() {
+    this.#fee.days.disabled = !this.#fee.on.checked;
     setChildren(this.#preview, policyTable({ ...this.policy, ...this.body, currency: this.currency }));
   }
 }
 
-function number(label, value, max, step = 1) {
-  return h("input", { class: "input", type: "number", inputmode: step === 1 ? "numeric" : "decimal", min: 0, max, step, required: true, value: String(value), "aria-label": label });
+// A table of inputs, at least `min` and at most `max` rows of them.
+class Rows {
+  rows = [];
+  #list = h("tbody");
+
+  constructor(options) {
+    Object.assign(this, options);
+    const head = [...this.names.map((name) => t(`policy.${name}`, this.values)), t("policy.remove")];
+    this.view = h("div", { class: "stack" },
+      h("div", { class: "table-area" }, h("table", { class: "table steps" },
+        h("thead", {}, h("tr", {}, head.map((name) => h("th", { scope: "col" }, name)))), this.#list)),
+      h("div", { class: "actions" }, h("button", { type: "button", class: "button", onclick: () => this.#addNext() }, this.addText)));
+  }
+
+  add(one) {
+    const row = this.fields(one);
+    const remove = h("button", { type: "button", class: "button", onclick: () => this.#remove(row), "aria-label": this.removeText(one) }, t("policy.remove"));
+    const cell = (name, content) => h("td", { "data-name": t(`policy.${name}`, this.values) }, content);
+    for (const name of this.names) row[name].addEventListener("input", this.draw);
+    row.view = h("tr", {}, this.names.map((name) => cell(name, row[name])), cell("remove", remove));
+    this.rows.push(row);
+    this.#list.append(row.view);
+  }
+
+  #addNext() {
+    if (this.rows.length >= this.max) return;
+    this.add(this.next());
+    this.rows.at(-1)[this.names[0]].focus();
+    this.draw();
+  }
+
+  #remove(row) {
+    if (this.rows.length <= this.min) return;
+    this.rows.splice(this.rows.indexOf(row), 1);
+    row.view.remove();
+    this.rows[0]?.[this.names[0]].focus();
+    this.draw();
+  }
+}
+
+function graceFields({ days, hours, days_before: before }) {
+  const unit = h("select", { class: "input", "aria-label": t("policy.graceUnit") }, ["days", "hours"].map((name) => h("option", { value: name }, t(`policy.grace.${name}`))));
+  unit.value = days === null ? "hours" : "days";
+  return { graceFor: number(t("policy.graceFor"), days ?? hours, 8760), graceUnit: unit, graceUntil: number(t("policy.graceUntil"), before, DAYS_MAX) };
+}
+
+function graceOf({ graceFor, graceUnit, graceUntil }) {
+  const isDays = graceUnit.value === "days";
+  return { days: isDays ? whole(graceFor) : null, hours: isDays ? 0 : whole(graceFor), days_before: whole(graceUntil) };
+}
+
+function number(label, value, max, { step = 1, required = true } = {}) {
+  return h("input", { class: "input", type: "number", inputmode: step === 1 ? "numeric" : "decimal", min: 0, max, step, required, value: String(value), "aria-label": label });
 }
 
 function whole(input) {
