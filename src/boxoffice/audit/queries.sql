@@ -496,7 +496,13 @@ SELECT count(*) OVER () AS violations, r.schedule_id, r.reservation_id, r.create
   LEFT JOIN LATERAL (
        SELECT max(greatest(i.hold_ends_at, i.begun_at + interval '1 day')) AS ends_at
          FROM payment_intents i
-        WHERE i.user_id = r.user_id AND i.reservation_id = r.reservation_id) p ON true
+        WHERE i.user_id = r.user_id
+          AND (i.reservation_id = r.reservation_id
+               -- Late money: the intent names the reservation that it has bought, which is younger than itself.
+               OR (i.schedule_id = r.schedule_id AND i.created_at >= r.created_at
+                   AND EXISTS (SELECT FROM reservations n
+                                WHERE n.schedule_id = i.schedule_id AND n.reservation_id = i.reservation_id
+                                  AND n.created_at > i.created_at)))) p ON true
   LEFT JOIN waiting_list_entries w ON w.schedule_id = r.schedule_id AND w.reservation_id = r.reservation_id
  WHERE r.expires_at > greatest(
            r.created_at + make_interval(secs => c.hold_ttl_s), p.ends_at, w.offer_expires_at)

@@ -1,9 +1,10 @@
 """SIGKILL at every crash point of a payment through a provider; each ends with equal books.
 
-The rows of the table "crash | healed by": opened and not prepared; begun and unsent; sent and
-unanswered, with and without its effect; answered and not settled; settled and the answer lost; a refund
-decided and unsent, sent and unanswered; a notice stored and not handled; given up and not cancelled at
-the provider; a statement that is being read (`test_statements.py`). Beside them: two cashiers, one that
+The rows of the table "crash | healed by": opened and not prepared; before begin; begun and unsent; sent
+and unanswered, with and without its effect; answered and not settled; settled and the answer lost; a
+refund decided and unsent, sent and unanswered; a notice not stored, stored and not handled, and at its
+handling; given up and not cancelled at the provider; a statement that is being read
+(`test_statements.py`). Beside them: two cashiers, one that
 is killed at work, one that was frozen beyond its lease, and one with a wrong clock.
 """
 
@@ -17,6 +18,14 @@ import pytest
 from tests.support.till import Attempt, Till
 
 PROVIDERS = ("toss", "stripe")
+_WAITING = """
+    SELECT count(*) FROM pg_stat_activity
+     WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
+_END_WAITING = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
 _FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 
 
@@ -36,6 +45,23 @@ async def black_hole() -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.close()
+
+
+@contextlib.asynccontextmanager
+async def locked(till: Till, statement: str, so_far: str = "SELECT 1") -> AsyncIterator[None]:
+    """Lock rows until a process waits for them and has come `so_far`; end its transaction at last."""
+    lock = till.connection.transaction()
+    await lock.start()
+    await till.connection.execute(statement)
+
+    async def waits() -> bool:
+        has_come = await till.connection.fetchval(so_far)
+        return bool(has_come and await till.connection.fetchval(_WAITING))
+
+    await till.until(waits, "a process waits for the lock")
+    yield
+    await till.connection.execute(_END_WAITING)
+    await lock.rollback()
 
 
 async def killed_in_confirm(till: Till, method: str, fault: dict[str, object]) -> Attempt:
@@ -115,6 +141,20 @@ async def test_given_up_and_not_cancelled_there_is_cancelled_by_the_next_cashier
     await till.require_books_agree()
 
 
+async def test_before_it_begins_nothing_happens(till: Till) -> None:
+    pod = till.open_pod()
+    attempt = await till.attempt(till.fixtures.people[0], till.fixtures.seat_ids[0])
+    confirming = asyncio.create_task(till.confirm(attempt))
+    async with locked(till, "SELECT FROM payment_intents FOR NO KEY UPDATE"):
+        pod.kill()
+    assert (await confirming)[0] == 0
+    assert await till.status(attempt) == "OPEN"
+    assert await till.simulator("toss").calls("confirm") == []
+    till.open_pod()
+    till.start_cashier()
+    await require_sold(till, attempt)
+
+
 @pytest.mark.parametrize("method", PROVIDERS)
 async def test_begun_and_unsent_is_sent_by_the_cashier(till: Till, method: str) -> None:
     person, seat_id = till.fixtures.people[0], till.fixtures.seat_ids[0]
@@ -162,22 +202,9 @@ async def test_answered_and_not_settled_is_settled_by_the_cashier(till: Till, me
     )
     confirming = asyncio.create_task(till.confirm(attempt))
     await till.until_called(method, "confirm")
-    lock = till.connection.transaction()
-    await lock.start()
-    await till.connection.execute("SELECT FROM reservations FOR NO KEY UPDATE")
-
-    async def settles() -> bool:
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        answered = "SELECT count(*) FROM provider_answers WHERE outcome = 'done'"
-        return bool(
-            await till.connection.fetchval(answered) and await till.connection.fetchval(waiting)
-        )
-
-    await till.until(settles, "the settlement waits")
-    pod.kill()
-    ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    await till.connection.execute(ending)
-    await lock.rollback()
+    answered = "SELECT count(*) FROM provider_answers WHERE outcome = 'done'"
+    async with locked(till, "SELECT FROM reservations FOR NO KEY UPDATE", answered):
+        pod.kill()
     await confirming
     assert await till.status(attempt) == "CONFIRMING"
     till.start_cashier()
@@ -262,6 +289,41 @@ async def test_a_refund_that_was_sent_is_not_sent_twice(
     first.kill()
     till.start_cashier()
     await require_refunded_once(till, method, refund_minor)
+
+
+async def test_a_notice_that_was_not_stored_comes_again(till: Till) -> None:
+    attempt = await killed_in_confirm(till, "toss", {"fault": "delay_after", "seconds": 1.0})
+    await till.connection.execute("DELETE FROM cashier_work WHERE kind = 'look_up'")
+    toss, receiver = till.simulator("toss"), till.open_pod()
+    await till.until(toss.notices, "the provider has a notice")
+    await toss.set_notices(url=f"{receiver.url}/v1/webhooks/toss", is_paused=True)
+    sending = asyncio.create_task(toss.flush_notices())
+    async with locked(till, "LOCK TABLE provider_notices IN SHARE MODE"):
+        receiver.kill()
+    assert set(await sending) == {0}
+    assert await till.connection.fetchval("SELECT count(*) FROM provider_notices") == 0
+    heir = till.open_pod()
+    await toss.set_notices(url=f"{heir.url}/v1/webhooks/toss", is_paused=True)
+    assert set(await toss.flush_notices()) == {200}
+    till.start_cashier()
+    await require_healed(till, attempt)
+
+
+async def test_a_notice_at_its_handling_is_handled_by_the_next_cashier(till: Till) -> None:
+    attempt = await killed_in_confirm(till, "toss", {"fault": "delay_after", "seconds": 1.0})
+    await till.connection.execute("DELETE FROM cashier_work WHERE kind = 'look_up'")
+    toss, receiver = till.simulator("toss"), till.open_pod()
+    await till.until(toss.notices, "the provider has a notice")
+    await toss.set_notices(url=f"{receiver.url}/v1/webhooks/toss", is_paused=True)
+    assert set(await toss.flush_notices()) == {200}
+    await toss.set_faults({"operation": "look_up", "fault": "delay_after", "seconds": 1.5})
+    first = till.start_cashier()
+    await till.until_called("toss", "look_up")
+    first.kill()
+    unhandled = "SELECT count(*) FROM provider_notices WHERE handled_at IS NULL"
+    assert await till.connection.fetchval(unhandled)
+    till.start_cashier()
+    await require_healed(till, attempt)
 
 
 @pytest.mark.parametrize("method", PROVIDERS)

@@ -101,7 +101,8 @@ async def test_an_attempt_after_a_decline_has_a_key_of_its_own(till: Till, metho
 async def hasty(settings: Settings, simulators: Simulators, tmp_path: Path) -> AsyncIterator[Till]:
     """A sale with short holds and fences, whose cashier starts after the money has come too late."""
     async with open_till(settings, simulators, tmp_path, hold_ttl_s=_SHORT_S) as till:
-        till.open_pod(payment_extension_s=0, payment_fence_s=CONFIRM_TIMEOUT_MS // 1000 + 1)
+        fence_s = CONFIRM_TIMEOUT_MS // 1000 + 1
+        till.open_pod(payment_extension_s=_SHORT_S, payment_fence_s=fence_s)
         yield till
 
 

@@ -4,11 +4,18 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from uuid import UUID
 
+import asyncpg
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 
+from boxoffice.platform.ids import parse_scoped
+from boxoffice.platform.postgres.database import Database
+from boxoffice.settings import Settings
 from tests.conftest import Servers
 from tests.e2e.api.client import Person, Sale, sign_up
 from tests.e2e.api.client import expect as answered
@@ -20,6 +27,8 @@ from tests.e2e.api.conftest import (
     on_sale,
     running,
 )
+from tests.support.hall import Hall
+from tests.support.shop import Role
 from tests.support.simulators import Simulators
 
 from .conftest import Visit
@@ -71,6 +80,7 @@ def poor(paying: Running) -> Person:
 
 
 Arrive = Callable[..., Awaitable[Visitor]]
+Start = Callable[[], None]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -309,30 +319,98 @@ def is_offered(paying: Running, method: str) -> bool:
     return [one["is_available"] for one in items if one["method"] == method] == [True]
 
 
-@pytest.mark.parametrize(
-    ("status", "said"),
-    [
-        ("CAPTURED_LATE", "checking whether your seats are still free"),
-        ("RETURNING", "Your money is being returned"),
-        ("RETURNED", "Your money was returned"),
-    ],
-)
-async def test_late_money_is_explained(arrive: Arrive, status: str, said: str) -> None:
-    """The page of an intent in this status; how it comes about, the tests of the cashier show."""
+@pytest.fixture
+def cashier(paying: Running, servers: Servers, simulators: Simulators) -> Iterator[Start]:
+    """Starts a cashier of the shop, which the other tests do without."""
+    settings = Settings.of(database_url=paying.database_url, valkey_url=servers.valkey_url)
+    roles: list[Role] = []
+    quick = {**simulators.values, "cashier_interval_ms": 50, "cashier_retry_first_s": 0.2}
+    yield lambda: roles.append(Role("cashier", settings, **quick))
+    for role in roles:
+        assert role.stop() == 0
+
+
+@dataclass(frozen=True)
+class Late:
+    """A buyer's page of a payment whose money has moved after its hold had ended."""
+
+    page: Page
+    hall: Hall
+    seat_id: str
+    database_url: str
+
+    async def hurry(self) -> None:
+        """Let the time pass that the cashier's work waits for."""
+        await self.hall.db.fetch("UPDATE cashier_work SET due_at = clock_timestamp()")
+
+    async def says(self, text: str) -> None:
+        """Wait for what the page says."""
+        await expect(self.page.locator(".checkout")).to_contain_text(text)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def late(
+    arrive: Arrive, paying: Running, simulators: Simulators, servers: Servers
+) -> AsyncIterator[Late]:
+    """The answer of a confirmation was lost, and the hold has ended and was swept meanwhile."""
     visitor = await arrive(viewport=PHONE)
     page = visitor.page
-
-    async def late(route: Route) -> None:
-        answer = await route.fetch()
-        await route.fulfill(response=answer, json={**await answer.json(), "status": status})
-
-    await page.route(re.compile(r"/v1/payment-intents/[^/]+$"), late)
-    await page.get_by_role("radio", name=re.compile("Toss")).check()
-    await visitor.button("Continue with", exact=False).click()
-    await page.wait_for_url(re.compile("/checkout/"))
-    await expect(page.locator(".checkout")).to_contain_text(said)
-    await expect(page.locator(".checkout").get_by_role("button", name=PAY)).to_have_count(0)
+    await choose(visitor, "Toss")
+    await simulators.toss.set_faults({"operation": "confirm", "fault": "drop_after"})
+    await press_pay(page)
+    await act(page, "pay")
+    await expect(page.get_by_text("Your payment is being confirmed.")).to_be_visible()
+    settings = Settings.of(database_url=paying.database_url, valkey_url=servers.valkey_url)
+    db = Database(settings)
+    await db.open()
+    own = parse_scoped(urlsplit(page.url).path.rpartition("/")[2])
+    assert own is not None
+    query = """
+        SELECT r.schedule_id, r.reservation_id, r.seat_ids[1] AS seat_id FROM reservations r
+          JOIN payment_intents i USING (reservation_id) WHERE i.intent_id = $1
+    """
+    [row] = await db.fetch(query, own[1])
+    hall = Hall(db, row["schedule_id"], (row["seat_id"],), ())
+    await hall.lapse(row["reservation_id"])
+    await hall.expire()
+    yield Late(page, hall, row["seat_id"], paying.database_url)
     assert await visitor.overflow_px() == 0
+    await db.close()
+
+
+async def test_late_money_whose_seats_are_free_brings_tickets(late: Late, cashier: Start) -> None:
+    lock = await asyncpg.connect(late.database_url)
+    async with lock.transaction():
+        locked = "SELECT FROM seats WHERE schedule_id = $1 AND seat_id = $2 FOR UPDATE"
+        await lock.execute(locked, late.hall.schedule_id, late.seat_id)
+        cashier()
+        await late.hurry()
+        await late.says("checking whether your seats are still free")
+        buttons = late.page.locator(".checkout").get_by_role("button", name=PAY)
+        await expect(buttons).to_have_count(0)
+    await late.hurry()
+    await see_tickets(late.page)
+    await lock.close()
+
+
+async def test_late_money_whose_seats_are_taken_is_returned(
+    late: Late, cashier: Start, simulators: Simulators, paying: Running
+) -> None:
+    rival = sign_up(paying.api)
+    await late.hall.held(UUID(rival.user_id), late.seat_id)
+    await simulators.toss.set_faults({"operation": "refund", "fault": "error_before", "times": 0})
+    cashier()
+    await late.hurry()
+    await late.says("Your money is being returned")
+    await simulators.toss.set_faults()
+    ends_at = time.monotonic() + 10
+    while not any(one["kind"] == "refund" for one in await simulators.toss.movements()):
+        assert time.monotonic() < ends_at, "the money is not returned"
+        await late.hurry()
+        await asyncio.sleep(0.1)
+    await late.page.reload()
+    await late.says("Your money was returned")
+    assert captures(await simulators.toss.movements()) == [PRICE]
 
 
 async def test_a_payment_that_was_begun_elsewhere_can_be_continued(arrive: Arrive) -> None:
