@@ -71,6 +71,15 @@ async def test_another_place_releases_no_hold(stage: Stage, hall: Hall) -> None:
     assert await stage.mails() == {(hall.people[0], "schedule_changed")}
 
 
+async def test_a_sale_that_would_end_before_it_opens_is_refused(stage: Stage, hall: Hall) -> None:
+    [before] = await stage.rows("SELECT * FROM schedules WHERE schedule_id = $1", hall.schedule_id)
+    body = PostponeBody(
+        starts_at=before["starts_at"] + DAY, sale_closes_at=before["sale_opens_at"] - DAY
+    )
+    with pytest.raises(Invalid):
+        await stage.edits.postpone(stage.organizer, hall.schedule_id, body, "k")
+
+
 async def test_what_cannot_be_postponed_is_refused(stage: Stage, hall: Hall) -> None:
     [row] = await stage.rows(
         "SELECT starts_at FROM schedules WHERE schedule_id = $1", hall.schedule_id

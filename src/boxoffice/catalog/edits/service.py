@@ -20,7 +20,7 @@ from boxoffice.catalog.edits.errors import (
 from boxoffice.catalog.edits.rules import ScheduleFacts
 from boxoffice.catalog.edits.store import SCHEDULE_MEMBERS, EditStore, NewChange
 from boxoffice.catalog.edits.views import ConcertEdit, PostponeBody, ScheduleChange, ScheduleEdit
-from boxoffice.catalog.rules import in_utc
+from boxoffice.catalog.rules import SaleTimes, check_times, in_utc
 from boxoffice.catalog.service import Catalog
 from boxoffice.errors import ConcertNotFound, IdempotencyKeyReused, IntegrityError, ScheduleNotFound
 from boxoffice.permissions import OrganizationIds
@@ -236,6 +236,8 @@ class Edits:
             rules.check_postponement(before, starts_at)
             after = _postponed(before, body, starts_at, place)
             rules.check_schedule(before, rules.changes(before, _times(after)), is_taken=False)
+            # guard: sale_of_the_new_date_ends_after_it_opens => pass
+            check_times(SaleTimes(*(after[name] for name in SaleTimes._fields)))
             await store.update_schedule(connection, schedule_id, after)
             until = _moment(body.refundable_until, place.zone)
             told = _told(editor, schedule_id, before, "POSTPONED", starts_at, place, until)
