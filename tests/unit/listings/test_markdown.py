@@ -101,3 +101,15 @@ def test_any_text_is_a_tree_of_allowed_elements(source: str) -> None:
     for node in every(rich_nodes(source)):
         scheme = node.href.partition(":")[0].lower()
         assert scheme in ("", "http", "https", "mailto", "tel")
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("*a ", "b*"), ("**a ", "b**"), ("~~a ", "b~~")])
+def test_marks_are_nested_only_so_deep(opening: str, closing: str) -> None:
+    source = opening * 1_000 + closing * 1_000
+    nodes = rich_nodes(source)
+    depth = 0
+    while nodes:
+        depth += 1
+        nodes = [child for node in nodes for child in node.children]
+    assert depth <= 15
+    assert plain_text(source).count("a") == plain_text(source).count("b") == 1_000
