@@ -1,7 +1,9 @@
 """The use cases of offers: read them, change them, make and disable codes."""
 
+import asyncio
 import secrets
-from collections.abc import Callable, Container, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -44,22 +46,11 @@ class SeatNote:
 
     note: str
     note_ko: str
-    seat_ids: Container[str] = ()
+    seat_ids: Collection[str] = ()
     section: str | None = None
     row: str | None = None
     first: int | None = None
     last: int | None = None
-
-    def names(self, seat: PlacedSeat) -> bool:
-        """Return whether a seat is meant."""
-        if self.section is None:
-            return seat.seat_id in self.seat_ids
-        return (
-            seat.section == self.section
-            and self.row in (None, seat.row)
-            and (self.first is None or seat.number >= self.first)
-            and (self.last is None or seat.number <= self.last)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +147,13 @@ class Offers:
         async with self._store.transaction() as connection:
             owned = await self._lock(connection, actor, schedule_id)
             require_version(version, await store.lock_terms(connection, schedule_id))
-            await store.begin_terms(connection, schedule_id)
-            await store.lock_terms(connection, schedule_id)
             placed = await store.seats(connection, schedule_id)
             # guard: offers_pairs_make_sense => _accept(lambda: None)
             _accept(lambda: rules.check_pairs(pairs, frozenset(one.seat_id for one in placed)))
-            attributes = _attributes(placed, pairs, notes)
+            # Many notes of a large hall take a while, during which no hold waits and the loop runs.
+            attributes = await asyncio.to_thread(_attributes, placed, pairs, notes)
+            await store.begin_terms(connection, schedule_id)
+            await store.lock_terms(connection, schedule_id)
             await store.put_seats(connection, schedule_id, attributes)
             action = _action(actor, owned, schedule_id, "schedule.seat_notes_changed")
             await record(connection, action({"pairs": len(pairs), "seats": len(attributes)}))
@@ -274,18 +266,40 @@ def _attributes(
     partners = {pair.accessible_id: pair.companion_id for pair in pairs}
     accessible = frozenset(partners)
     partners |= {pair.companion_id: pair.accessible_id for pair in pairs}
+    noted, none = _noted(placed, notes), SeatNote("", "")
     found = []
     for seat in placed:
-        named = [note for note in notes if note.names(seat)]
-        partner = partners.get(seat.seat_id)
-        if named or partner:
-            note = named[-1] if named else SeatNote("", "")
+        note, partner = noted.get(seat.seat_id), partners.get(seat.seat_id)
+        if note or partner:
+            text = note or none
             found.append(
                 SeatAttribute(
-                    seat.seat_id, partner, seat.seat_id in accessible, note.note, note.note_ko
+                    seat.seat_id, partner, seat.seat_id in accessible, text.note, text.note_ko
                 )
             )
     return found
+
+
+def _noted(placed: Sequence[PlacedSeat], notes: Sequence[SeatNote]) -> dict[str, SeatNote]:
+    """Return the last note about each seat; a note about a section looks at its own seats only."""
+    rows: dict[tuple[str, str | None], list[PlacedSeat]] = {}
+    for seat in sorted(placed, key=_number):
+        for row in (None, seat.row):
+            rows.setdefault((seat.section, row), []).append(seat)
+    found: dict[str, SeatNote] = {}
+    for note in notes:
+        if note.section is None:
+            found |= dict.fromkeys(note.seat_ids, note)
+            continue
+        seats = rows.get((note.section, note.row), [])
+        first = 0 if note.first is None else bisect_left(seats, note.first, key=_number)
+        end = len(seats) if note.last is None else bisect_right(seats, note.last, key=_number)
+        found |= dict.fromkeys((seat.seat_id for seat in seats[first:end]), note)
+    return found
+
+
+def _number(seat: PlacedSeat) -> int:
+    return seat.number
 
 
 def _action(

@@ -292,6 +292,36 @@ async def test_wrong_codes_at_another_process_count_too(
     assert await second(one, code, here) == "too_many_requests"
 
 
+async def test_the_last_note_about_a_seat_is_shown(desk: OfferDesk) -> None:
+    """Of seats by id, by section, by row and by number, as each note alone would name them."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    ids = desk.hall.seat_ids
+    numbers: list[int | None] = [None, *range(len(ids) + 2)]
+    notes: list[SeatNote] = []
+    wanted: dict[str, str] = {}
+    for at in range(30):
+        if at % 3 == 0:
+            few = chance.sample(ids, 2)
+            notes.append(SeatNote(f"{at}", "k", seat_ids=[*few, "elsewhere"]))
+            wanted |= dict.fromkeys(few, f"{at}")
+            continue
+        section, row = chance.choice(["S", "S", "T"]), chance.choice([None, "1", "2"])
+        first, last = chance.choice(numbers), chance.choice(numbers)
+        notes.append(SeatNote(f"{at}", "k", section=section, row=row, first=first, last=last))
+        wanted |= {
+            seat_id: f"{at}"
+            for number, seat_id in enumerate(ids, 1)
+            if (section, row or "1") == ("S", "1")
+            and (first is None or first <= number)
+            and (last is None or number <= last)
+        }
+    await desk.pairs(notes=notes)
+    shown = await desk.offers.own([desk.hall.schedule_id], desk.hall.schedule_id)
+    assert {one.seat_id: one.note for one in shown.seats} == wanted
+
+
 async def test_a_lost_answer_is_said_to_be_lost(desk: OfferDesk, db: Database) -> None:
     async def begun() -> None:
         async with OfferStore(db).transaction() as connection:
