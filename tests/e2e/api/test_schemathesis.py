@@ -64,6 +64,7 @@ OWN_TESTS = {
     "GET /v1/admin/organizations/{organization_id}/brand",
     "GET /v1/admin/organizations/{organization_id}/invitations",
     "GET /v1/admin/organizations/{organization_id}/members",
+    "GET /v1/admin/organizations/{organization_id}/report-mails",
     "GET /v1/organizations/{organization_id}/brand",
     "PATCH /v1/admin/concerts/{concert_id}",
     "PATCH /v1/admin/concerts/{concert_id}/poster",
@@ -86,6 +87,7 @@ OWN_TESTS = {
     "POST /v1/schedules/{schedule_id}/waiting-list/entries",
     "PUT /v1/admin/concerts/{concert_id}/poster",
     "PUT /v1/admin/organizations/{organization_id}/brand/logo",
+    "PUT /v1/admin/organizations/{organization_id}/report-mails",
     "PUT /v1/admin/schedules/{schedule_id}/offers",
     "PUT /v1/admin/schedules/{schedule_id}/offers/seats",
 }

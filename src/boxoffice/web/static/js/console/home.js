@@ -35,7 +35,7 @@ function parts() {
     [chosenOrganization() !== null, "team", t("team.title")], [may("team_read"), "brand", t("brand.title")],
   ].filter(([isShown, path]) => isShown || (session.isOperator && !["team", "brand"].includes(path))).map(([, path, name]) => [path, name]);
   const operators = [["applications", t("applications.title")], ["refunds", t("refunds.manual")], ["disputes", t("disputes.title")], ["statements", t("statements.title")], ["audit", t("console.audit")]];
-  return h("nav", { class: "tabs", "aria-label": t("nav.console") },
+  return h("nav", { class: "tabs", "aria-label": t("console.parts") },
     [...everyone, ...(session.isOperator ? operators : [])].map(([path, name]) => h("a", { href: `/organizer/${path}` }, name)));
 }
 

@@ -1,6 +1,6 @@
 /** The console's pages about money in English. */
 export const en = {
-  "nav.console": "Parts of the console",
+  "console.parts": "Parts of the console",
   "tabs.payments": "Payments",
   "payments.title": "Payments",
   "payments.lead": "What buyers paid for your concerts, newest first.",

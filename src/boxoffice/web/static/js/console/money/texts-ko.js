@@ -1,6 +1,6 @@
 /** The console's pages about money in Korean. */
 export const ko = {
-  "nav.console": "콘솔 메뉴",
+  "console.parts": "콘솔 메뉴",
   "tabs.payments": "결제",
   "payments.title": "결제",
   "payments.lead": "구매자가 내 공연에 결제한 내역입니다. 최신순입니다.",

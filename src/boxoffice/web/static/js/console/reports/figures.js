@@ -20,15 +20,32 @@ export function rowName(row, by) {
   return row.label;
 }
 
-/** The cells of a sales report's row after its name, in the order of `FIGURES`. */
-export const FIGURES = ["seats_sold", "gross", "discounts", "booking_fees", "seats_returned", "refunds", "cancellation_fees", "losses", "net", "complimentary"];
+// The figures of a row by name; those that are always shown, and those that count seats.
+const VALUES = {
+  seats_sold: (row) => row.seats_sold,
+  gross: (row) => row.gross,
+  discounts: (row) => row.discounts,
+  booking_fees: (row) => row.booking_fees,
+  seats_returned: (row) => row.seats_returned,
+  refunds: (row) => row.refunds,
+  cancellation_fees: (row) => row.cancellation_fees,
+  losses: (row) => row.compensation + row.disputes_lost,
+  net: (row) => row.net,
+  complimentary: (row) => row.complimentary - row.complimentary_returned,
+};
+const ALWAYS = new Set(["seats_sold", "gross", "net"]);
+const COUNTS = new Set(["seats_sold", "seats_returned", "complimentary"]);
 
-export function figureCells(row) {
-  const amount = (value) => h("span", { class: "number" }, value ? money(value, row.currency) : "–");
-  const count = (value) => h("span", { class: "number" }, value ? number(value) : "–");
-  return [
-    count(row.seats_sold), amount(row.gross), amount(row.discounts), amount(row.booking_fees), count(row.seats_returned),
-    amount(row.refunds), amount(row.cancellation_fees), amount(row.compensation + row.disputes_lost),
-    h("strong", { class: "number" }, money(row.net, row.currency)), count(row.complimentary - row.complimentary_returned),
-  ];
+/** The names of the figures that some row has. */
+export function figuresOf(rows) {
+  return Object.keys(VALUES).filter((name) => ALWAYS.has(name) || rows.some((row) => VALUES[name](row)));
+}
+
+/** The cells of a row for these figures. */
+export function figureCells(row, names) {
+  return names.map((name) => {
+    const value = VALUES[name](row);
+    const text = !value && name !== "net" ? "–" : COUNTS.has(name) ? number(value) : money(value, row.currency);
+    return h(name === "net" ? "strong" : "span", { class: "number" }, text);
+  });
 }

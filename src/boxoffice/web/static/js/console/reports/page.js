@@ -9,7 +9,7 @@ import { Chart } from "../charts.js";
 import { fileButtons } from "../downloads.js";
 import { filterTabs } from "../paged-table.js";
 import { chosenOrganization, may, ofOrganization } from "../team/organizations.js";
-import { FIGURES, figureCells, rowName } from "./figures.js";
+import { figureCells, figuresOf, rowName } from "./figures.js";
 import { mailCard } from "./mails.js";
 
 const GROUPINGS = ["day", "concert", "schedule", "grade", "channel", "price_type"];
@@ -91,10 +91,11 @@ function input(label, field) {
 
 function sales(found, by) {
   if (!found.rows.length) return h("p", { class: "card muted", role: "status" }, t("reports.none"));
-  const names = [t(`reports.by.${by}`), ...FIGURES.map((one) => t(`reports.${one}`))];
+  const figures = figuresOf(found.rows);
+  const names = [t(`reports.by.${by}`), ...figures.map((one) => t(`reports.${one}`))];
   const rows = [
-    ...found.rows.map((row) => [rowName(row, by), ...figureCells(row)]),
-    ...found.totals.map((row) => [h("strong", {}, t("reports.total")), ...figureCells(row)]),
+    ...found.rows.map((row) => [rowName(row, by), ...figureCells(row, figures)]),
+    ...found.totals.map((row) => [h("strong", {}, t("reports.total")), ...figureCells(row, figures)]),
   ];
   return [
     by === "day" && charts(found),

@@ -64,7 +64,7 @@ export const en = {
   "reports.saved": "Saved.",
   "reports.nextMail": "Next mail: {when}",
   "attendees.title": "Attendees",
-  "attendees.lead": "Everybody with a ticket, in the order of the seats. Reads and exports are in the activity log.",
+  "attendees.lead": "Tickets with their holders, in the order of the seats. Reads and exports are in the activity log.",
   "attendees.all": "Void tickets too",
   "attendees.valid": "Valid tickets",
   "attendees.which": "Tickets",
