@@ -112,6 +112,15 @@ UPDATE organization_invitations i SET revoked_at = clock_timestamp()
    -- guard: replace_only_open_ones => ;
    AND i.accepted_at IS NULL AND i.revoked_at IS NULL;
 
+-- name: revoke_of_inviter
+-- Ends the open invitations of person $2, who is no owner of an organization any more.
+UPDATE organization_invitations i SET revoked_at = clock_timestamp()
+ -- guard: end_in_the_organization: i.organization_id = $1 => $1::uuid IS NOT NULL
+ -- guard: end_of_the_inviter: AND i.invited_by = $2 => AND $2::uuid IS NOT NULL
+ WHERE i.organization_id = $1 AND i.invited_by = $2
+   -- no guard: A constraint refuses to end one that was accepted.
+   AND i.accepted_at IS NULL AND i.revoked_at IS NULL;
+
 -- name: insert_invitation
 -- An invitation that ends in $7 seconds.
 INSERT INTO organization_invitations (invitation_id, organization_id, invited_by, email, role, language, expires_at)

@@ -65,7 +65,7 @@ class Organizations:
         *,
         request_id: str = "",
     ) -> None:
-        """Give a member another role, from the next request on.
+        """Give a member another role, from the next request on; invitations end with an owner's role.
 
         Raises `OrganizationNotFound`, `MemberNotFound` and `LastOwner`.
         """
@@ -76,7 +76,7 @@ class Organizations:
                 raise MemberNotFound
             if before == role:
                 return
-            await _require_other_owner(connection, organization_id, user_id, before)
+            await _end_ownership(connection, organization_id, user_id, before)
             await store.set_role(connection, organization_id, user_id, role)
             details = {"user_id": str(user_id), "role": [before, role]}
             await noted(connection, actor.user_id, organization_id, "member.role_changed",
@@ -85,7 +85,7 @@ class Organizations:
     async def remove(
         self, actor: Actor, organization_id: UUID, user_id: UUID, *, request_id: str = ""
     ) -> None:
-        """End a membership, from the next request on.
+        """End a membership, from the next request on, and the invitations that the person has sent.
 
         Raises `OrganizationNotFound`, `MemberNotFound` and `LastOwner`.
         """
@@ -144,11 +144,11 @@ async def _remove(connection: Connection, organization_id: UUID, user_id: UUID) 
     role = await store.role_of(connection, organization_id, user_id)
     if role is None:
         raise MemberNotFound
-    await _require_other_owner(connection, organization_id, user_id, role)
+    await _end_ownership(connection, organization_id, user_id, role)
     await store.remove(connection, organization_id, user_id)
 
 
-async def _require_other_owner(
+async def _end_ownership(
     connection: Connection, organization_id: UUID, user_id: UUID, role: MemberRole
 ) -> None:
     if role is not MemberRole.OWNER:
@@ -156,3 +156,5 @@ async def _require_other_owner(
     # guard: an_organization_keeps_an_owner => if False:
     if not await store.has_other_owner(connection, organization_id, user_id):
         raise LastOwner
+    # Otherwise a link of one's own leads back into the organization.
+    await store.revoke_of_inviter(connection, organization_id, user_id)

@@ -127,6 +127,11 @@ async def has_other_owner(connection: Connection, organization_id: UUID, user_id
     return bool(await connection.fetchval(_SQL["other_owners"], organization_id, user_id))
 
 
+async def revoke_of_inviter(connection: Connection, organization_id: UUID, user_id: UUID) -> None:
+    """End the open invitations of a person to an organization."""
+    await connection.execute(_SQL["revoke_of_inviter"], organization_id, user_id)
+
+
 async def set_role(
     connection: Connection, organization_id: UUID, user_id: UUID, role: MemberRole
 ) -> None:

@@ -170,11 +170,16 @@ async def test_a_member_who_was_removed_in_a_session_changes_nothing(
 
 
 async def invited(
-    services: OrganizationServices, db: Database, owner: Caller, email: str, role: str = "door"
+    services: OrganizationServices,
+    db: Database,
+    owner: Caller,
+    email: str,
+    role: str = "door",
+    organization_id: UUID | None = None,
 ) -> LinkToken:
     """Invite an address, and send the mail."""
     given = InvitationBody(email=email, role=MemberRole(role), language="en")
-    made = await services.invitations.invite(owner, owner.user_id, given)
+    made = await services.invitations.invite(owner, organization_id or owner.user_id, given)
     token = new_link_token(made.invitation_id)
     facts = await MailQueue(db).invitation(made.invitation_id, token.hash)
     assert facts is not None
@@ -206,6 +211,34 @@ async def test_an_invitation_is_for_one_account_once(
     assert await service.list(None, own) == []
     with pytest.raises(AlreadyMember):
         await invited(teams_of, db, owner, f"{guest}@example.org")
+
+
+@pytest.mark.parametrize("end", ["removed", "demoted", "left"])
+async def test_invitations_end_with_the_role_of_their_inviter(
+    teams_of: OrganizationServices, db: Database, owner: Caller, stranger: Caller, end: str
+) -> None:
+    own, leaver = owner.user_id, await person(db)
+    friends = [await person(db) for _ in range(3)]
+    await db.fetch(_MEMBER, own, leaver, "owner")
+    await db.fetch(_MEMBER, stranger.user_id, leaver, "owner")
+    back = await invited(teams_of, db, member(leaver, own), f"{friends[0]}@example.org", "owner",
+                         organization_id=own)  # fmt: skip
+    kept = await invited(teams_of, db, owner, f"{friends[1]}@example.org")
+    elsewhere = await invited(
+        teams_of, db, member(leaver, stranger.user_id), f"{friends[2]}@example.org",
+        organization_id=stranger.user_id,
+    )  # fmt: skip
+    match end:
+        case "removed":
+            await teams_of.organizations.remove(owner, own, leaver)
+        case "demoted":
+            await teams_of.organizations.change_role(owner, own, leaver, MemberRole.MANAGER)
+        case _:
+            await teams_of.organizations.leave(leaver, own)
+    with pytest.raises(InvitationEnded):
+        await teams_of.invitations.accept(friends[0], back.text)
+    assert await teams_of.invitations.accept(friends[1], kept.text) == own
+    assert await teams_of.invitations.accept(friends[2], elsewhere.text) == stranger.user_id
 
 
 async def test_an_invitation_ends_by_time_revocation_or_another_one(
