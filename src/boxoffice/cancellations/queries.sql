@@ -54,6 +54,8 @@ WITH change AS (
                 WHEN 'CANCELLED' THEN n.closed_by = n.change_id
                 -- no guard: The states without a seat or a ticket.
                 ELSE false END
+       -- guard: notify_no_house_account
+       AND NOT EXISTS (SELECT FROM house_accounts a WHERE a.user_id = n.user_id)
     -- guard: one_mail_per_person_and_change
     ON CONFLICT DO NOTHING
     RETURNING 1

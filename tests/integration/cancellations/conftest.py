@@ -46,6 +46,7 @@ class Stage:
     edits: Edits
     refund_jobs: RefundJobs
     jobs: ChangeJobs
+    publisher: SeatChangePublisher
 
     @property
     def organizer(self) -> Editor:
@@ -104,5 +105,6 @@ async def stage(hall: Hall, settings: Settings, valkey: Valkey) -> AsyncIterator
     catalog = Catalog(settings, CatalogStore(db), applier)
     edits = Edits(EditStore(db), catalog, refund_jobs, "Asia/Seoul", "KRW")
     closer = HoldCloser(ReservationStore(db), publisher)
-    yield Stage(hall, edits, refund_jobs, ChangeJobs(ChangeStore(db), closer.release, SETTLE_S))
+    jobs = ChangeJobs(ChangeStore(db), closer.release, SETTLE_S)
+    yield Stage(hall, edits, refund_jobs, jobs, publisher)
     await bus.finish()

@@ -5,14 +5,18 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from boxoffice.activity_log import ReadLog
 from boxoffice.catalog.edits.errors import NotEditable, ScheduleCancelled
 from boxoffice.catalog.edits.service import Editor
 from boxoffice.errors import IdempotencyKeyReused, ScheduleNotFound
+from boxoffice.inventory.issues.service import Issues
+from boxoffice.inventory.issues.store import IssueCommand, IssueStore
 from boxoffice.payments.store import PaymentStore
 from tests.support.checkout import Checkout
 from tests.support.fake_provider import FakeProvider
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
+from tests.support.members import member
 from tests.support.refunds import returned, sold
 
 from .conftest import Stage, editor_of
@@ -96,6 +100,16 @@ async def test_all_that_was_paid_comes_back_once(stage: Stage, hall: Hall) -> No
     assert live["n"] == 1
     topics = await stage.rows("SELECT topic FROM outbox WHERE topic LIKE 'schedule%'")
     assert [row["topic"] for row in topics] == ["schedule.cancelled"]
+
+
+async def test_no_mail_goes_to_the_house_account_of_guests(stage: Stage, hall: Hall) -> None:
+    await sold(hall, hall.people[0], "S001")
+    gift = IssueCommand(("S002",), "Ms Guest", reason="press")
+    reads = ReadLog(hall.db)
+    issues = Issues(IssueStore(hall.db), reads, stage.publisher, 5)
+    await issues.issue(member(hall.schedule_id), hall.schedule_id, gift, "k")
+    await stage.work_off(await stage.cancel())
+    assert await stage.mails() == {(hall.people[0], "schedule_cancelled")}
 
 
 async def test_a_cancellation_is_decided_once(stage: Stage, hall: Hall) -> None:
