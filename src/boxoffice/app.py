@@ -11,7 +11,6 @@ from typing import Any
 
 from boxoffice.accounts.composition import AccountServices, compose_accounts, routes_of_accounts
 from boxoffice.accounts.service import Accounts
-from boxoffice.activity_log import ReadLog
 from boxoffice.activity_log import routes as activity_routes
 from boxoffice.activity_log.service import ActivityLog
 from boxoffice.activity_log.store import ActivityStore
@@ -28,9 +27,11 @@ from boxoffice.app_parts import (
 )
 from boxoffice.audit import routes as audit_routes
 from boxoffice.audit.runs import AuditRuns
-from boxoffice.backoffice import routes as backoffice_routes
-from boxoffice.backoffice.service import Backoffice
-from boxoffice.backoffice.store import BackofficeStore
+from boxoffice.backoffice.composition import (
+    BackofficeServices,
+    backoffice_routes,
+    compose_backoffice,
+)
 from boxoffice.catalog import routes as catalog_routes
 from boxoffice.catalog.edits import routes as edit_routes
 from boxoffice.catalog.edits.service import Edits
@@ -130,7 +131,7 @@ class Services:
     intents: PaymentIntents
     notices: Notices
     sales_stats: SalesStats
-    backoffice: Backoffice
+    backoffice: BackofficeServices
     audit_runs: AuditRuns
     activity_log: ActivityLog
     webhooks: Webhooks
@@ -313,7 +314,7 @@ def _services(
             settings.cashier.notices_waiting_max,
         ),
         sales_stats=_sales_stats(settings, infrastructure, traffic_counter),
-        backoffice=Backoffice(BackofficeStore(db), ReadLog(db)),
+        backoffice=compose_backoffice(settings, db),
         audit_runs=AuditRuns(db, settings.audit.audit_request_min_interval_s),
         activity_log=ActivityLog(ActivityStore(db, settings.payments.venue_time_zone)),
         webhooks=Webhooks(WebhookStore(db), settings.notifications),
@@ -446,7 +447,7 @@ def _routes(
         *ticket_routes.routes(services.payments, dependencies),
         *web_routes.routes(dependencies, now),
         *sales_stats_routes.routes(services.sales_stats, dependencies),
-        *backoffice_routes.routes(services.backoffice, dependencies),
+        *backoffice_routes(services.backoffice, dependencies),
         *audit_routes.routes(services.audit_runs, dependencies),
         *activity_routes.routes(services.activity_log, dependencies),
         *webhook_routes.routes(services.webhooks, dependencies),

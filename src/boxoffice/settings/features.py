@@ -184,6 +184,13 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
     audit_runs_kept_max: Annotated[int, Meta(ge=1, le=10_000)] = 200
 
 
+class SearchSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The search of organizers: how much one search reads."""
+
+    search_newest_max: Annotated[int, Meta(ge=1, le=100_000)] = 500
+    search_people_max: Annotated[int, Meta(ge=1, le=100_000)] = 200
+
+
 class OrganizationSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long an invitation is valid, and how many are made."""
 

@@ -19,6 +19,7 @@ from boxoffice.settings.features import (
     RankingSettings,
     ReportSettings,
     SalesStatsSettings,
+    SearchSettings,
     SeatSettings,
     WaitingListSettings,
     WaitingRoomSettings,
@@ -55,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     listings: ListingSettings = ListingSettings()
     ranking: RankingSettings = RankingSettings()
     sales_stats: SalesStatsSettings = SalesStatsSettings()
+    search: SearchSettings = SearchSettings()
     accounts: AccountSettings = AccountSettings()
     organizations: OrganizationSettings = OrganizationSettings()
     payments: PaymentSettings = PaymentSettings()

@@ -88,6 +88,7 @@ MATRIX = {
     "GET /v1/me/refunds": anybody(200),
     "GET /v1/me/payments": anybody(200),
     "GET /v1/admin/payments": looked_at(roles="manager box_office read_only"),
+    "GET /v1/admin/orders": looked_at(roles="manager box_office read_only"),
     "GET /v1/admin/payments/{payment_id}": looked_at(
         "payment_not_found", "manager box_office read_only"
     ),

@@ -64,6 +64,7 @@ def shop(server: Running) -> Shop:
             1,
         ),
         f"/v1/admin/payments/{payment}": ("payment.read", [], 1),
+        f"/v1/admin/orders?q={buyer.email}": ("orders.read", ["text"], 1),
     }
     return Shop(organizer, buyer, sale, guest["issue_id"], reads)
 

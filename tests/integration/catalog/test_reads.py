@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from boxoffice.activity_log import ReadLog
+from boxoffice.backoffice.search.service import OrderSearch, SearchLimits
+from boxoffice.backoffice.search.store import SearchStore
 from boxoffice.backoffice.service import Backoffice, ReservationFilter
 from boxoffice.backoffice.store import BackofficeStore
 from boxoffice.errors import OutcomeUnknown, Unavailable
@@ -24,7 +26,7 @@ from tests.support.members import member
 from tests.support.refunds import sold
 
 READS = [
-    "issue.read", "issues.read", "payment.read", "payments.read", "reservation.read",
+    "issue.read", "issues.read", "orders.read", "payment.read", "payments.read", "reservation.read",
     "reservations.read",
 ]  # fmt: skip
 
@@ -45,10 +47,12 @@ async def reads_of(hall: Hall) -> dict[str, Callable[[], Awaitable[object]]]:
     issues = Issues(IssueStore(db), ReadLog(db), Unheard(), 5)  # type: ignore[arg-type]
     guest = await issues.issue(me, here, IssueCommand(("S002",), "Ms Guest", reason="press"), "k")
     backoffice = Backoffice(BackofficeStore(db), ReadLog(db))
+    orders = OrderSearch(SearchStore(db, "Asia/Seoul"), ReadLog(db), SearchLimits(9, 9))
     reservation, issue = payment.reservation_id, guest.reservation_id
     return {
         "issue.read": lambda: issues.get(me, ScopedId(here, issue)),
         "issues.read": lambda: issues.of_schedule(me, here, None, None, 9),
+        "orders.read": lambda: orders.find(me, "S001", 9),
         "payment.read": lambda: payments(db).get(me, ScopedId(here, payment.payment_id)),
         "payments.read": lambda: payments(db).of_seller(me, PaymentFilter([here]), None, 9),
         "reservation.read": lambda: backoffice.history(me, ScopedId(here, reservation)),

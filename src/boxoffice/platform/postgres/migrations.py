@@ -40,6 +40,7 @@ MODULES_WITH_FUNCTIONS = (
     "boxoffice.accounts.credentials",
     "boxoffice.reports",
     "boxoffice.waiting_list",
+    "boxoffice.backoffice.search",
 )
 
 _QUERIES = sql_files.load("boxoffice.platform.postgres", "migrations.sql")

@@ -5,12 +5,13 @@ import { h } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
 import { concertChip, pagedList } from "./components.js";
+import { searchBox } from "./search/page.js";
 import { chosenOrganization, may, ofOrganization, organizationSwitch } from "./team/organizations.js";
 
 const LIMIT = 20;
 
 /** The list of the organizer's concerts, drafts too. */
-export async function home({ signal, refresh }) {
+export async function home({ signal, refresh, go }) {
   const load = (cursor) => get(`/v1/admin/concerts?${new URLSearchParams({ limit: LIMIT, ...ofOrganization(), ...(cursor && { cursor }) })}`, { signal });
   const first = await load("");
   const list = h("ul", { class: "own-concerts" });
@@ -22,6 +23,7 @@ export async function home({ signal, refresh }) {
         organizationSwitch(refresh),
         may("events_write") && h("a", { class: "button primary", href: "/organizer/new" }, t("console.new")))),
     parts(),
+    searchBox(go),
     first.items.length ? list : h("p", { class: "card" }, t(session.isOperator ? "console.noneAll" : "console.none")),
     more,
   ];

@@ -26,6 +26,7 @@ import { reportOfSchedule, reports } from "./reports/page.js";
 import { offers } from "./offers/page.js";
 import { queue } from "./queue.js";
 import { reservations } from "./reservations.js";
+import { listenForSlash, search } from "./search/page.js";
 import { seats } from "./seats.js";
 import { applications } from "./team/applications.js";
 import { apply, invitation, keepInvitation } from "./team/joining.js";
@@ -43,6 +44,7 @@ const PAGES = [
   ["/new", newConcert],
   ["/activity", activity],
   ["/audit", audit],
+  ["/search", search],
   ["/refunds", manualRefunds],
   ["/payments", payments],
   [`/payments/${ID}`, payment],
@@ -76,8 +78,12 @@ const PAGES = [
   [`/reservations/${ID}`, history],
 ].map(([path, show]) => [new RegExp(`^/organizer${path}/?$`), show]);
 
+let isListening = false;
+
 /** The page of every address below `/organizer`. */
 export async function page(context) {
+  if (!isListening) listenForSlash(context.go);
+  isListening = true;
   keepInvitation();
   if (!session.isLoggedIn) return loggedOut();
   if (location.pathname === "/organizer/invitation") return invitation(context);

@@ -1,4 +1,5 @@
 import * as brand from "./brand/texts.js";
+import * as search from "./search/texts.js";
 import * as posters from "./events/poster-texts.js";
 import * as events from "./events/texts.js";
 import * as money from "./money/texts.js";
@@ -11,6 +12,6 @@ import * as webhooks from "./webhooks/texts.js";
 
 /** What the console says, by language. */
 export const texts = {
-  ko: { ...ko, ...brand.ko, ...events.ko, ...money.ko, ...offers.ko, ...posters.ko, ...reports.ko, ...team.ko, ...webhooks.ko },
-  en: { ...en, ...brand.en, ...events.en, ...money.en, ...offers.en, ...posters.en, ...reports.en, ...team.en, ...webhooks.en },
+  ko: { ...ko, ...brand.ko, ...events.ko, ...money.ko, ...offers.ko, ...posters.ko, ...reports.ko, ...search.ko, ...team.ko, ...webhooks.ko },
+  en: { ...en, ...brand.en, ...events.en, ...money.en, ...offers.en, ...posters.en, ...reports.en, ...search.en, ...team.en, ...webhooks.en },
 };
