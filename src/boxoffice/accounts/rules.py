@@ -48,10 +48,11 @@ def normal_email(text: str) -> str:
     return email.lower()
 
 
-def accepted_password(text: str) -> str:
+def accepted_password(text: str, path: str = "$.password") -> str:
     """Return a new password in the form that is hashed; raise `Invalid` for one that is not allowed.
 
-    8 to 128 characters of any script in normal form, without control characters.
+    8 to 128 characters of any script in normal form, without control characters. `path` is the member
+    of the request that has it.
     """
     password = normal_password(text[: PASSWORD_TYPED_CHARS_MAX + 1])
     is_of_length = PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX
@@ -60,7 +61,7 @@ def accepted_password(text: str) -> str:
             f"A password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters"
             " and no control characters."
         )
-        raise Invalid(message, errors=[{"path": "$.password", "message": message}])
+        raise Invalid(message, errors=[{"path": path, "message": message}])
     return password
 
 
@@ -82,7 +83,9 @@ def password_spellings(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((normal_password(text), unicodedata.normalize("NFC", text), text)))
 
 
-def require_uncommon(password: str, email: str, name: str, common: Container[str]) -> None:
+def require_uncommon(
+    password: str, email: str, name: str, common: Container[str], path: str = "$.password"
+) -> None:
     """Raise `PasswordCommon` for a new password that would be among the first guesses.
 
     These are the `common` ones (in lower case), the name of this service, the person's e-mail address
@@ -92,7 +95,7 @@ def require_uncommon(password: str, email: str, name: str, common: Container[str
     own = {_folded(word) for word in (email, email.partition("@")[0], name, _SHOP)}
     if guess in common or guess in own or _is_pattern(guess):
         message = PasswordCommon.title
-        raise PasswordCommon(message, errors=[{"path": "$.password", "message": message}])
+        raise PasswordCommon(message, errors=[{"path": path, "message": message}])
 
 
 def _folded(text: str) -> str:

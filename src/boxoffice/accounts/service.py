@@ -264,14 +264,19 @@ class Accounts:
         return await self._passwords.hash(rules.accepted_password(password))
 
     async def hash_new_password(
-        self, password: str, email: str, name: str, client_address: str
+        self,
+        password: str,
+        email: str,
+        name: str,
+        client_address: str,
+        path: str = "$.password",
     ) -> str:
-        """Return the hash of a new password of a person.
+        """Return the hash of a new password of a person; `path` is the member of the request.
 
         Raises `Invalid`, `PasswordCommon`, `TooMany` for the client's address and `Overloaded`.
         """
-        password = rules.accepted_password(password)
-        rules.require_uncommon(password, email, name, common_passwords())
+        password = rules.accepted_password(password, path)
+        rules.require_uncommon(password, email, name, common_passwords(), path)
         address = address_bucket(client_address)
         with self._concurrency.slot(SIGN_UP, address):
             return await self._passwords.hash(password, address)

@@ -24,6 +24,7 @@ from boxoffice.errors import (
     EmailTaken,
     Invalid,
     PasswordCommon,
+    Problem,
     TokenInvalid,
     TooMany,
     Unavailable,
@@ -326,9 +327,15 @@ async def test_a_password_is_changed_by_who_knows_it_once(
     elsewhere, _ = await services.accounts.log_in(email, OLD, somewhere())
     token, _ = await services.accounts.log_in(email, OLD, somewhere(), device)
     caller = services.accounts.tokens.verify(token)
+    refused: pytest.ExceptionInfo[Problem]
     with pytest.raises(PasswordWrong) as refused:
         await services.own.change_password(caller, NEW, NEW, somewhere(), "")
-    assert refused.value.extra["errors"]
+    assert refused.value.extra["errors"] == [{"path": "$.password", "message": PasswordWrong.title}]
+    for new, error in (("short", Invalid), ("12345678", PasswordCommon)):
+        with pytest.raises(error) as refused:
+            await services.own.change_password(caller, OLD, new, somewhere(), "")
+        [fault] = cast("list[dict[str, str]]", refused.value.extra["errors"])
+        assert fault["path"] == "$.new_password"
     tries = [
         services.own.change_password(caller, OLD, f"{NEW}{number}", somewhere(), device)
         for number in range(2)

@@ -16,13 +16,16 @@ from boxoffice.accounts.credentials.rules import (
 )
 from boxoffice.accounts.credentials.store import CredentialStore, EmailOutcome, OwnAccount
 from boxoffice.accounts.limits.throttle import MailThrottle
-from boxoffice.accounts.rules import normal_email
+from boxoffice.accounts.rules import accepted_password, normal_email
 from boxoffice.accounts.service import Accounts
 from boxoffice.accounts.store import Credentials
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import CredentialsInvalid, EmailTaken, IntegrityError, Invalid
 from boxoffice.platform.ids import new_id
 from boxoffice.settings import AccountSettings
+
+# The member of a request that has a new password beside the present one.
+_NEW_PASSWORD = "$.new_password"  # noqa: S105 - a name, not a secret
 
 
 class MailedLinks:
@@ -56,6 +59,7 @@ class MailedLinks:
 
         Raises `LinkEnded`, `Invalid`, `PasswordCommon`, `TooMany` and `Overloaded`.
         """
+        accepted_password(password)
         link = parse_link(token)
         owner = await self._store.link_owner(link)
         if owner is None:
@@ -141,10 +145,11 @@ class OwnCredentials:
         Raises `PasswordWrong`, `Invalid`, `PasswordCommon`, `TooMany`, `PasswordChanged` and
         `Overloaded`.
         """
+        accepted_password(new_password, _NEW_PASSWORD)
         own = await self.account(caller.user_id)
         known = await self._prove(own.email, password, client_address)
         new_hash = await self._accounts.hash_new_password(
-            new_password, own.email, own.name, client_address
+            new_password, own.email, own.name, client_address, _NEW_PASSWORD
         )
         version = await self._store.set_password(own.user_id, known.password_hash, new_hash)
         if version is None:
