@@ -92,16 +92,17 @@ async def test_late_money_whose_code_was_used_by_another_buyer_goes_back(
     assert not await broken(hall.db, hall.schedule_id)
 
 
-async def test_what_depends_on_another_of_the_batch_is_settled_with_the_next(
+async def test_what_depends_on_another_of_the_batch_is_decided_with_the_next(
     hall: Hall, desk: OfferDesk, checkout: Checkout
 ) -> None:
+    """A code for one use, whose two buyers have paid too late: the first may still lose."""
     await desk.terms()
-    terms = CodeTerms(name="one each", reduction=Reduction(10, 0), person_uses_max=1)
-    await desk.codes(terms, code=CODE)
+    await desk.codes(CodeTerms(name="once", reduction=Reduction(10, 0), uses_max=1), code=CODE)
     intents = [
         await _captured(checkout, desk, person, seat_id)
         for person, seat_id in zip(hall.people[:2], hall.seat_ids, strict=False)
     ]
     assert await _settled(checkout, *intents) == ["sold", "late"]
-    assert await _settled(checkout, intents[1]) == ["sold"]
+    assert await _settled(checkout, intents[1]) == ["returning"]
+    assert await _uses(hall) == 1
     assert not await broken(hall.db, hall.schedule_id)
