@@ -125,8 +125,9 @@ class Offers:
             require_version(version, await store.lock_terms(connection, schedule_id))
             sold = await store.taken(connection, schedule_id)
             grades = {seat.grade for seat in await store.seats(connection, schedule_id)}
+            used = await store.used_channels(connection, schedule_id)
             # guard: offers_terms_make_sense => _accept(lambda: None)
-            _accept(lambda: rules.check_terms(terms, sorted(grades), sold))
+            _accept(lambda: rules.check_terms(terms, sorted(grades), sold, used))
             now = await store.put_terms(connection, schedule_id, terms, sold)
             action = _action(actor, owned, schedule_id, "schedule.offers_changed")
             await record(connection, action({"version": now}))
@@ -146,14 +147,13 @@ class Offers:
         """
         async with self._store.transaction() as connection:
             owned = await self._lock(connection, actor, schedule_id)
-            require_version(version, await store.lock_terms(connection, schedule_id))
             placed = await store.seats(connection, schedule_id)
             # guard: offers_pairs_make_sense => _accept(lambda: None)
             _accept(lambda: rules.check_pairs(pairs, frozenset(one.seat_id for one in placed)))
             # Many notes of a large hall take a while, during which no hold waits and the loop runs.
             attributes = await asyncio.to_thread(_attributes, placed, pairs, notes)
+            require_version(version, await store.lock_terms(connection, schedule_id))
             await store.begin_terms(connection, schedule_id)
-            await store.lock_terms(connection, schedule_id)
             await store.put_seats(connection, schedule_id, attributes)
             action = _action(actor, owned, schedule_id, "schedule.seat_notes_changed")
             await record(connection, action({"pairs": len(pairs), "seats": len(attributes)}))
@@ -183,6 +183,11 @@ class Offers:
             owned = await self._lock(connection, actor, schedule_id)
             await store.begin_terms(connection, schedule_id)
             await store.lock_terms(connection, schedule_id)
+            # guard: codes_are_of_a_channel_that_exists => if False:
+            if terms.channel and not await store.has_channel(
+                connection, schedule_id, terms.channel
+            ):
+                raise TermsRefused("There is no such channel.", reason="channel")
             added = await store.add_codes(
                 connection, schedule_id, batch_id, actor.user_id, key, terms, digests
             )
