@@ -84,6 +84,25 @@ SELECT o.channel, sum(o.seats)::bigint AS seats
  WHERE o.schedule_id = $1 AND o.channel IS NOT NULL AND o.seats > 0
  GROUP BY o.channel;
 
+-- name: used_channels
+-- The channels of batches of codes that are neither disabled nor over.
+-- no guard: Each channel once; the caller makes a set of them.
+SELECT DISTINCT b.channel
+  FROM code_batches b
+ -- guard: used_channels_of_this_schedule: b.schedule_id = $1 AND => $1::uuid IS NOT NULL AND
+ WHERE b.schedule_id = $1 AND b.channel IS NOT NULL
+   -- guard: used_channels_of_codes_that_hold
+   AND b.disabled_at IS NULL
+   -- guard: used_channels_of_codes_that_have_not_ended
+   AND (b.valid_until IS NULL OR b.valid_until > clock_timestamp());
+
+-- name: channel
+-- A channel of a schedule.
+SELECT h.code FROM sales_channels h
+ -- guard: channel_of_this_schedule: h.schedule_id = $1 => $1::uuid IS NOT NULL
+ -- guard: channel_by_its_code: AND h.code = $2 => AND $2::text IS NOT NULL
+ WHERE h.schedule_id = $1 AND h.code = $2;
+
 -- name: seats
 -- The seats of a schedule in the order of its map.
 SELECT s.seat_id, s.section, s.row_label, s.number, s.grade

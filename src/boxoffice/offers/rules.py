@@ -4,7 +4,7 @@ Amounts are minor units. A reduction in per cent is rounded down, so a price is 
 below zero. `offers_reduced_v1` in `functions.sql` computes the same; a test compares them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -154,10 +154,13 @@ class SeatPair(NamedTuple):
     companion_id: str
 
 
-def check_terms(terms: Terms, grades: Sequence[str], taken: dict[str, int]) -> None:
+def check_terms(
+    terms: Terms, grades: Sequence[str], taken: dict[str, int], used: Collection[str] = ()
+) -> None:
     """Raise `TermsInvalid` unless terms fit a schedule with these grades.
 
-    `taken` are the seats that each channel has held or sold.
+    `taken` are the seats that each channel has held or sold. `used` are the channels of codes that
+    hold: without theirs, codes would count against the default one.
     """
     _check_distinct("price type", [one.code for one in terms.price_types])
     _check_distinct("channel", [one.code for one in terms.channels])
@@ -167,6 +170,10 @@ def check_terms(terms: Terms, grades: Sequence[str], taken: dict[str, int]) -> N
             raise TermsInvalid(f"No seat has the grade {min(unknown)!r}.")
     if sum(one.is_default for one in terms.channels) > 1:
         raise TermsInvalid("One channel at most is the default.")
+    lost = set(used) - {one.code for one in terms.channels}
+    # guard: channel_of_codes_stays => if False:
+    if lost:
+        raise TermsInvalid(f"Codes belong to the channel {min(lost)!r}; disable them first.")
     for channel in terms.channels:
         sold = taken.get(channel.code, 0)
         if channel.quota is not None and channel.quota < sold:

@@ -185,6 +185,17 @@ async def taken(connection: Connection, schedule_id: UUID) -> dict[str, int]:
     return {row["channel"]: row["seats"] for row in rows}
 
 
+async def used_channels(connection: Connection, schedule_id: UUID) -> list[str]:
+    """Return the channels of the codes that hold."""
+    rows = await connection.fetch(_QUERIES["used_channels"], schedule_id)
+    return [row["channel"] for row in rows]
+
+
+async def has_channel(connection: Connection, schedule_id: UUID, code: str) -> bool:
+    """Say whether a schedule has a channel."""
+    return await connection.fetchval(_QUERIES["channel"], schedule_id, code) is not None
+
+
 async def seats(connection: Connection, schedule_id: UUID) -> list[PlacedSeat]:
     """Return the seats of a schedule."""
     rows = await connection.fetch(_QUERIES["seats"], schedule_id)

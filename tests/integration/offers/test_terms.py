@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from boxoffice.errors import OutcomeUnknown, ScheduleNotFound, TooMany
@@ -290,6 +291,26 @@ async def test_wrong_codes_at_another_process_count_too(
     assert [await first(one, "WRONG", here) for _ in range(3)] == ["code_invalid"] * 3
     assert await second(one, "WRONG", here) == "too_many_requests"
     assert await second(one, code, here) == "too_many_requests"
+
+
+async def test_codes_keep_their_channel(desk: OfferDesk, db: Database) -> None:
+    """Without it they would count against the default one, whatever its quota."""
+    elsewhere = OfferDesk(await open_hall(db), desk.offers)
+    await elsewhere.terms(channels=[SalesChannel("fans", "Fans", 1, False)])
+    terms = CodeTerms(name="fans", reduction=Reduction(), uses_max=1, channel="fans")
+    for channels in ([], [SalesChannel("web", "Web", None, True)]):
+        await desk.terms(channels=channels)
+        with pytest.raises(TermsRefused):
+            await desk.codes(terms)
+    await desk.terms(channels=[SalesChannel("fans", "Fans", 1, False)])
+    batch_id, _ = await desk.codes(terms)
+    over = datetime.now(UTC) - HOUR
+    await desk.codes(msgspec.structs.replace(terms, valid_until=over))
+    with pytest.raises(TermsRefused):
+        await desk.terms()
+    await elsewhere.terms()
+    await desk.disable(batch_id)
+    await desk.terms()
 
 
 async def test_the_last_note_about_a_seat_is_shown(desk: OfferDesk) -> None:
