@@ -104,7 +104,9 @@ async def test_a_mail_that_was_not_committed_is_queued_later(
 
 
 async def test_a_mail_has_the_totals_and_no_personal_data(hall: Hall, mailer: ReportMailer) -> None:
-    await hall.db.fetch("UPDATE users SET name = 'Org Ann' WHERE user_id = $1", hall.schedule_id)
+    await hall.db.fetch(
+        "UPDATE organizations SET name = 'Mine' WHERE organization_id = $1", hall.schedule_id
+    )
     await sold(hall, hall.people[0], "S001", "S002")
     today = datetime.now(ZoneInfo(SEOUL)).date()
     monday = today - timedelta(days=today.weekday())
@@ -126,7 +128,7 @@ async def test_a_mail_has_the_totals_and_no_personal_data(hall: Hall, mailer: Re
     )
     facts = await MailQueue(hall.db).report(row["subject_id"])
     assert facts is not None
-    assert (facts.report, facts.organization_name) == ("sales", "Organizer")
+    assert (facts.report, facts.organization_name) == ("sales", "Mine")
     shop = Shop("Shop <shop@example.org>", "https://shop.example", ZoneInfo(SEOUL))
     for language, net in (("en", "Net: KRW 2,000"), ("ko", "순 판매액: KRW 2,000")):
         mail = ClaimedMail(
