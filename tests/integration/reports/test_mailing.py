@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ import asyncpg
 import pytest
 
 from boxoffice.errors import Invalid, OrganizationNotFound, Unavailable
+from boxoffice.notifications import messenger
 from boxoffice.notifications.mail.reports import report_mail
 from boxoffice.notifications.mail.rules import Shop
 from boxoffice.notifications.mail.store import ClaimedMail, MailQueue
@@ -23,6 +25,7 @@ from tests.support.hall import Hall
 from tests.support.members import member
 from tests.support.refunds import sold
 from tests.support.shared_database import other
+from tests.support.waiting import until
 
 __all__ = ["other"]
 
@@ -57,6 +60,13 @@ async def choose(
     return await mails.choose(member(hall.schedule_id), hall.schedule_id, ReportChoice(**wanted))
 
 
+async def make_due(hall: Hall) -> None:
+    await hall.db.fetch(
+        "UPDATE report_subscriptions SET due_at = clock_timestamp() WHERE organization_id = $1",
+        hall.schedule_id,
+    )
+
+
 async def queued(hall: Hall) -> list[tuple[str, date, date, int, str]]:
     rows = await hall.db.fetch(
         "SELECT r.report, r.first_day, r.last_day, count(m.mail_id)::int AS mails, r.totals::text"
@@ -87,6 +97,38 @@ async def test_each_period_is_mailed_once_by_two_processes(
     assert await queued(beside) == []
 
 
+async def test_the_messengers_send_it_once_though_one_is_killed(
+    hall: Hall, settings: Settings, tmp_path: Path
+) -> None:
+    await choose(hall, "weekly")
+    await make_due(hall)
+    quick = settings.replace(
+        report_mails_interval_ms=20,
+        messenger_interval_ms=10,
+        messenger_lease_ms=400,
+        mailbox_dir=str(tmp_path),
+        public_url="https://shop.example",
+    )
+    stop = asyncio.Event()
+    killed, heir = (asyncio.create_task(messenger.run(quick, stop)) for _ in range(2))
+
+    async def is_queued() -> bool:
+        return bool(await queued(hall))
+
+    async def is_sent() -> bool:
+        query = "SELECT FROM mails WHERE user_id = $1 AND state = 'SENT'"
+        return bool(await hall.db.fetch(query, hall.schedule_id))
+
+    await until(is_queued)
+    killed.cancel()
+    await until(is_sent)
+    stop.set()
+    await asyncio.gather(killed, heir, return_exceptions=True)
+    files = await asyncio.to_thread(lambda: [one.read_text() for one in tmp_path.iterdir()])
+    assert len([one for one in files if str(hall.schedule_id) in one]) == 1
+    assert len(await queued(hall)) == 1
+
+
 async def test_a_mail_that_was_not_committed_is_queued_later(
     hall: Hall, mailer: ReportMailer, other: "asyncpg.Connection[Record]"
 ) -> None:
@@ -112,10 +154,7 @@ async def test_a_mail_has_the_totals_and_no_personal_data(hall: Hall, mailer: Re
     monday = today - timedelta(days=today.weekday())
     for report in ("sales", "settlement"):
         await choose(hall, "weekly", report=report)
-    await hall.db.fetch(
-        "UPDATE report_subscriptions SET due_at = clock_timestamp() WHERE organization_id = $1",
-        hall.schedule_id,
-    )
+    await make_due(hall)
     await mailer.queue_due()
     sunday = monday + timedelta(days=6)
     assert [one[:4] for one in await queued(hall)] == [
