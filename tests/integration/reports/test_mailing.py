@@ -62,7 +62,8 @@ async def choose(
 
 async def make_due(hall: Hall) -> None:
     await hall.db.fetch(
-        "UPDATE report_subscriptions SET due_at = clock_timestamp() WHERE organization_id = $1",
+        "UPDATE report_subscriptions SET due_at = clock_timestamp()"
+        " WHERE organization_id = $1 AND user_id = $1",
         hall.schedule_id,
     )
 
@@ -145,7 +146,36 @@ async def test_a_mail_that_was_not_committed_is_queued_later(
     assert [mails for *_, mails, _ in await queued(hall)][:1] == [1]
 
 
-async def test_a_mail_has_the_totals_and_no_personal_data(hall: Hall, mailer: ReportMailer) -> None:
+async def test_a_choice_that_was_changed_meanwhile_is_kept(
+    hall: Hall, mailer: ReportMailer
+) -> None:
+    monday = NOON - timedelta(days=2)
+    await choose(hall, "daily", monday)
+    due = await SubscriptionStore(hall.db).due(99)
+    [mine] = [one for one in due if one.organization_id == hall.schedule_id]
+    chosen = await choose(hall, "weekly", monday)
+    assert [one.next_day for one in chosen] == [mine.next_day]
+    assert not await mailer._queue(mine)  # noqa: SLF001
+    assert await SubscriptionStore(hall.db).of_person(hall.schedule_id, hall.schedule_id) == chosen
+    assert await queued(hall) == []
+
+
+async def neighbours(hall: Hall, beside: Hall) -> list[ReportSubscription]:
+    """What the person gets of another organization, and another person of this one."""
+    here, there = hall.schedule_id, beside.schedule_id
+    store = SubscriptionStore(hall.db)
+    return [*await store.of_person(there, here), *await store.of_person(here, there)]
+
+
+async def test_a_mail_has_the_totals_and_no_personal_data(
+    hall: Hall, beside: Hall, mailer: ReportMailer
+) -> None:
+    here, there = hall.schedule_id, beside.schedule_id
+    mails = ReportMails(SubscriptionStore(hall.db), lambda: datetime.now(UTC).timestamp())
+    weekly = ReportChoice(report="sales", frequency="weekly", hour=8, time_zone=SEOUL)
+    await mails.choose(member(here, there), there, weekly)
+    await mails.choose(member(there, here), here, weekly)
+    before = await neighbours(hall, beside)
     await hall.db.fetch(
         "UPDATE organizations SET name = 'Mine' WHERE organization_id = $1", hall.schedule_id
     )
@@ -156,6 +186,7 @@ async def test_a_mail_has_the_totals_and_no_personal_data(hall: Hall, mailer: Re
         await choose(hall, "weekly", report=report)
     await make_due(hall)
     await mailer.queue_due()
+    assert await neighbours(hall, beside) == before
     sunday = monday + timedelta(days=6)
     assert [one[:4] for one in await queued(hall)] == [
         ("sales", monday, sunday, 1), ("settlement", monday, sunday, 1),
@@ -189,6 +220,11 @@ async def test_a_mail_has_the_totals_and_no_personal_data(hall: Hall, mailer: Re
 async def test_a_choice_is_ones_own_and_ends_with_the_membership(
     hall: Hall, beside: Hall, mailer: ReportMailer
 ) -> None:
+    here, there = hall.schedule_id, beside.schedule_id
+    mails, store = ReportMails(SubscriptionStore(hall.db), lambda: 0.0), SubscriptionStore(hall.db)
+    choice = ReportChoice(report="sales", frequency="daily", hour=7, time_zone=SEOUL)
+    await mails.choose(member(here, there), there, choice)
+    await mails.choose(member(there, here), here, choice)
     [one] = await choose(hall, "weekly", NOON)
     assert (one.next_day, one.due_at) == (
         date(2026, 11, 16),
@@ -205,20 +241,16 @@ async def test_a_choice_is_ones_own_and_ends_with_the_membership(
     with pytest.raises(Invalid):
         await choose(hall, time_zone="Mars/Olympus")
     with pytest.raises(OrganizationNotFound):
-        await ReportMails(SubscriptionStore(hall.db), lambda: 0.0).of(
-            member(hall.schedule_id), beside.schedule_id
-        )
-    assert (
-        len(await SubscriptionStore(hall.db).of_person(beside.schedule_id, beside.schedule_id)) == 1
-    )
+        await mails.of(member(here), there)
+    for organization_id, person, hour in ((there, there, 8), (there, here, 7), (here, there, 7)):
+        [kept] = await store.of_person(organization_id, person)
+        assert kept.hour == hour
     await hall.db.fetch(
         "UPDATE organization_members SET role = 'door' WHERE organization_id = $1", hall.schedule_id
     )
-    due = [one for one in await SubscriptionStore(hall.db).due(99) if one.report == "settlement"]
-    assert due
     await mailer.queue_due()
     assert await queued(hall) == []
-    assert await SubscriptionStore(hall.db).of_person(hall.schedule_id, hall.schedule_id) == []
+    assert await store.of_person(here, here) == []
 
 
 def test_periods_are_days_and_weeks_of_a_zone() -> None:

@@ -47,9 +47,10 @@ UPDATE report_subscriptions s
  -- guard: report_mail_of_its_person: s.user_id = $2 AND => $2::uuid IS NOT NULL AND
  -- guard: report_mail_of_its_report: s.report = $3 => $3::text IS NOT NULL
  WHERE s.organization_id = $1 AND s.user_id = $2 AND s.report = $3
-   -- guard: report_mail_of_the_chosen_frequency: s.frequency = $4 AND => $4::text IS NOT NULL AND
-   -- guard: report_mail_of_the_next_period: s.next_day = $5 => $5::date IS NOT NULL
-   AND s.frequency = $4 AND s.next_day = $5
+   -- guard: report_mail_of_the_chosen_frequency: s.frequency = $4 => $4::text IS NOT NULL
+   AND s.frequency = $4
+   -- no guard: The key of the mails refuses a second one; this keeps the period that another process has set.
+   AND s.next_day = $5
    -- guard: report_mail_to_members_only { => AND $8::text [] IS NOT NULL
    AND EXISTS (SELECT FROM organization_members m
                 WHERE m.organization_id = s.organization_id AND m.user_id = s.user_id
