@@ -155,7 +155,7 @@ async def test_a_choice_that_was_changed_meanwhile_is_kept(
     [mine] = [one for one in due if one.organization_id == hall.schedule_id]
     chosen = await choose(hall, "weekly", monday)
     assert [one.next_day for one in chosen] == [mine.next_day]
-    assert not await mailer._queue(mine)  # noqa: SLF001
+    assert not await mailer._queue(mine)
     assert await SubscriptionStore(hall.db).of_person(hall.schedule_id, hall.schedule_id) == chosen
     assert await queued(hall) == []
 

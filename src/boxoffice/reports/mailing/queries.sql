@@ -58,21 +58,25 @@ UPDATE report_subscriptions s
    -- guard: }
 RETURNING s.user_id;
 
--- name: is_member
--- Whether a person has one of the roles $3 in an organization.
-SELECT EXISTS (
-    SELECT FROM organization_members m
-     -- guard: report_reader_of_the_organization: m.organization_id = $1 AND => $1::uuid IS NOT NULL AND
-     -- guard: report_reader_is_the_person: m.user_id = $2 AND => $2::uuid IS NOT NULL AND
-     -- guard: report_reader_has_the_role: m.role = ANY ($3::text []) => $3::text [] IS NOT NULL
-     WHERE m.organization_id = $1 AND m.user_id = $2 AND m.role = ANY ($3::text [])) AS is_member;
+-- name: end
+-- Ends report $3 of a person who has none of the roles $4 any more.
+DELETE FROM report_subscriptions s
+ -- guard: report_mail_ends_of_the_subscription: s.organization_id = $1 AND => $1::uuid IS NOT NULL AND
+ -- guard: report_mail_ends_of_its_person: s.user_id = $2 AND => $2::uuid IS NOT NULL AND
+ -- guard: report_mail_ends_one_report: s.report = $3 => $3::text IS NOT NULL
+ WHERE s.organization_id = $1 AND s.user_id = $2 AND s.report = $3
+   -- guard: report_mail_of_a_member_goes_on { => AND $4::text [] IS NOT NULL;
+   AND NOT EXISTS (SELECT FROM organization_members m
+                    WHERE m.organization_id = s.organization_id AND m.user_id = s.user_id
+                      AND m.role = ANY ($4::text []));
+   -- guard: }
 
 -- name: record
 -- The mail about a period, with its figures; no row if there is one.
 INSERT INTO report_mails (
     organization_id, user_id, report, frequency, first_day, last_day, report_mail_id, totals)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb)
--- guard: report_mail_once_per_period => RETURNING report_mail_id;
+-- no guard: A period that was moved on is not queued again; a mail that exists is not queued twice.
 ON CONFLICT ON CONSTRAINT report_mails_pkey DO NOTHING RETURNING report_mail_id;
 
 -- name: queue

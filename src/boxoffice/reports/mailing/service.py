@@ -108,10 +108,6 @@ class ReportMailer:
 
     async def _queue(self, due: DueReport) -> bool:
         """Queue the mail about one period; a person who may not read it any more gets no other."""
-        # guard: report_mails_end_with_the_permission => if False:
-        if not await self._store.is_member(due, _ROLES):
-            await self._store.stop(due.organization_id, due.user_id, due.report)
-            return False
         one = rules.period(due.frequency, due.next_day)
         following = rules.period(due.frequency, one.until + timedelta(days=1))
         queued = QueuedReport(

@@ -83,13 +83,11 @@ class SubscriptionStore:
         """Return reports whose mails are due, the oldest first."""
         return [DueReport(**row) for row in await self._db.read(_SQL["due"], count_max)]
 
-    async def is_member(self, due: DueReport, roles: list[MemberRole]) -> bool:
-        """Return whether the person still has one of these roles."""
-        row = await self._db.read_one(_SQL["is_member"], due.organization_id, due.user_id, roles)
-        return bool(row and row["is_member"])
-
     async def queue(self, queued: QueuedReport, roles: list[MemberRole]) -> bool:
-        """Queue a mail and move on to the next period, together; False where another did."""
+        """Queue a mail and move on to the next period, together.
+
+        False where another process did, or where the person has none of the roles: that ends it.
+        """
         due, whose = queued.due, (queued.due.organization_id, queued.due.user_id, queued.due.report)
         async with self._db.writing() as connection:
             moved = await connection.fetch(
@@ -103,6 +101,7 @@ class SubscriptionStore:
             )
             # guard: report_mail_by_one_process => if False:
             if not moved:
+                await connection.execute(_SQL["end"], *whose, roles)
                 return False
             recorded = await connection.fetch(
                 _SQL["record"],
