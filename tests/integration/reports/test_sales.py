@@ -225,7 +225,7 @@ async def test_a_report_is_of_one_moment(hall: Hall) -> None:
         assert await snapshot.movements(performance, WHOLE) == before == []
 
 
-async def test_days_are_those_of_the_venue(hall: Hall) -> None:
+async def test_days_are_those_of_the_venue(hall: Hall, beside: Hall) -> None:
     await History(hall, random.Random(1)).sold("S001")
     moment = datetime(2026, 3, 8, 4, 30, tzinfo=UTC)
     await hall.db.fetch(
@@ -233,10 +233,11 @@ async def test_days_are_those_of_the_venue(hall: Hall) -> None:
     )
     venue = """
         WITH v AS (INSERT INTO venues (venue_id, organization_id, name, country, time_zone)
-                   VALUES (gen_random_uuid(), $1, 'Hall', 'US', 'America/New_York') RETURNING venue_id)
+                   VALUES (gen_random_uuid(), $1, 'Hall', 'US', $2) RETURNING venue_id)
         UPDATE schedules SET venue_id = v.venue_id FROM v WHERE schedule_id = $1
     """
     first, second = date(2026, 3, 7), date(2026, 3, 8)
+    await hall.db.fetch(venue, beside.schedule_id, "Pacific/Pago_Pago")
     for zone_day, others_day in ((second, first), (first, second)):
         found = await reports(hall.db).sales(
             member(hall.schedule_id), ReportScope(), Period(zone_day, zone_day)
@@ -244,7 +245,7 @@ async def test_days_are_those_of_the_venue(hall: Hall) -> None:
         assert [one.day for one in found] == [zone_day]
         assert await sales(hall, Period(others_day, others_day)) == []
         if zone_day == second:
-            await hall.db.fetch(venue, hall.schedule_id)
+            await hall.db.fetch(venue, hall.schedule_id, "America/New_York")
 
 
 def test_a_period_is_whole_days_of_a_zone() -> None:
