@@ -13,6 +13,7 @@ from boxoffice.backoffice.search.service import OrderSearch, SearchLimits, Searc
 from boxoffice.backoffice.search.store import SearchStore
 from boxoffice.errors import OrganizationNotFound
 from boxoffice.order_numbers import rules as order_number
+from boxoffice.platform.ids import ScopedId
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.postgres.runtime_role import grant
@@ -132,6 +133,14 @@ async def test_only_orders_of_the_organization_are_found(
         await both.find(mine, "S001", 20, organization_id=uuid4())
 
 
+async def test_orders_of_others_are_not_shown_by_their_ids(named: Hall) -> None:
+    order, *_ = await bought(named)
+    store, own = SearchStore(named.db, "Asia/Seoul"), ScopedId(named.schedule_id, order)
+    assert len(await store.orders([named.schedule_id], [own])) == 1
+    assert await store.orders([uuid4()], [own]) == []
+    assert await store.orders(None, [ScopedId(uuid4(), order)]) == []
+
+
 async def test_numbers_and_seats_find_an_order(named: Hall) -> None:
     orders = await bought(named)
     [row] = await named.db.fetch(
@@ -239,3 +248,23 @@ async def test_the_owner_of_a_database_migrates_without_being_a_superuser(
         await connection.execute(f"DROP ROLE IF EXISTS {name}_serves")
         await connection.execute(f"DROP ROLE {name}")
         await connection.close()
+
+
+async def test_any_text_can_be_searched(named: Hall) -> None:
+    await bought(named)
+    texts = [
+        "\\",
+        "%_",
+        "🎫 🎫",
+        "a" * 100,
+        "()",
+        "'\"",
+        "0-0",
+        "A-9999",
+        "９９-１",
+        "٣-٣",
+        "²-²",
+        "\u0301\u0301",
+    ]
+    for text in texts:
+        assert (await find(named, text, newest=1)).orders is not None, text
