@@ -125,7 +125,7 @@ def test_a_presale_a_quota_and_a_pair_of_seats_refuse_by_their_names(start: Star
     organizer, buyer, guesser = make_organizer(server), sign_up(server.api), sign_up(server.api)
     sale = on_sale(organizer, 8)
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-    _offers(
+    set_terms = _offers(
         organizer,
         sale,
         public_from=later,
@@ -137,7 +137,8 @@ def test_a_presale_a_quota_and_a_pair_of_seats_refuse_by_their_names(start: Star
         "notes": [{"note": "Behind a pillar", "note_ko": "기둥 뒤", "seat_ids": [d]}],
     }
     path = f"/v1/admin/schedules/{sale.schedule_id}/offers/seats"
-    saved = expect(organizer.api.call("PUT", path, json_body=body), 200).json
+    tag = {"If-Match": set_terms.headers["etag"]}
+    saved = expect(organizer.api.call("PUT", path, json_body=body, headers=tag), 200).json
     assert (saved["pairs"], saved["notes"]) == (body["pairs"], body["notes"])
     expect(_codes(organizer, sale, code="FANCLUB", is_presale=True, channel="fans"), 201)
 
