@@ -46,7 +46,6 @@ function scheduleForm(one, path, places, refresh) {
   for (const [name, [min, max]] of Object.entries(NUMBERS)) {
     fields[name] = new Field({ label: t(`edit.${name}`), type: "number", min, max, value: one[name], required: true, inputmode: "numeric" });
   }
-  if (one.seats_total === 0) fields.currency = new Field({ label: t("edit.currency"), value: one.currency, required: true, pattern: "[A-Z]{3}", maxlength: 3 });
   Object.assign(fields, venueField(one.venue?.venue_id, one.concert.venue, places));
   if (places.length) {
     fields.reason = new Field({ label: t("edit.venueReason"), hint: t("edit.venueReasonHint"), maxlength: 200 });
@@ -66,7 +65,7 @@ function scheduleForm(one, path, places, refresh) {
 function sentValue(name, value) {
   if (name in NUMBERS) return Number(value);
   if (name === "venue_id") return value || null;
-  return ["currency", "reason"].includes(name) ? value.trim() : localTime(value);
+  return name === "reason" ? value.trim() : localTime(value);
 }
 
 function postponement(one, path, refresh) {
