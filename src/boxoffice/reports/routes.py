@@ -1,6 +1,7 @@
 """Reports over HTTP, for members of organizations; an operator reads those of all."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from datetime import date
 from typing import IO, Any
 from uuid import UUID
@@ -98,8 +99,7 @@ class _ReportResource:
         self, name: str, kind: Format, columns: Sequence[str], parts: Callable[[], Parts]
     ) -> Download:
         async def make() -> IO[bytes]:
-            async with self._reports.place():
-                return await make_file(columns, parts(), kind, self._settings.export_rows_max)
+            return await make_file(columns, parts(), kind, self._settings.export_rows_max)
 
         return Download(
             make, MEDIA_TYPES[kind], f"{name}.{kind}", self._settings.export_timeout_ms / 1000
@@ -135,9 +135,11 @@ class _SalesFile(_ReportResource):
     async def on_get(self, call: Call[None, FileQuery]) -> Download:
         """A row per day, performance, way of sale, grade and price type; amounts in units."""
         query, period = call.query, self._period(call.query)
-        movements = await self._reports.sales(call.caller, _scope(query), period)
-        rows = sales_rows(movements)
-        return self._file(_name("sales", period), query.format, SALES_COLUMNS, lambda: _once(rows))
+
+        async def rows() -> Parts:
+            yield sales_rows(await self._reports.sales(call.caller, _scope(query), period))
+
+        return self._file(_name("sales", period), query.format, SALES_COLUMNS, rows)
 
 
 class _Settlement(_ReportResource):
@@ -168,10 +170,12 @@ class _SettlementFile(_ReportResource):
     async def on_get(self, call: Call[None, FileQuery]) -> Download:
         """A row per performance; amounts in units of their currency."""
         query, period = call.query, self._period(call.query)
-        settled = await self._reports.settlement(call.caller, _scope(query), period)
-        rows = settlement_rows(settled, period)
-        name = _name("settlement", period)
-        return self._file(name, query.format, SETTLEMENT_COLUMNS, lambda: _once(rows))
+
+        async def rows() -> Parts:
+            settled = await self._reports.settlement(call.caller, _scope(query), period)
+            yield settlement_rows(settled, period)
+
+        return self._file(_name("settlement", period), query.format, SETTLEMENT_COLUMNS, rows)
 
 
 class _Attendees(_ReportResource):
@@ -214,12 +218,13 @@ class _AttendeeFile(_ReportResource):
         query = call.query
         wanted = AttendeeList(call.ids["schedule_id"], query.with_void)
         await self._attendees.begin_export(call.caller, wanted, request_id=call.request_id)
-        name = f"attendees-{wanted.schedule_id}"
-        return self._file(name, query.format, COLUMNS, lambda: self._attendees.rows(wanted))
 
+        async def rows() -> Parts:
+            async with self._reports.place(), aclosing(self._attendees.rows(wanted)) as parts:
+                async for part in parts:
+                    yield part
 
-async def _once(rows: Sequence[Row]) -> Parts:
-    yield rows
+        return self._file(f"attendees-{wanted.schedule_id}", query.format, COLUMNS, rows)
 
 
 def _scope(query: ReportQuery) -> ReportScope:

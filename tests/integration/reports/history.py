@@ -212,9 +212,11 @@ class History:
         end: DisputeStatus = self.chance.choice(("OPEN", "WON", "LOST"))
         await self.court(payment, end, self.chance.randint(1, payment.amount_minor))
 
-    async def court(self, payment: Payment, end: DisputeStatus, amount_minor: int) -> None:
+    async def court(
+        self, payment: Payment, end: DisputeStatus, amount_minor: int, name: str = "1"
+    ) -> None:
         """Open a dispute about a part of a payment and end it."""
-        key, now = f"dp-{payment.payment_id}", datetime.now(UTC)
+        key, now = f"dp-{payment.payment_id}-{name}", datetime.now(UTC)
         taken = Movement(f"t-{key}", "dispute", amount_minor, "KRW", now)
         back = Movement(f"b-{key}", "dispute_won", amount_minor, "KRW", now)
         moves = (taken, back) if end == "WON" else (taken,)

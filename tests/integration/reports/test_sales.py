@@ -180,9 +180,14 @@ async def test_a_lost_dispute_costs_its_payment_and_returns_no_seat(hall: Hall) 
     history = History(hall, random.Random(1))
     mine, other = await history.outside("S001"), await history.outside("S002", "S003")
     await history.court(mine, "OPEN", 400)
-    await history.court(other, "LOST", 1_001)
+    await history.court(other, "LOST", 601)
+    await history.court(other, "LOST", 400, "2")
     figures = total(await sales(hall))
     assert (figures.disputes_lost, figures.seats_returned, figures.net) == (1_001, 0, 1_999)
+    for before, after in ((-9, -2), (2, 9)):
+        today = datetime.now(ZONE).date()
+        period = Period(today + timedelta(days=before), today + timedelta(days=after))
+        assert await sales(hall, period) == []
     owed = await settlement(hall)
     amounts = dict(zip(ITEMS, owed.amounts, strict=True))
     assert (amounts["disputes_withdrawn"], owed.disputes_lost) == (-1_401, 1_001)
@@ -231,6 +236,10 @@ async def test_days_are_those_of_the_venue(hall: Hall, beside: Hall) -> None:
     await hall.db.fetch(
         "UPDATE payments SET created_at = $2 WHERE schedule_id = $1", hall.schedule_id, moment
     )
+    await History(hall, random.Random(1)).given("S002")
+    await hall.db.fetch(
+        "UPDATE ticket_issues SET issued_at = $2 WHERE schedule_id = $1", hall.schedule_id, moment
+    )
     venue = """
         WITH v AS (INSERT INTO venues (venue_id, organization_id, name, country, time_zone)
                    VALUES (gen_random_uuid(), $1, 'Hall', 'US', $2) RETURNING venue_id)
@@ -242,7 +251,7 @@ async def test_days_are_those_of_the_venue(hall: Hall, beside: Hall) -> None:
         found = await reports(hall.db).sales(
             member(hall.schedule_id), ReportScope(), Period(zone_day, zone_day)
         )
-        assert [one.day for one in found] == [zone_day]
+        assert [one.day for one in found] == [zone_day, zone_day]
         assert await sales(hall, Period(others_day, others_day)) == []
         if zone_day == second:
             await hall.db.fetch(venue, hall.schedule_id, "America/New_York")
