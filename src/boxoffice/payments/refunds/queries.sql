@@ -205,7 +205,7 @@ SELECT 'refund_job', j.job_id, j.asked_by, j.created_at FROM job j;
 -- name: join_job
 -- The job of a schedule that is not finished; from now on with compensation, if $2 asks for it.
 UPDATE refund_jobs j
-   -- guard: joined_job_pays_the_compensation: OR $2 => AND $2 IS NOT NULL
+   -- guard: joined_job_pays_the_compensation: OR $2 => AND $2::boolean IS NOT NULL
    SET with_compensation = j.with_compensation OR $2
  -- guard: running_job_of_this_schedule: j.schedule_id = $1 => $1::uuid IS NOT NULL
  -- guard: finished_job_is_not_running: AND j.finished_at IS NULL =>
