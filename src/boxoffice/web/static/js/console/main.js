@@ -33,10 +33,12 @@ import { apply, invitation, keepInvitation } from "./team/joining.js";
 import { loadOrganizations } from "./team/organizations.js";
 import { team } from "./team/team.js";
 import { texts } from "./texts.js";
+import { texts as waitingListTexts } from "./waiting-list/texts.js";
 import { webhook, webhooks } from "./webhooks/endpoints.js";
 
 addTexts(texts);
 addTexts(inventoryTexts);
+addTexts(waitingListTexts);
 
 const ID = "([^/]+)";
 const PAGES = [

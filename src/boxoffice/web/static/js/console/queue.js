@@ -9,6 +9,7 @@ import { Field, form } from "../components/forms.js";
 import { errorText } from "../components/problem.js";
 import { confirmAction, postAction } from "./actions.js";
 import { fetchSchedule, scheduleHead } from "./components.js";
+import { waitingListCard } from "./waiting-list/card.js";
 
 const EVERY_MS = 2_000;
 const MODES = ["off", "fifo", "lobby"];
@@ -21,8 +22,9 @@ export async function queue({ id, signal, refresh }) {
     if (error instanceof Problem && error.status === 404) return null;
     throw error;
   });
+  const waiting = await waitingListCard(id, signal, refresh);
   const view = [scheduleHead(schedule, "queue", refresh),
-    room ? controls(path, room, signal, refresh) : h("p", { class: "notice" }, t("queue.missing"))];
+    room ? controls(path, room, signal, refresh) : h("p", { class: "notice" }, t("queue.missing")), waiting];
   return { title: `${t("tabs.queue")} · ${schedule.concert.title}`, view, wide: true };
 }
 

@@ -16,6 +16,7 @@ import { refundList } from "../components/refund-list.js";
 import { priceTypeName } from "../components/seat-table.js";
 import { statusChip } from "../components/status-chip.js";
 import { topUpForm, wallet } from "../components/wallet.js";
+import { entryOfList } from "../waiting-list/my-entries.js";
 
 const PAGE = 20;
 
@@ -25,9 +26,10 @@ export async function me({ signal, go, query }) {
     return { title: t("nav.me"), view: h("section", { class: "card narrow" }, h("h1", {}, t("nav.me")), h("p", {}, t("account.needed")), h("a", { class: "button primary", href: "/login?to=/me" }, t("account.logIn"))) };
   }
   const money_ = await walletCard(signal, go);
-  const [late, payments, reservations, entries] = await Promise.all([
+  const [late, payments, reservations, entries, waiting] = await Promise.all([
     lateRefunds(signal), paged("/v1/me/payments", signal, paymentItem),
     query.has("schedule") ? ofSchedule(query.get("schedule"), signal) : paged("/v1/me/reservations", signal, reservationItem), paged("/v1/me/wallet/entries", signal, entryItem),
+    waitingLists(signal),
   ]);
   const view = [
     h("div", { class: "me-head" }, h("h1", {}, t("nav.me")), h("p", { class: "muted" }, session.email),
@@ -37,6 +39,7 @@ export async function me({ signal, go, query }) {
     h("div", { class: "two-columns" },
       h("div", { class: "stack" },
         h("section", { class: "card" }, h("h2", {}, t("me.reservations")), reservations),
+        waiting,
         h("section", { class: "card" }, h("h2", {}, t("me.payments")), payments, late.length > 0 && [h("h3", {}, t("me.late")), refundList(late)])),
       h("div", { class: "stack" }, money_, h("section", { class: "card" }, h("h2", {}, t("wallet.entries")), entries))),
   ];
@@ -71,6 +74,15 @@ async function paged(path, signal, item) {
   await load();
   if (!list.hasChildNodes()) list.append(h("li", { class: "muted" }, t("me.none")));
   return [list, more];
+}
+
+// The entries of waiting lists, for a person who has any.
+async function waitingLists(signal) {
+  const path = "/v1/me/waiting-list-entries";
+  const { items } = await get(`${path}?limit=1`, { signal });
+  if (!items.length) return null;
+  const list = await paged(path, signal, async (one) => entryOfList(one, await scheduleOf(one.schedule_id, signal)));
+  return h("section", { class: "card" }, h("h2", {}, t("waitingList.mine")), list);
 }
 
 // The reservations that count towards the ticket limit of one schedule.

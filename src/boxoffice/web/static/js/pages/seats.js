@@ -26,6 +26,7 @@ import { loadOffers } from "../offers/offers.js";
 import { bestSeats, selectionPanel } from "../components/selection-panel.js";
 import { performanceMoment, venueName } from "../components/performance-time.js";
 import { scheduleNotice } from "../components/schedule-notice.js";
+import { waitingListCard } from "../waiting-list/card.js";
 
 const NEWS_MS = 2_500;
 
@@ -64,6 +65,7 @@ export async function seats({ params, query, signal, go, refresh }) {
   const keys = legend(found, (grade) => drawing.filter(grade));
   const isOpen = saleState(schedule) === "open";
   const panel = selectionPanel({ seats: found, selection, words, offers, toggle: (at) => toggle(at), hold: isOpen && (() => holdFlow.hold(selection.ids)), why: () => whyNot(schedule, selection) });
+  const waiting = isOpen && waitingListCard({ id, seats: found, signal });
   const best = isOpen && bestSeats({ seats: found, max: () => selection.max, hold: (criteria) => holdFlow.holdBest(criteria) });
 
   function toggle(at) {
@@ -108,6 +110,7 @@ export async function seats({ params, query, signal, go, refresh }) {
     seatList.touch(positions);
     panel.redraw();
     if (best) best.redraw();
+    if (waiting) waiting.redraw();
   }
 
   function changed(positions) {
@@ -136,6 +139,7 @@ export async function seats({ params, query, signal, go, refresh }) {
         keys.view,
         h("p", { class: "hint map-help" }, t("seats.help"))),
       h("div", { class: "side" },
+        waiting && waiting.view,
         panel.view,
         accessCard({ offers, schedule, signal, typed: query.get("code") ?? "", changed: () => panel.redraw(), refresh }),
         best && best.view,

@@ -9,8 +9,9 @@ import { listingEn } from "./listing-en.js";
 import { listingKo } from "./listing-ko.js";
 import { sellerTexts } from "./seller.js";
 import { widgetTexts } from "./widget.js";
+import { waitingListTexts } from "../waiting-list/texts.js";
 
 export const texts = {
-  en: { ...en, ...listingEn, ...accountEn, ...offerTexts.en, ...sellerTexts.en, ...widgetTexts.en },
-  ko: { ...ko, ...listingKo, ...accountKo, ...offerTexts.ko, ...sellerTexts.ko, ...widgetTexts.ko },
+  en: { ...en, ...listingEn, ...accountEn, ...offerTexts.en, ...sellerTexts.en, ...waitingListTexts.en, ...widgetTexts.en },
+  ko: { ...ko, ...listingKo, ...accountKo, ...offerTexts.ko, ...sellerTexts.ko, ...waitingListTexts.ko, ...widgetTexts.ko },
 };
