@@ -14,6 +14,8 @@ from boxoffice.app_parts import (
 )
 from boxoffice.cancellations.job import ChangeJobs
 from boxoffice.cancellations.store import ChangeStore
+from boxoffice.inventory.issues.closing import IssueCloser
+from boxoffice.inventory.issues.store import IssueStore
 from boxoffice.payments.cashier.intent_work import IntentWork
 from boxoffice.payments.cashier.notice_work import NoticeWork
 from boxoffice.payments.cashier.role import run_rounds
@@ -106,7 +108,11 @@ def compose_cashier(
 def _changes(settings: Settings, infrastructure: Infrastructure, seats: SeatServices) -> ChangeJobs:
     closer = HoldCloser(ReservationStore(infrastructure.db), seats.publisher)
     store = ChangeStore(infrastructure.db)
-    return ChangeJobs(store, closer.release, settings.payments.schedule_change_settle_s)
+    payments = settings.payments
+    issues = IssueCloser(
+        IssueStore(infrastructure.db), seats.publisher, payments.refund_job_max_per_s
+    )
+    return ChangeJobs(store, closer.release, issues.void, payments.schedule_change_settle_s)
 
 
 async def _drain(settings: Settings, infrastructure: Infrastructure, seats: SeatServices) -> None:

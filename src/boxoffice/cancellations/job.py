@@ -1,4 +1,4 @@
-"""The job of a change: mails to all who hold seats or have tickets, released holds; for the cashier.
+"""The job of a change, for the cashier: mails to holders and guests, released holds, void issues.
 
 Each step is one statement that notes how far the job has come, so that another process goes on after a
 crash. Refunds of a cancellation are a job of their own (`payments/refunds/jobs.py`).
@@ -19,18 +19,24 @@ _NOTIFIED_AT_ONCE = 500
 _AGAIN_S = 5.0
 
 Release = Callable[[UUID, UUID, datetime | None], Awaitable[int]]
+VoidIssues = Callable[[UUID, UUID], Awaitable[int]]
 
 
 class ChangeJobs:
     """Works the jobs of changes off.
 
     `release` ends some holds of a schedule because of a change, those made until a time, and returns
-    how many. `settle_s`: how long a transaction may last that began before a change.
+    how many. `void_issues` makes some complimentary and box-office tickets of a schedule void, on
+    behalf of a member, and returns how many issues there were. `settle_s`: how long a transaction may
+    last that began before a change.
     """
 
-    def __init__(self, changes: ChangeStore, release: Release, settle_s: float) -> None:
+    def __init__(
+        self, changes: ChangeStore, release: Release, void_issues: VoidIssues, settle_s: float
+    ) -> None:
         self._store = changes
         self._release = release
+        self._void_issues = void_issues
         self._settle_s = settle_s
 
     async def work(self, change_id: UUID, stop: asyncio.Event) -> float | None:
@@ -41,13 +47,13 @@ class ChangeJobs:
         while (change := await self._store.change_to_do(change_id)) is not None:
             if stop.is_set():
                 return 0.0
-            released = await self._released(change)
+            ended = await self._released(change) + await self._voided(change)
             plan = rules.next_step(
                 change.created_at, change.notified_at, change.now, self._settle_s
             )
             if plan.step is ChangeStep.NOTIFY:
                 await self._store.notify(change, _NOTIFIED_AT_ONCE)
-            elif released:
+            elif ended:
                 continue
             elif plan.step is ChangeStep.WAIT:
                 return min(plan.wait_s, _AGAIN_S)
@@ -71,3 +77,10 @@ class ChangeJobs:
         if released:
             await self._store.note_released(change, released)
         return released
+
+    async def _voided(self, change: OpenChange) -> int:
+        """Make some issued tickets void where the performance is cancelled; return how many issues."""
+        # guard: only_a_cancellation_makes_issues_void => if False:
+        if change.kind not in rules.VOIDING:
+            return 0
+        return await self._void_issues(change.schedule_id, change.asked_by)

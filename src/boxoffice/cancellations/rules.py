@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 RELEASING = frozenset({"CANCELLED", "POSTPONED"})
+VOIDING = frozenset({"CANCELLED"})
 
 
 class ChangeStep(StrEnum):

@@ -16,6 +16,7 @@ class OpenChange(NamedTuple):
     schedule_id: UUID
     change_id: UUID
     kind: str
+    asked_by: UUID
     created_at: datetime
     notified_at: datetime | None
     now: datetime

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from boxoffice.activity_log import ReadLog
 from boxoffice.cancellations.job import ChangeJobs
 from boxoffice.cancellations.store import ChangeStore
 from boxoffice.catalog.edits.service import Editor, Edits
@@ -14,6 +15,9 @@ from boxoffice.catalog.edits.store import EditStore
 from boxoffice.catalog.edits.views import ScheduleChange
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
+from boxoffice.inventory.issues.closing import IssueCloser
+from boxoffice.inventory.issues.service import Issues
+from boxoffice.inventory.issues.store import Issue, IssueCommand, IssueStore
 from boxoffice.payments.refunds.jobs import RefundJobs
 from boxoffice.payments.refunds.store import RefundStore
 from boxoffice.platform.postgres.database import Database, Record
@@ -27,6 +31,7 @@ from boxoffice.seats.read_model import SeatReadModel
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from tests.support.hall import Hall, open_hall
+from tests.support.members import member
 from tests.support.refunds import refunds
 
 # A second: transactions of these tests are shorter.
@@ -74,6 +79,26 @@ class Stage:
                     return
                 await asyncio.sleep(min(wait_s or 0.05, 0.2))
 
+    async def issued(self, *seat_ids: str, email: str | None = None, method: str = "") -> Issue:
+        """Tickets of a guest, or of a sale at the box office."""
+        command = IssueCommand(
+            seat_ids,
+            "Ms Guest",
+            email=email,
+            language="ko" if email else None,
+            reason="press",
+        )
+        if method:
+            price = 1_000 * len(seat_ids)
+            command = IssueCommand(seat_ids, "", method=method, expected_minor=price, reference="1")
+        return await self.desk().issue(
+            member(self.hall.schedule_id), self.hall.schedule_id, command, uuid4().hex
+        )
+
+    def desk(self) -> Issues:
+        """What issues tickets without a hold."""
+        return Issues(IssueStore(self.hall.db), ReadLog(self.hall.db), self.publisher, 5)
+
     async def change(self) -> ScheduleChange:
         """The newest change."""
         return (await self.edits.changes_of(None, self.hall.schedule_id))[0]
@@ -105,6 +130,7 @@ async def stage(hall: Hall, settings: Settings, valkey: Valkey) -> AsyncIterator
     catalog = Catalog(settings, CatalogStore(db), applier)
     edits = Edits(EditStore(db), catalog, refund_jobs, "Asia/Seoul", "KRW")
     closer = HoldCloser(ReservationStore(db), publisher)
-    jobs = ChangeJobs(ChangeStore(db), closer.release, SETTLE_S)
+    issues = IssueCloser(IssueStore(db), publisher, 10_000)
+    jobs = ChangeJobs(ChangeStore(db), closer.release, issues.void, SETTLE_S)
     yield Stage(hall, edits, refund_jobs, jobs, publisher)
     await bus.finish()

@@ -1,23 +1,26 @@
 """Cancelled performances: money once, void tickets, one mail per person, crashes and races."""
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
-from boxoffice.activity_log import ReadLog
 from boxoffice.catalog.edits.errors import NotEditable, ScheduleCancelled
 from boxoffice.catalog.edits.service import Editor
 from boxoffice.errors import IdempotencyKeyReused, ScheduleNotFound
-from boxoffice.inventory.issues.service import Issues
-from boxoffice.inventory.issues.store import IssueCommand, IssueStore
+from boxoffice.notifications.mail.changes import schedule_change
+from boxoffice.notifications.mail.rules import Shop
+from boxoffice.notifications.mail.store import MailQueue
 from boxoffice.payments.store import PaymentStore
+from boxoffice.platform.ids import ScopedId
 from tests.support.checkout import Checkout
 from tests.support.fake_provider import FakeProvider
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
 from tests.support.members import member
-from tests.support.refunds import returned, sold
+from tests.support.refunds import ZONE, returned, sold
 
 from .conftest import Stage, editor_of
 
@@ -102,14 +105,82 @@ async def test_all_that_was_paid_comes_back_once(stage: Stage, hall: Hall) -> No
     assert [row["topic"] for row in topics] == ["schedule.cancelled"]
 
 
-async def test_no_mail_goes_to_the_house_account_of_guests(stage: Stage, hall: Hall) -> None:
-    await sold(hall, hall.people[0], "S001")
-    gift = IssueCommand(("S002",), "Ms Guest", reason="press")
-    reads = ReadLog(hall.db)
-    issues = Issues(IssueStore(hall.db), reads, stage.publisher, 5)
-    await issues.issue(member(hall.schedule_id), hall.schedule_id, gift, "k")
-    await stage.work_off(await stage.cancel())
-    assert await stage.mails() == {(hall.people[0], "schedule_cancelled")}
+async def test_guests_and_the_box_office_have_no_tickets_left(stage: Stage, hall: Hall) -> None:
+    buyer, house = hall.people[0], member(hall.schedule_id)
+    await sold(hall, buyer, "S001")
+    guest = await stage.issued("S002", "S003", email="guest@example.org")
+    await stage.issued("S004")
+    sale = await stage.issued("S005", method="cash")
+    earlier = await stage.issued("S006", email="earlier@example.org")
+    await stage.desk().void(house, ScopedId(hall.schedule_id, earlier.reservation_id))
+    other = await open_hall(hall.db)
+    there = await replace(stage, hall=other).issued("S001")
+
+    change = await stage.cancel()
+    assert change.refund_job_id is not None
+    # The job of the refunds leaves the money of the box office to the job of the change.
+    await stage.refund_jobs.work(change.refund_job_id)
+    await stage.work_off(change)
+    assert await state(stage) == {
+        "seat AVAILABLE": 12,
+        "ticket VOID": 6,
+        "reservation REFUNDED": 5,
+    }
+    assert await stage.mails() == {
+        (person, "schedule_cancelled") for person in (buyer, guest.reservation_id)
+    }
+    [refund] = await stage.rows(
+        "SELECT status, destination, amount_minor, decided_by FROM refunds WHERE destination = 'till'"
+        " AND schedule_id = $1",
+        hall.schedule_id,
+    )
+    assert tuple(refund) == ("DONE", "till", sale.amount_minor, hall.schedule_id)
+    jobs = await stage.rows(
+        "SELECT refused FROM refund_jobs WHERE schedule_id = $1", hall.schedule_id
+    )
+    assert [row["refused"] for row in jobs] == [0]
+    logged = await stage.rows(
+        "SELECT details FROM logbook WHERE schedule_id = $1 AND action = 'tickets.voided'",
+        hall.schedule_id,
+    )
+    assert len(logged) == 4
+    kept = await stage.rows(
+        "SELECT status FROM tickets WHERE ticket_id = ANY ($1)", list(there.ticket_ids)
+    )
+    assert [row["status"] for row in kept] == ["VALID"]
+    assert not await broken(hall.db, hall.schedule_id)
+
+
+async def test_a_guest_reads_that_the_tickets_are_void(stage: Stage, hall: Hall) -> None:
+    guest = await stage.issued("S002", email="guest@example.org")
+    change = await stage.cancel()
+    await stage.work_off(change)
+    await stage.rows(
+        "INSERT INTO leases (role, holder, token, expires_at)"
+        " VALUES ('messenger', $1, 1, now() + interval '1 hour')"
+        " ON CONFLICT (role) DO UPDATE SET token = 1, expires_at = excluded.expires_at",
+        hall.schedule_id,
+    )
+    queue = MailQueue(hall.db)
+    claimed = await queue.claim(1, 60, language="en", domain="example.org", count_max=99)
+    mail, *more = [one for one in claimed if one.subject_id == change.change_id]
+    assert not more
+    assert (mail.to_address, mail.name, mail.language) == ("guest@example.org", "Ms Guest", "ko")
+    facts = await queue.schedule_change(mail)
+    assert facts is not None
+    assert (facts.is_guest, facts.reservation_id) == (True, guest.reservation_id)
+    assert facts.order_number == guest.order_number is not None
+    shop = Shop("Tickets <t@shop.example>", "https://shop.example", ZONE)
+    for language, said, paid in (
+        ("en", "Your tickets are void.", "paid"),
+        ("ko", "초대권은 무효 처리되었습니다.", "환불"),
+    ):
+        told = msgspec.structs.replace(mail, language=language)
+        text = schedule_change(told, facts, shop).get_body(("plain",))
+        assert text is not None
+        assert said in text.get_content()
+        assert paid not in text.get_content()
+        assert "/reservations/" not in text.get_content()
 
 
 async def test_a_cancellation_is_decided_once(stage: Stage, hall: Hall) -> None:
@@ -167,6 +238,8 @@ async def test_a_job_killed_at_any_step_refunds_and_notifies_each_buyer_once(
     for at in range(1, 9):
         await sold(hall, hall.people[at % 5], f"S{at:03}")
     await hall.held(hall.people[5], "S009")
+    guest = await stage.issued("S010", email="guest@example.org")
+    await stage.issued("S011", "S012", method="card_terminal")
     change = await stage.cancel()
     assert change.refund_job_id is not None
     # Cancel both jobs after ever more turns of the event loop: at each of their awaits.
@@ -183,9 +256,10 @@ async def test_a_job_killed_at_any_step_refunds_and_notifies_each_buyer_once(
         await asyncio.gather(*tasks, return_exceptions=True)
     await stage.work_off(change)
     assert [await hall.balance(person) for person in hall.people] == [5_000] * 6
-    assert await stage.mails() == {(person, "schedule_cancelled") for person in hall.people}
+    told = (*hall.people, guest.reservation_id)
+    assert await stage.mails() == {(person, "schedule_cancelled") for person in told}
     [row] = await stage.rows("SELECT count(*) AS n FROM refunds")
-    assert row["n"] == 8
+    assert row["n"] == 9
     assert not await broken(hall.db, hall.schedule_id)
 
 

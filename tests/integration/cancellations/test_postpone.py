@@ -12,6 +12,7 @@ from boxoffice.platform.ids import ScopedId
 from boxoffice.venues.rules import LocalTime
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
+from tests.support.members import member
 from tests.support.refunds import refunds, sold
 
 from .conftest import Stage, editor_of
@@ -23,6 +24,8 @@ async def test_tickets_move_and_holds_end(stage: Stage, hall: Hall) -> None:
     buyer, holder, late, *_ = hall.people
     payment = await sold(hall, buyer, "S001")
     held = await hall.held(holder, "S002")
+    guest = await stage.issued("S004", email="guest@example.org")
+    gone = await stage.issued("S005", email="gone@example.org")
     await hall.change_schedule(
         "doors_at = starts_at - interval '1 hour', sale_closes_at = starts_at"
     )
@@ -41,6 +44,8 @@ async def test_tickets_move_and_holds_end(stage: Stage, hall: Hall) -> None:
     assert after["postponed_from"] == before["starts_at"]
     assert after["refundable_until"] == change.refundable_until
     assert (await hall.hold(late, "S003")).name == "not_on_sale"
+    desk = stage.desk()
+    await desk.void(member(hall.schedule_id), ScopedId(hall.schedule_id, gone.reservation_id))
     # The sale of the new date.
     await hall.change_schedule("status = 'OPEN'")
     new = await hall.held(late, "S003")
@@ -50,6 +55,9 @@ async def test_tickets_move_and_holds_end(stage: Stage, hall: Hall) -> None:
     assert await hall.status(payment.reservation_id) == "CONFIRMED"
     assert (holder, "schedule_postponed") in await stage.mails()
     assert (buyer, "schedule_postponed") in await stage.mails()
+    assert (guest.reservation_id, "schedule_postponed") in await stage.mails()
+    assert (gone.reservation_id, "schedule_postponed") not in await stage.mails()
+    assert await hall.status(guest.reservation_id) == "CONFIRMED"
     done = await stage.change()
     assert (done.released, done.finished_at is not None) == (1, True)
     quoted = await refunds(hall).quote(buyer, ScopedId(hall.schedule_id, payment.payment_id), ())

@@ -13,6 +13,7 @@ import pytest
 
 from boxoffice.activity_log import ReadLog
 from boxoffice.errors import (
+    ConcertTakenDown,
     IdempotencyKeyReused,
     Invalid,
     NotOnSale,
@@ -302,6 +303,23 @@ async def test_nothing_is_issued_beside_a_cancellation(
     with pytest.raises(NotOnSale):
         await gift
     assert await states(hall, "S001", "S002") == [("AVAILABLE", 1), ("AVAILABLE", 1)]
+
+
+async def test_nothing_is_issued_for_a_concert_that_was_taken_down(hall: Hall) -> None:
+    made = await issue(hall, GUEST, "k")
+    await hall.db.fetch(
+        "UPDATE concerts SET taken_down_at = clock_timestamp(), taken_down_reason = 'Fraud'"
+        " WHERE concert_id = $1",
+        hall.schedule_id,
+    )
+    await hall.change_schedule("status = 'CLOSED'")
+    for command in (sale("S003", expected=1_000), replace(GUEST, seat_ids=("S003",))):
+        with pytest.raises(ConcertTakenDown):
+            await issue(hall, command)
+    assert await states(hall, "S003") == [("AVAILABLE", 1)]
+    assert await books(hall) == {}
+    assert (await issue(hall, GUEST, "k")).ticket_ids == made.ticket_ids
+    assert (await void(hall, made)).voided_at is not None
 
 
 async def test_one_key_issues_once_however_often_it_is_sent_at_once(hall: Hall) -> None:

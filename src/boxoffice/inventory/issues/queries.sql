@@ -4,7 +4,7 @@
 -- name: own_schedule
 -- The concert and the currency of a schedule of the organizations $2, which is cancelled before or after this
 -- transaction: what is issued is there when a cancellation looks for it.
-SELECT s.concert_id, s.currency, c.organization_id
+SELECT s.concert_id, s.currency, c.organization_id, c.taken_down_at IS NOT NULL AS is_taken_down
   FROM schedules s
   -- no guard: The concert of the schedule, by its primary key.
   JOIN concerts c ON c.concert_id = s.concert_id
@@ -26,6 +26,22 @@ SELECT outcome, reservation_id, amount_minor, seat_versions, in_the_way
 -- name: void
 -- Make the tickets of an issue void.
 SELECT outcome, seat_ids, seat_versions FROM issues_void_v1($1, $2, $3, $4, $5, $6);
+
+-- name: live
+-- Some issues of a schedule that are not void.
+SELECT i.reservation_id, r.user_id AS house_id, s.concert_id, c.organization_id
+  FROM ticket_issues i
+  -- no guard: { Reservation, schedule and concert of the issue, by their primary keys.
+  JOIN reservations r ON r.schedule_id = i.schedule_id AND r.reservation_id = i.reservation_id
+  JOIN schedules s ON s.schedule_id = i.schedule_id
+  JOIN concerts c ON c.concert_id = s.concert_id
+  -- guard: }
+ -- guard: live_issues_of_this_schedule: i.schedule_id = $1 => $1::uuid IS NOT NULL
+ -- guard: live_issues_are_not_void: AND i.voided_at IS NULL =>
+ WHERE i.schedule_id = $1 AND i.voided_at IS NULL
+ ORDER BY i.reservation_id
+ -- no guard: Bounds the work of one call.
+ LIMIT $2;
 
 -- name: of_schedule
 -- Issues of a schedule of the organizations $2 (null: of any), newest first, before $3; of kind $4, null for both; or

@@ -12,6 +12,7 @@ from boxoffice.accounts.rules import EMAIL_PATTERN, normal_email
 from boxoffice.catalog import rules as catalog_rules
 from boxoffice.catalog.paths import SCHEDULE
 from boxoffice.errors import (
+    ConcertTakenDown,
     CursorInvalid,
     IdempotencyKeyReused,
     NotOnSale,
@@ -131,7 +132,14 @@ class _IssueResource:
         return Reply(shown, location=f"/v1/admin/issues/{shown.issue_id}")
 
 
-_ISSUE_PROBLEMS = (SeatNotFound, SeatTaken, NotOnSale, IdempotencyKeyReused, OutcomeUnknown)
+_ISSUE_PROBLEMS = (
+    SeatNotFound,
+    SeatTaken,
+    NotOnSale,
+    ConcertTakenDown,
+    IdempotencyKeyReused,
+    OutcomeUnknown,
+)
 
 
 class _GuestTickets(_IssueResource):

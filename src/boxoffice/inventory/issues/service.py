@@ -6,6 +6,7 @@ from uuid import UUID
 
 from boxoffice.activity_log import Action, ReadLog, Shown, read_details, record
 from boxoffice.errors import (
+    ConcertTakenDown,
     IdempotencyKeyReused,
     IntegrityError,
     Invalid,
@@ -83,6 +84,10 @@ class Issues:
                 _fingerprint(command),
             )
             if outcome.name == "issued":
+                # Raised here, the transaction is rolled back; what was issued before is replayed.
+                # guard: issue_nothing_of_what_was_taken_down => if False:
+                if schedule.is_taken_down:
+                    raise ConcertTakenDown
                 await record(
                     connection,
                     _issued(actor, schedule, schedule_id, command, outcome, request_id),

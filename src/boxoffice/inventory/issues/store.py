@@ -60,6 +60,16 @@ class IssuingSchedule(NamedTuple):
     concert_id: UUID
     currency: str
     organization_id: UUID
+    is_taken_down: bool
+
+
+class LiveIssue(NamedTuple):
+    """An issue that is not void, with the house account that owns its tickets."""
+
+    reservation_id: UUID
+    house_id: UUID
+    concert_id: UUID
+    organization_id: UUID
 
 
 class IssuedSeat(msgspec.Struct, frozen=True):
@@ -133,6 +143,11 @@ class IssueStore:
             _SQL["of_schedule"], schedule_id, organization_ids, None, None, 1, reservation_id
         )
         return None if row is None else _issue(row)
+
+    async def live(self, schedule_id: UUID, count: int) -> list[LiveIssue]:
+        """Return at most `count` issues of a schedule that are not void."""
+        rows = await self._db.fetch(_SQL["live"], schedule_id, count)
+        return [LiveIssue(*row) for row in rows]
 
 
 async def own_schedule(

@@ -28,13 +28,14 @@ _CANCELLED = "CANCELLED"
 
 
 def schedule_change(mail: ClaimedMail, facts: ChangeFacts, shop: Shop) -> EmailMessage:
-    """Return the mail about a change, for a buyer or for a person who holds seats."""
+    """Return the mail about a change, for a buyer, a guest, or a person who holds seats."""
     texts, zone = TEXTS[mail.language], shop.zone_of(facts.time_zone)
     kind = f"schedule_{facts.kind.lower()}"
     message = empty_message(mail, shop, texts[f"{kind}_subject"].format(title=facts.title))
     intro = texts[f"{kind}_intro"].format(name=one_line(mail.name))
     link = ""
-    if facts.reservation_id is not None:
+    # guard: guest_gets_no_page_of_an_account => if facts.reservation_id is not None:
+    if facts.reservation_id is not None and not facts.is_guest:
         link = page_of(shop, ScopedId(mail.scope_id, facts.reservation_id))
     rows = list(_rows(facts, zone, mail.language))
     notes = [*_notes(facts, zone, mail.language), texts["sent_by"]]
@@ -85,6 +86,10 @@ def _changed(before: str, after: str, language: str) -> Iterator[str]:
 
 def _notes(facts: ChangeFacts, zone: ZoneInfo, language: str) -> Iterator[str]:
     texts = TEXTS[language]
+    # guard: guest_is_promised_no_money => if False:
+    if facts.is_guest:
+        yield texts["tickets_are_void" if facts.kind == _CANCELLED else "tickets_stay"]
+        return
     if facts.kind == _CANCELLED:
         yield texts["all_comes_back" if facts.is_paid else "hold_is_released"]
         if facts.is_paid and facts.with_compensation:

@@ -9,13 +9,15 @@ WITH due AS (
     SELECT m.user_id, m.mail_id, coalesce(g.email, u.email) AS email, coalesce(g.name, u.name) AS name,
            coalesce(g.language, l.language, $3::text) AS language
       FROM mails m
-      -- guard: mail_goes_to_its_person => JOIN users u ON true
-      JOIN users u ON u.user_id = m.user_id
+      -- guard: mail_goes_to_its_person => LEFT JOIN users u ON true
+      LEFT JOIN users u ON u.user_id = m.user_id
       -- guard: mail_has_its_persons_language => LEFT JOIN mail_languages l ON true
       LEFT JOIN mail_languages l ON l.user_id = m.user_id
       LEFT JOIN ticket_issues g
+        -- A mail about a change has the reservation of the guest for the id of a person.
         -- guard: mail_goes_to_its_guest: m.kind = 'guest' => false
-        ON m.kind = 'guest' AND g.schedule_id = m.scope_id AND g.reservation_id = m.subject_id
+        -- guard: mail_about_a_change_goes_to_its_guest: ELSE m.user_id => ELSE NULL
+        ON g.schedule_id = m.scope_id AND g.reservation_id = CASE WHEN m.kind = 'guest' THEN m.subject_id ELSE m.user_id END
      -- guard: mail_claim_what_waits: m.state = 'WAITING' AND =>
      -- guard: mail_claim_what_is_due: AND m.due_at <= now() =>
      WHERE m.state = 'WAITING' AND m.due_at <= now()
@@ -161,12 +163,14 @@ SELECT f.amount_minor, f.fee_minor, f.currency, f.destination, c.title, p.reserv
 
 -- name: schedule_change
 -- What a mail says about change $2 of schedule $1 to person $3, in language $4. The reservation is one of the
--- person's, for the link.
+-- person's, for the link; for a guest, who has no account, $3 is their reservation.
 SELECT h.kind, h.created_at, h.starts_before, h.starts_after, h.venue_before, h.venue_after,
        h.refundable_until, h.reason, j.with_compensation IS TRUE AS with_compensation, s.version,
        -- no guard: The title in the language of the mail, where there is one.
        coalesce(CASE $4::text WHEN 'en' THEN c.title_en WHEN 'ko' THEN c.title_ko END, c.title) AS title,
-       v.time_zone, r.reservation_id, r.is_paid IS TRUE AS is_paid, k.order_number
+       v.time_zone, coalesce(g.reservation_id, r.reservation_id) AS reservation_id,
+       g.reservation_id IS NOT NULL OR r.is_paid IS TRUE AS is_paid, g.reservation_id IS NOT NULL AS is_guest,
+       k.order_number
   FROM schedule_changes h
   -- no guard: { Schedule, concert, venue and refund job of the change, by their primary keys.
   JOIN schedules s ON s.schedule_id = h.schedule_id
@@ -184,8 +188,12 @@ SELECT h.kind, h.created_at, h.starts_before, h.starts_after, h.venue_before, h.
         ORDER BY r.status IN ('CONFIRMED', 'REFUNDED') DESC, r.reservation_id DESC
         -- no guard: Joins the change with that reservation, if any; the conditions are inside.
         LIMIT 1) r ON true
-  -- no guard: The number of the order, by its primary key.
-  LEFT JOIN order_numbers k ON k.schedule_id = h.schedule_id AND k.reservation_id = r.reservation_id
+  -- guard: change_mail_issue_of_the_guest: g.reservation_id = $3 => false
+  LEFT JOIN ticket_issues g ON g.schedule_id = h.schedule_id AND g.reservation_id = $3
+  -- no guard: { The number of the order, by its primary key.
+  LEFT JOIN order_numbers k
+    ON k.schedule_id = h.schedule_id AND k.reservation_id = coalesce(g.reservation_id, r.reservation_id)
+  -- guard: }
  -- guard: change_mail_of_change: AND h.change_id = $2 => AND $2::uuid IS NOT NULL
  WHERE h.schedule_id = $1 AND h.change_id = $2;
 

@@ -83,7 +83,8 @@ class RefundFacts(msgspec.Struct, frozen=True, kw_only=True):
 class ChangeFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a mail says about a changed, postponed or cancelled performance.
 
-    `version` of the schedule orders calendar entries. Without a reservation the mail has no link.
+    `version` of the schedule orders calendar entries. Without a reservation the mail has no link, nor
+    for a guest, who has no account; `is_paid`: there are tickets, also of a guest.
     """
 
     kind: str
@@ -101,6 +102,7 @@ class ChangeFacts(msgspec.Struct, frozen=True, kw_only=True):
     reservation_id: UUID | None
     order_number: str | None
     is_paid: bool
+    is_guest: bool
 
 
 class SeatOfferFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -120,6 +120,11 @@ async def no_holds(*_: object) -> int:
     return 0
 
 
+async def no_issues(*_: object) -> int:
+    """Make nothing void."""
+    return 0
+
+
 @asynccontextmanager
 async def open_shop(hall: Hall, provider: ShownProvider | None = None) -> AsyncIterator[Shop]:
     """Lend a shop; its cashier has the lease after its first round."""
@@ -137,7 +142,7 @@ async def open_shop(hall: Hall, provider: ShownProvider | None = None) -> AsyncI
         NoticeWork(notices, intents, intent_work, disputes, confirmations, providers, settings),
         executor,
         RefundJobs(refunds, Refunds(refunds, ZoneInfo("Asia/Seoul")), 1_000),
-        ChangeJobs(ChangeStore(hall.db), no_holds, 1).work,
+        ChangeJobs(ChangeStore(hall.db), no_holds, no_issues, 1).work,
         Reconciliation(StatementStore(hall.db), providers, timedelta(hours=1), timedelta(hours=2)),
     )
     await hall.db.fetch("DELETE FROM leases WHERE role = 'cashier'")
