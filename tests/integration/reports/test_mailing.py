@@ -175,7 +175,14 @@ async def test_a_mail_has_the_totals_and_no_personal_data(
     weekly = ReportChoice(report="sales", frequency="weekly", hour=8, time_zone=SEOUL)
     await mails.choose(member(here, there), there, weekly)
     await mails.choose(member(there, here), here, weekly)
+    await hall.db.fetch(
+        "INSERT INTO organization_members (organization_id, user_id, role)"
+        " VALUES ($1, $2, 'manager'), ($2, $1, 'manager')",
+        here,
+        there,
+    )
     before = await neighbours(hall, beside)
+    assert len(before) == 2
     await hall.db.fetch(
         "UPDATE organizations SET name = 'Mine' WHERE organization_id = $1", hall.schedule_id
     )
