@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from boxoffice.errors import Invalid, OrganizationNotFound, Unavailable
 from boxoffice.notifications import messenger
@@ -228,7 +229,8 @@ async def test_a_choice_is_ones_own_and_ends_with_the_membership(
     hall: Hall, beside: Hall, mailer: ReportMailer
 ) -> None:
     here, there = hall.schedule_id, beside.schedule_id
-    mails, store = ReportMails(SubscriptionStore(hall.db), lambda: 0.0), SubscriptionStore(hall.db)
+    store = SubscriptionStore(hall.db)
+    mails = ReportMails(store, lambda: datetime.now(UTC).timestamp())
     choice = ReportChoice(report="sales", frequency="daily", hour=7, time_zone=SEOUL)
     await mails.choose(member(here, there), there, choice)
     await mails.choose(member(there, here), here, choice)
@@ -252,12 +254,17 @@ async def test_a_choice_is_ones_own_and_ends_with_the_membership(
     for organization_id, person, hour in ((there, there, 8), (there, here, 7), (here, there, 7)):
         [kept] = await store.of_person(organization_id, person)
         assert kept.hour == hour
+    for actor, place in ((member(here, there), there), (member(there, here), here)):
+        await mails.choose(actor, place, replace(choice, report="settlement"))
+    before = await neighbours(hall, beside)
     await hall.db.fetch(
         "UPDATE organization_members SET role = 'door' WHERE organization_id = $1", hall.schedule_id
     )
     await mailer.queue_due()
     assert await queued(hall) == []
     assert await store.of_person(here, here) == []
+    assert await neighbours(hall, beside) == before
+    assert len(before) == 4
 
 
 def test_periods_are_days_and_weeks_of_a_zone() -> None:
