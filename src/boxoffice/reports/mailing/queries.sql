@@ -62,9 +62,10 @@ RETURNING s.user_id;
 -- Ends report $3 of a person who has none of the roles $4 any more.
 DELETE FROM report_subscriptions s
  -- guard: report_mail_ends_of_the_subscription: s.organization_id = $1 AND => $1::uuid IS NOT NULL AND
- -- guard: report_mail_ends_of_its_person: s.user_id = $2 AND => $2::uuid IS NOT NULL AND
- -- guard: report_mail_ends_one_report: s.report = $3 => $3::text IS NOT NULL
- WHERE s.organization_id = $1 AND s.user_id = $2 AND s.report = $3
+ -- guard: report_mail_ends_of_its_person: s.user_id = $2 => $2::uuid IS NOT NULL
+ WHERE s.organization_id = $1 AND s.user_id = $2
+   -- no guard: The other report of the person has no reader either.
+   AND s.report = $3
    -- guard: report_mail_of_a_member_goes_on { => AND $4::text [] IS NOT NULL;
    AND NOT EXISTS (SELECT FROM organization_members m
                     WHERE m.organization_id = s.organization_id AND m.user_id = s.user_id
