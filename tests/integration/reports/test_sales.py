@@ -151,27 +151,31 @@ async def test_each_row_is_what_was_sold(hall: Hall, beside: Hall, desk: OfferDe
     assert held is not None
     await hall.pay(buyer, held.reservation_id)
     await history.at_the_door("S012", "S013")
+    history.issues = [await history.at_the_door("S015")]
+    await history.void()
     await history.given("S014")
 
     found = await reports(hall.db).sales(member(hall.schedule_id), ReportScope(), WHOLE)
-    assert totals(found)["KRW"].seats_sold == 8
+    assert totals(found)["KRW"].seats_sold == 9
     by_type = grouped(found, "price_type")
     assert {group.key: one.gross for group, one in by_type.items()} == {
-        "": 11_000, "youth": 670, "free": 0,
+        "": 12_000, "youth": 670, "free": 0,
     }  # fmt: skip
     by_way = grouped(found, "channel")
     assert {group.key: (one.seats_sold, one.gross) for group, one in by_way.items()} == {
-        "online": (4, 9_000), "online/fans": (2, 670), "box_office": (2, 2_000),
+        "online": (4, 9_000), "online/fans": (2, 670), "box_office": (3, 3_000),
         "complimentary": (0, 0),
     }  # fmt: skip
     fans = next(one for group, one in by_way.items() if group.key == "online/fans")
     assert (fans.discounts, fans.booking_fees, fans.net) == (67, 50, 653)
+    door = next(one for group, one in by_way.items() if group.key == "box_office")
+    assert (door.seats_returned, door.refunds, door.net) == (1, 1_000, 2_000)
     by_grade = {group.key: one for group, one in grouped(found, "grade").items()}
     assert {key: one.gross for key, one in by_grade.items()} == {
-        "R": 4_670, "S": 4_000, "V": 3_000,
+        "R": 5_670, "S": 4_000, "V": 3_000,
     }  # fmt: skip
     assert by_grade["R"] == Figures(
-        seats_sold=6, gross=4_670, discounts=67, booking_fees=50, seats_returned=1, refunds=900,
+        seats_sold=7, gross=5_670, discounts=67, booking_fees=50, seats_returned=2, refunds=1_900,
         cancellation_fees=100, complimentary=1,
     )  # fmt: skip
 
