@@ -32,9 +32,13 @@ def sweep() -> None:
     from boxoffice.waiting_list import worker  # noqa: PLC0415 — costs time
 
     async def both(settings: Settings, stop: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(sweeper.run(settings, stop))
-            group.create_task(worker.run(settings, stop))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(sweeper.run(settings, stop))
+                group.create_task(worker.run(settings, stop))
+        except ExceptionGroup as failed:
+            # Both fail alike: the command says it as for one.
+            raise failed.exceptions[0] from failed
 
     _run(both)
 
