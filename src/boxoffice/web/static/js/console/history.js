@@ -14,7 +14,8 @@ export async function history({ id, signal }) {
   const view = [
     breadcrumbs([`/organizer/concerts/${schedule.concert_id}`, schedule.concert.title], [back, performanceText(schedule.starts_at, schedule.time_zone, "date")],
       [`${back}/reservations`, t("history.back")]),
-    h("div", { class: "console-head" }, h("h1", {}, t("history.title"), " ", chip(one.status))),
+    h("div", { class: "console-head" }, h("h1", {}, t("history.title"), " ", chip(one.status)),
+      one.events.some(({ what }) => what === "PAID") && h("div", { class: "actions" }, h("a", { class: "button", href: paymentOf(one) }, t("history.payment")))),
     h("section", { class: "card" }, definitionList([
       [t("history.person"), [one.name, h("div", { class: "muted small" }, one.email)]],
       [t("history.seats"), one.seat_ids.join(", ")],
@@ -27,6 +28,10 @@ export async function history({ id, signal }) {
         h("span", {}, said(event)))))),
   ];
   return { title: t("history.title"), view };
+}
+
+function paymentOf({ schedule_id: id, order_number: number }) {
+  return `/organizer/schedules/${id}/payments?${new URLSearchParams({ order_number: number })}`;
 }
 
 function said({ what, details }) {

@@ -237,7 +237,7 @@ export const en = {
   "history.PAID": "Paid {amount} ({method})",
   "history.MONEY_MOVED": "{amount} moved in the ledger ({kind})",
   "history.TICKET_ISSUED": "Ticket for {seat_id} issued",
-  "history.back": "All reservations",
+  "history.back": "All reservations", "history.payment": "Payment and refund",
   "history.person": "Buyer",
   "history.seats": "Seats",
   "history.amount": "Amount",

@@ -237,7 +237,7 @@ export const ko = {
   "history.PAID": "{amount} 결제 ({method})",
   "history.MONEY_MOVED": "원장에서 {amount} 이동 ({kind})",
   "history.TICKET_ISSUED": "{seat_id} 좌석 티켓 발급",
-  "history.back": "예약 목록",
+  "history.back": "예약 목록", "history.payment": "결제·환불",
   "history.person": "예약자",
   "history.seats": "좌석",
   "history.amount": "금액",
