@@ -11,6 +11,7 @@ import { announcer } from "../components/announcer.js";
 import { performanceMoment } from "../components/performance-time.js";
 import { errorText } from "../components/problem.js";
 import { confirmAction, postAction } from "./actions.js";
+import { allows } from "./team/organizations.js";
 
 // Longer than a page stays open, and within the range of a timer.
 const LOOK_AHEAD_S = 86_400;
@@ -96,9 +97,19 @@ export function scheduleHead(schedule, part, refresh) {
   ];
 }
 
-function tabs({ schedule_id: id }, part) {
-  const parts = [["live", ""], ...(session.isOperator ? [] : [["edit", "/edit"], ["seats", "/seats"]]), ["offers", "/offers"], ["guests", "/guests"], ["boxOffice", "/box-office"], ["queue", "/queue"], ["reservations", "/reservations"], ["attendees", "/attendees"], ["report", "/report"], ["payments", "/payments"], ["refunds", "/refunds"], ["activity", "/activity"]];
-  return h("nav", { class: "tabs", "aria-label": t("tabs") }, parts.map(([name, path]) => h("a", {
+// The tabs of a schedule: name, path, and the permission without which the page would only refuse.
+const TABS = [
+  ["live", "", "reports_read"], ["edit", "/edit", "events_write"], ["seats", "/seats", "seats_write"],
+  ["offers", "/offers", "events_read"], ["guests", "/guests", "orders_read"], ["boxOffice", "/box-office", "orders_write"],
+  ["queue", "/queue", "events_read"], ["reservations", "/reservations", "orders_read"], ["attendees", "/attendees", "orders_read"],
+  ["report", "/report", "reports_read"], ["payments", "/payments", "orders_read"], ["refunds", "/refunds", "orders_read"],
+  ["activity", "/activity", "activity_read"],
+];
+const NOT_FOR_OPERATORS = ["edit", "seats"];
+
+function tabs({ schedule_id: id, concert }, part) {
+  const shown = TABS.filter(([name, , needed]) => allows(concert, needed) && !(session.isOperator && NOT_FOR_OPERATORS.includes(name)));
+  return h("nav", { class: "tabs", "aria-label": t("tabs") }, shown.map(([name, path]) => h("a", {
     href: `/organizer/schedules/${id}${path}`, "aria-current": name === part ? "page" : null,
   }, t(`tabs.${name}`))));
 }
@@ -117,7 +128,7 @@ function hint(schedule) {
 }
 
 function saleButton(schedule, refresh) {
-  if (session.isOperator) return null;
+  if (session.isOperator || !allows(schedule.concert, "sales_write")) return null;
   const path = `/v1/admin/schedules/${schedule.schedule_id}`;
   if (schedule.status === "OPEN") {
     return h("button", { type: "button", class: "button danger", onclick: () => confirmAction({

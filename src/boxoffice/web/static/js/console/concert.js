@@ -14,9 +14,9 @@ import { localTime, sendTimes } from "./events/local-time.js";
 import { embedCard } from "./brand/embed.js";
 import { featuredCard } from "./events/featured.js";
 import { posterCard } from "./events/poster.js";
-import { venueField, venuesOf } from "./events/venue-choice.js";
+import { venueField, venueNamed, venuesOf } from "./events/venue-choice.js";
 import { concertChip, breadcrumbs, saleChip } from "./components.js";
-import { ofOrganization } from "./team/organizations.js";
+import { allows, ofOrganization } from "./team/organizations.js";
 
 const HOLD_S = 300;
 const TICKETS = 4;
@@ -44,6 +44,7 @@ export function newConcert({ go }) {
 /** The page of one concert. */
 export async function concert({ id, signal, refresh, go }) {
   const [one] = await Promise.all([get(`/v1/admin/concerts/${encodeURIComponent(id)}`, { signal }), synchronize()]);
+  const isEditor = !session.isOperator && allows(one, "events_write");
   const places = await venuesOf(one, signal);
   const view = [
     breadcrumbs(),
@@ -53,14 +54,14 @@ export async function concert({ id, signal, refresh, go }) {
         h("p", {}, `${one.artist} · ${one.venue} `, concertChip(one)),
         session.isOperator && h("p", { class: "small" }, t("own.organizer", { name: one.organizer_name })),
         one.description && h("p", { class: "description" }, one.description)),
-      h("div", { class: "actions" }, publishButton(one, refresh),
-        !session.isOperator && h("a", { class: "button", href: `/organizer/concerts/${one.concert_id}/edit` }, t("edit.concert")),
+      h("div", { class: "actions" }, isEditor && publishButton(one, refresh),
+        isEditor && h("a", { class: "button", href: `/organizer/concerts/${one.concert_id}/edit` }, t("edit.concert")),
         one.status === "PUBLISHED" && !one.taken_down_at && h("a", { class: "button", href: `/concerts/${one.concert_id}` }, t("own.inShop")))),
     takenDown(one, refresh),
     one.schedules.length ? h("ul", { class: "own-concerts" }, one.schedules.map(card)) : h("p", { class: "card" }, t("own.noSchedules")),
-    !session.isOperator && posterCard(one, signal),
-    !session.isOperator && one.status === "PUBLISHED" && !one.taken_down_at && embedCard(one),
-    !session.isOperator && h("details", { class: "card", open: one.schedules.length === 0 },
+    isEditor && posterCard(one, signal),
+    isEditor && one.status === "PUBLISHED" && !one.taken_down_at && embedCard(one),
+    isEditor && h("details", { class: "card", open: one.schedules.length === 0 },
       h("summary", {}, h("h2", {}, t("own.addSchedule"))), scheduleForm(one, go, places)),
     session.isOperator && one.status === "PUBLISHED" && !one.taken_down_at && await featuredCard(one, { signal, refresh }),
     session.isOperator && !one.taken_down_at && h("details", { class: "card" },
@@ -70,7 +71,7 @@ export async function concert({ id, signal, refresh, go }) {
 }
 
 function publishButton(one, refresh) {
-  if (session.isOperator || one.taken_down_at || one.status !== "DRAFT" || !one.schedules.some((schedule) => schedule.seats_total > 0)) return null;
+  if (one.taken_down_at || one.status !== "DRAFT" || !one.schedules.some((schedule) => schedule.seats_total > 0)) return null;
   return h("button", { type: "button", class: "button primary", onclick: () => confirmAction({
     title: t("own.publishTitle"), detail: t("own.publishDetail"), label: t("own.publish"),
     act: () => postAction(`/v1/admin/concerts/${one.concert_id}/publish`), said: t("own.published"), done: refresh,
@@ -117,7 +118,7 @@ function scheduleForm(one, go, places) {
     sale_closes_at: local(t("scheduleForm.closes"), false),
     hold_ttl_s: new Field({ label: t("scheduleForm.hold"), type: "number", min: 1, max: 86_400, value: HOLD_S, required: true, inputmode: "numeric" }),
     ticket_limit: new Field({ label: t("scheduleForm.limit"), type: "number", min: 1, max: 1000, value: TICKETS, required: true, inputmode: "numeric" }),
-    ...venueField(null, one.venue, places),
+    ...venueField(venueNamed(one.venue, places), one.venue, places),
     seats_return_delay_max_s: new Field({ label: t("scheduleForm.delay"), hint: t("scheduleForm.delayHint"), type: "number", min: 0, max: 600, value: 0, required: true, inputmode: "numeric" }),
   };
   const submit = async (values) => {

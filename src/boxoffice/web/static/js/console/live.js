@@ -6,6 +6,7 @@ import { hasText, money, number, t, timeOfDay } from "../lib/i18n.js";
 import { errorText } from "../components/problem.js";
 import { Chart, share } from "./charts.js";
 import { fetchSchedule, scheduleHead, table } from "./components.js";
+import { allows } from "./team/organizations.js";
 
 const EVERY_MS = 2_000;
 const TIMEOUT_MS = 8_000;
@@ -13,12 +14,23 @@ const WINDOW_S = 600;
 const TABLE_ROWS = 24;
 
 /** The page of one schedule. */
-export async function live({ id, signal, refresh }) {
+export async function live({ id, signal, refresh, go }) {
   const schedule = await fetchSchedule(id, signal);
+  if (!allows(schedule.concert, "reports_read")) return instead(schedule, { refresh, go });
   const board = new Board(schedule);
   const view = [scheduleHead(schedule, "live", refresh), board.view];
   keepReading(id, signal, board);
   return { title: schedule.concert.title, view, wide: true };
+}
+
+// Links lead to the address of the schedule: a role without its statistics sees what it may.
+function instead(schedule, { refresh, go }) {
+  const { schedule_id: id, concert } = schedule;
+  if (allows(concert, "orders_read")) {
+    go(`/organizer/schedules/${id}/reservations`, { replace: true });
+    return { title: "", view: null };
+  }
+  return { title: concert.title, view: scheduleHead(schedule, "live", refresh), wide: true };
 }
 
 async function keepReading(id, signal, board) {

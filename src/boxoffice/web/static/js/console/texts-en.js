@@ -9,7 +9,7 @@ export const en = {
   "own.organizer": "Organizer: {name}",
   "console.more": "Show more",
   "console.forbidden": "No access to this page",
-  "console.forbiddenDetail": "The console is for organizers, the audit for operators. An operator grants these roles; then log in again.",
+  "console.forbiddenDetail": "Your role does not include this page. An owner of your organization can change your role; the operator's pages are for the operator alone.",
   "console.activity": "Activity log",
   "console.audit": "Audit",
   "console.concerts": "Concerts",

@@ -9,7 +9,7 @@ export const ko = {
   "own.organizer": "주최자: {name}",
   "console.more": "더 보기",
   "console.forbidden": "이 페이지를 볼 권한이 없습니다",
-  "console.forbiddenDetail": "콘솔은 주최자가, 검사는 운영자가 볼 수 있습니다. 서비스 운영자가 권한을 준 뒤 다시 로그인해 주세요.",
+  "console.forbiddenDetail": "현재 역할로는 볼 수 없는 페이지입니다. 역할은 소속 단체의 소유자가 바꿀 수 있으며, 운영자 페이지는 운영자만 볼 수 있습니다.",
   "console.activity": "작업 기록",
   "console.audit": "검사",
   "console.concerts": "공연 목록",

@@ -11,6 +11,11 @@ export async function venuesOf({ organization_id: id }, signal) {
   return (await all("/v1/admin/venues", { signal })).filter((venue) => venue.organization_id === id);
 }
 
+/** The id of the venue that a concert names in words, undefined where no venue is called so. */
+export function venueNamed(name, places) {
+  return places.find((place) => [place.name, place.name_en, place.name_ko].includes(name))?.venue_id;
+}
+
 /** The fields of a form with a list to choose from, none without venues; `none` is what the concert says of the place. */
 export function venueField(present, none, places) {
   if (!places.length) return {};

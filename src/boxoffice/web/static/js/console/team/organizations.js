@@ -32,6 +32,12 @@ export function may(permission) {
   return chosenOrganization()?.permissions.includes(permission) ?? false;
 }
 
+/** Whether the role in the organization of a concert allows this; an operator reads everything. */
+export function allows({ organization_id: id }, permission) {
+  const member = own.find((one) => one.organization_id === id);
+  return member ? member.permissions.includes(permission) : session.isOperator;
+}
+
 /** A select for members of several organizations. */
 export function organizationSwitch(refresh) {
   if (own.length < 2) return null;
