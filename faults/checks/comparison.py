@@ -67,6 +67,7 @@ AUDIT_LOST = frozenset(
         "intent_has_its_end",
         "policy_of_a_payment_exists",
         "issue_has_its_tickets",
+        "waiting_list_offer_has_its_hold",
     }
 )
 # Other violations: shapes, times, limits, derived counts, guards, waiting rooms.
@@ -82,6 +83,8 @@ AUDIT_OTHER = frozenset(
         "code_is_used_within_its_limit",
         "channel_sells_within_its_quota",
         "blocked_seat_has_no_ticket",
+        "waiting_list_is_served_in_order",
+        "waiting_list_entry_waits_in_its_line",
         "event_has_its_cause",
         "hold_will_be_found_when_it_lapses",
         "payment_names_its_tickets",
