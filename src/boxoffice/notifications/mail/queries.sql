@@ -169,7 +169,9 @@ SELECT h.kind, h.created_at, h.starts_before, h.starts_after, h.venue_before, h.
        -- no guard: The title in the language of the mail, where there is one.
        coalesce(CASE $4::text WHEN 'en' THEN c.title_en WHEN 'ko' THEN c.title_ko END, c.title) AS title,
        v.time_zone, coalesce(g.reservation_id, r.reservation_id) AS reservation_id,
+       -- no guard: { A guest has tickets, and no page.
        g.reservation_id IS NOT NULL OR r.is_paid IS TRUE AS is_paid, g.reservation_id IS NOT NULL AS is_guest,
+       -- guard: }
        k.order_number
   FROM schedule_changes h
   -- no guard: { Schedule, concert, venue and refund job of the change, by their primary keys.
