@@ -1,4 +1,4 @@
-"""An organizer from sign-up to settlement, without a command line."""
+"""Two ways from end to end: an organizer to the settlement, a buyer from a shared link to a ticket."""
 
 import asyncio
 import functools
@@ -17,11 +17,13 @@ from playwright.async_api import FilePayload, Page, expect
 from boxoffice.settings import Settings
 from tests.conftest import Servers
 from tests.e2e.api.client import PASSWORD, Sale, sign_up
+from tests.e2e.api.client import expect as answered
 from tests.e2e.api.conftest import (
     Running,
     check_books,
     make_organizer,
     new_database,
+    on_sale,
     running,
 )
 from tests.integration.notifications.messengers import messenger, until
@@ -43,6 +45,13 @@ SEATS = "section,row,number,grade,price\n" + "".join(
     f"A,1,{number},VIP,{PRICE}\n" for number in range(1, 7)
 )
 HOME = {"viewport": {"width": 1280, "height": 900}, "timezone_id": "Asia/Seoul"}
+PHONE = {
+    "viewport": {"width": 360, "height": 740},
+    "locale": "ko-KR",
+    "timezone_id": "America/New_York",
+}
+# Seven in the evening in Seoul, and the same moment in New York, in Korean.
+IN_SEOUL, IN_NEW_YORK = "오후 7:00 KST", re.compile(r"오전 [56]:00 E[SD]T")
 
 
 @dataclass(frozen=True)
@@ -311,3 +320,65 @@ async def _invite(visitor: Visitor, house: House, visit: Visit, sale: Sale) -> N
     await guest.open("/organizer/reports?report=settlement")
     await expect(guest.title("No access to this page")).to_be_visible()
     await look(guest.page, "1-21-colleague-refused")
+
+
+async def test_a_buyer_from_a_shared_link_to_a_ticket(visit: Visit, house: House) -> None:
+    url = house.shop.api.url
+    starts = {"starts_at": {"local": f"{DAY}T19:00"}}
+    sale = await asyncio.to_thread(_on_sale_at_seven, house.shop, starts)
+    shared = answered(house.shop.api.get(f"/concerts/{sale.concert_id}"), 200).raw.decode()
+    assert '<meta property="og:title" content="봄의 노래 · The Encores">' in shared
+    assert f'"startDate":"{DAY}T19:00:00+09:00"' in shared
+    visitor = await visit(url, expected=["401"], providers=[house.simulators.toss.url], **PHONE)
+    page, email = visitor.page, f"{secrets.token_hex(8)}@example.test"
+    async with house.messenger:
+        await visitor.open(f"/concerts/{sale.concert_id}")
+        await _says_seven(page, "2-01-concert")
+        await page.get_by_role("link", name=re.compile("좌석 선택")).click()
+        await _says_seven(page, "2-02-seats")
+        await _ask_for_one(visitor)
+        await page.get_by_role("dialog").get_by_role("link", name=re.compile("회원가입")).click()
+        await page.get_by_label("이름").fill("김민수")
+        await page.get_by_label("이메일").fill(email)
+        await page.get_by_label("비밀번호").fill(PASSWORD)
+        await look(page, "2-03-sign-up")
+        await visitor.button("회원가입").click()
+        await _ask_for_one(visitor)
+        await page.wait_for_url(re.compile("/reservations/"))
+        await _says_seven(page, "2-04-hold")
+        await page.get_by_role("radio", name=re.compile("토스")).check()
+        await page.get_by_role("button", name=re.compile("계속하기")).click()
+        await page.wait_for_url(re.compile("/checkout/"))
+        pay = page.locator(".checkout").get_by_role("button", name=re.compile("결제하기"))
+        await expect(pay).not_to_have_attribute("aria-disabled", "true")
+        await _says_seven(page, "2-05-checkout")
+        await pay.click()
+        await expect(page.locator("button[value=pay]")).to_be_visible()
+        await look(page, "2-06-window")
+        await act(page, "pay")
+        await see_tickets(page)
+        await _says_seven(page, "2-07-ticket")
+        number = await page.locator(".ticket .order-number strong").inner_text()
+        assert re.fullmatch(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]", number), number
+        await visitor.open("/me")
+        await expect(page.locator("main")).to_contain_text(number)
+        await _says_seven(page, "2-08-me")
+
+
+async def _ask_for_one(visitor: Visitor) -> None:
+    await visitor.page.get_by_label("매수").select_option("1")
+    await visitor.button("추천 좌석 예약하기").click()
+
+
+def _on_sale_at_seven(shop: Running, starts: dict[str, dict[str, str]]) -> Sale:
+    return on_sale(make_organizer(shop), 20, **starts)
+
+
+async def _says_seven(page: Page, name: str) -> None:
+    """The page says when the performance is: at its venue, and in the reader's own time second."""
+    await expect(page.locator("main")).to_contain_text(IN_SEOUL)
+    text = await page.locator("main").inner_text()
+    own = IN_NEW_YORK.search(text)
+    assert own is not None, text
+    assert text.index(IN_SEOUL) < own.start(), text
+    await look(page, name)
