@@ -136,6 +136,7 @@ async def _venue(application: Application, organizer: Actor, place: DemoVenue) -
     venue = await application.services.venues.create(
         organizer,
         VenueBody(country="KR", time_zone="Asia/Seoul", **msgspec.structs.asdict(place)),
+        f"demo {place.name}",
     )
     return venue.venue_id
 

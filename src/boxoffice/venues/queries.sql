@@ -2,13 +2,25 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 -- name: insert_venue
--- A new venue of an organization.
+-- A new venue of an organization, unless a request under this key has created one.
 INSERT INTO venues (
-    venue_id, organization_id, name, name_en, name_ko, address, address_en, address_ko, city, country, time_zone,
-    directions, directions_en, directions_ko, latitude, longitude)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+    venue_id, organization_id, creation_key, name, name_en, name_ko, address, address_en, address_ko, city, country,
+    time_zone, directions, directions_en, directions_ko, latitude, longitude)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+-- guard: venue_key_is_used_once
+ON CONFLICT ON CONSTRAINT venues_key_unique DO NOTHING
 RETURNING venue_id, organization_id, name, name_en, name_ko, address, address_en, address_ko, city, country, time_zone,
           directions, directions_en, directions_ko, latitude, longitude, version, created_at;
+
+-- name: venue_by_creation_key
+-- The venue that a request with this key has created.
+SELECT v.venue_id, v.organization_id, v.name, v.name_en, v.name_ko, v.address, v.address_en, v.address_ko, v.city, v.country,
+       v.time_zone, v.directions, v.directions_en, v.directions_ko, v.latitude, v.longitude, v.version,
+       v.created_at
+  FROM venues v
+ -- guard: venue_key_is_per_organization: v.organization_id = $1 => $1::uuid IS NOT NULL
+ -- guard: venue_key_is_compared: v.creation_key = $2 => $2::text IS NOT NULL
+ WHERE v.organization_id = $1 AND v.creation_key = $2;
 
 -- name: venues_of_organizer
 -- A page of some organizations' venues, the newest first, from a cursor on; of all where $1 is null.

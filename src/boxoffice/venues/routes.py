@@ -2,7 +2,12 @@
 
 from uuid import UUID
 
-from boxoffice.errors import CursorInvalid, OrganizationNotFound
+from boxoffice.errors import (
+    CursorInvalid,
+    IdempotencyKeyReused,
+    OrganizationNotFound,
+    OutcomeUnknown,
+)
 from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.permissions import Permission
@@ -41,14 +46,17 @@ class AdminVenues:
         "Add a venue",
         201,
         permission=Permission.EVENTS_WRITE,
+        keyed=True,
         body=VenueBody,
         returns=Venue,
-        problems=[OrganizationNotFound, TimeZoneUnknown],
+        problems=[OrganizationNotFound, TimeZoneUnknown, IdempotencyKeyReused, OutcomeUnknown],
         tagged=True,
     )
     async def on_post(self, call: Call[VenueBody, None]) -> Reply:
         """All times of its performances are shown in its time zone."""
-        made = await self._service.create(call.caller, call.body, request_id=call.request_id)
+        made = await self._service.create(
+            call.caller, call.body, call.key, request_id=call.request_id
+        )
         return Reply(
             made, etag=entity_tag(made.version), location=f"/v1/admin/venues/{made.venue_id}"
         )

@@ -8,7 +8,7 @@ from msgspec import UNSET
 from msgspec.structs import asdict
 
 from boxoffice.activity_log import Action, record
-from boxoffice.errors import Invalid
+from boxoffice.errors import IdempotencyKeyReused, Invalid
 from boxoffice.permissions import Actor, OrganizationIds, chosen
 from boxoffice.platform.conditional import require_version
 from boxoffice.platform.ids import new_id
@@ -41,12 +41,20 @@ class Venues:
             raise VenueNotFound
         return found
 
-    async def create(self, actor: Actor, given: VenueBody, *, request_id: str = "") -> Venue:
-        """Add a venue; raise `OrganizationNotFound`, `TimeZoneUnknown` and `Invalid`."""
+    async def create(
+        self, actor: Actor, given: VenueBody, key: str, *, request_id: str = ""
+    ) -> Venue:
+        """Add a venue, or return the one that a request with this key has added.
+
+        Raises `OrganizationNotFound`, `TimeZoneUnknown`, `Invalid`, and `IdempotencyKeyReused` where
+        the earlier request was another or its venue was changed since.
+        """
         owner = chosen(actor, given.organization_id)
         members = _checked(asdict(given))
         async with self._store.transaction() as connection:
-            made = await store.insert(connection, new_id(), owner, members)
+            made = await store.insert(connection, new_id(), owner, key, members)
+            if made is None:
+                return _repeated(await store.by_creation_key(connection, owner, key), members)
             details = {"venue_id": str(made.venue_id), "name": made.name}
             await _record(connection, actor, owner, "venue.created", request_id, details)
         return made
@@ -100,6 +108,14 @@ class Venues:
             await _record(
                 connection, actor, before.organization_id, "venue.deleted", request_id, details
             )
+
+
+def _repeated(earlier: Venue | None, members: Mapping[str, Any]) -> Venue:
+    # A deletion may commit between the refusal of the key and this reading.
+    # guard: venue_of_another_request_is_refused => if earlier is None:
+    if earlier is None or any(getattr(earlier, name) != members[name] for name in MEMBERS):
+        raise IdempotencyKeyReused
+    return earlier
 
 
 def _checked(members: dict[str, Any]) -> dict[str, Any]:

@@ -67,13 +67,19 @@ class VenueStore:
 
 
 async def insert(
-    connection: Connection, venue_id: UUID, organization_id: UUID, members: dict[str, Any]
-) -> Venue:
-    """Add a venue."""
-    (row,) = await connection.fetch(
-        _SQL["insert_venue"], venue_id, organization_id, *(members[name] for name in MEMBERS)
+    connection: Connection, venue_id: UUID, organization_id: UUID, key: str, members: dict[str, Any]
+) -> Venue | None:
+    """Add a venue; return None where a request with this key has added one."""
+    row = await connection.fetchrow(
+        _SQL["insert_venue"], venue_id, organization_id, key, *(members[name] for name in MEMBERS)
     )
-    return Venue(**row)
+    return Venue(**row) if row else None
+
+
+async def by_creation_key(connection: Connection, organization_id: UUID, key: str) -> Venue | None:
+    """Return the venue that a request with this key has added."""
+    row = await connection.fetchrow(_SQL["venue_by_creation_key"], organization_id, key)
+    return Venue(**row) if row else None
 
 
 async def lock(

@@ -142,6 +142,7 @@ def test_the_keyed_calls_are_those_of_the_contract(document: dict[str, Any]) -> 
         "/v1/admin/schedules/{schedule_id}/cancel",
         "/v1/admin/schedules/{schedule_id}/postpone",
         "/v1/admin/disputes",
+        "/v1/admin/venues",
         "/v1/admin/webhooks",
         "/v1/admin/webhooks/{endpoint_id}/rotate-secret",
     }

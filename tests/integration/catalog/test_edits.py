@@ -226,7 +226,7 @@ async def test_a_venue_is_of_the_organization_of_its_concert(
 ) -> None:
     """A member of two organizations keeps them apart, too."""
     body = VenueBody(name="Hall 2", country="JP", time_zone="Asia/Tokyo")
-    theirs = await Venues(VenueStore(shop.db)).create(shop.other, body)
+    theirs = await Venues(VenueStore(shop.db)).create(shop.other, body, "key")
     own, others = shop.organizer.organization_ids or (), shop.other.organization_ids or ()
     both = Editor(me.user_id, [*own, *others])
     sale = await shop.on_sale()
@@ -246,7 +246,7 @@ async def test_buyers_are_told_where_it_is_without_the_venue(
     shop: Shop, edits: Edits, me: Editor
 ) -> None:
     body = VenueBody(name="Hall 2", country="KR", time_zone="Asia/Seoul")
-    venue = await Venues(VenueStore(shop.db)).create(shop.organizer, body)
+    venue = await Venues(VenueStore(shop.db)).create(shop.organizer, body, "key")
     sale = await shop.on_sale()
     for venue_id in (venue.venue_id, None):
         version = (await schedule_of(shop, sale.schedule_id)).version
@@ -258,8 +258,8 @@ async def test_buyers_are_told_where_it_is_without_the_venue(
 async def test_buyers_are_told_of_another_venue(shop: Shop, edits: Edits, me: Editor) -> None:
     venues = Venues(VenueStore(shop.db))
     body = VenueBody(name="Hall 2", country="JP", time_zone="Asia/Tokyo")
-    theirs = await venues.create(shop.other, body)
-    venue = await venues.create(shop.organizer, body)
+    theirs = await venues.create(shop.other, body, "key")
+    venue = await venues.create(shop.organizer, body, "key")
     sale = await shop.on_sale()
     version = (await schedule_of(shop, sale.schedule_id)).version
     for unknown in (theirs.venue_id, uuid4()):

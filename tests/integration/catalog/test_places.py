@@ -1,7 +1,7 @@
 """Performances at venues: whose zone their times have, and the local times of new ones."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -23,7 +23,7 @@ async def venue_of(shop: Shop, organizer: Caller, zone: str = "America/New_York"
     body = VenueBody(
         name="Hall", name_en="The Hall", country="US", time_zone=zone, address="5th Ave"
     )
-    return await Venues(VenueStore(shop.db)).create(organizer, body)
+    return await Venues(VenueStore(shop.db)).create(organizer, body, uuid4().hex)
 
 
 async def test_local_times_are_those_of_the_venue(shop: Shop) -> None:

@@ -2,19 +2,20 @@
 
 import asyncio
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
 from msgspec import UNSET
 
-from boxoffice.errors import Invalid
+from boxoffice.errors import IdempotencyKeyReused, Invalid
+from boxoffice.permissions import Actor
 from boxoffice.platform.conditional import PreconditionFailed
 from boxoffice.platform.postgres.database import Database
 from boxoffice.venues.errors import TimeZoneUnknown, VenueInUse, VenueNotFound
 from boxoffice.venues.service import Venues
 from boxoffice.venues.store import VenueStore
-from boxoffice.venues.views import VenueBody, VenueEdit
+from boxoffice.venues.views import Venue, VenueBody, VenueEdit
 from tests.integration.catalog.support import add_user
 from tests.support.hall import Hall, open_hall
 from tests.support.members import member
@@ -26,6 +27,11 @@ HALL = VenueBody(name="Olympic Hall", country="KR", time_zone="Asia/Seoul", city
 def venues(db: Database) -> Venues:
     """The use cases."""
     return Venues(VenueStore(db))
+
+
+async def added(venues: Venues, actor: Actor, body: VenueBody = HALL) -> Venue:
+    """Return a venue that a request of its own has added."""
+    return await venues.create(actor, body, uuid4().hex)
 
 
 async def held_at(db: Database, venue_id: UUID, **changed: Any) -> Hall:
@@ -45,7 +51,7 @@ async def test_a_venue_is_its_organizers_and_operators_read_it(
     db: Database, venues: Venues
 ) -> None:
     me, other = member(await add_user(db, "organizer")), member(await add_user(db, "organizer"))
-    first, theirs, second = [await venues.create(who, HALL) for who in (me, other, me)]
+    first, theirs, second = [await added(venues, who) for who in (me, other, me)]
     assert await venues.list_of_organizer(me.organization_ids, None, 9) == [second, first]
     assert await venues.list_of_organizer(me.organization_ids, second.venue_id, 9) == [first]
     assert await venues.list_of_organizer(None, None, 2) == [second, theirs]
@@ -58,9 +64,31 @@ async def test_a_venue_is_its_organizers_and_operators_read_it(
         await venues.delete(me, theirs.venue_id, 1)
 
 
+async def test_a_repeated_request_finds_the_venue_that_it_added(
+    db: Database, venues: Venues
+) -> None:
+    me, other = member(await add_user(db, "organizer")), member(await add_user(db, "organizer"))
+    asked = [venues.create(me, HALL, "a") for _ in range(6)]
+    [first, *repeated] = await asyncio.gather(*asked)
+    assert repeated == [first] * 5
+    second = await venues.create(me, HALL, "b")
+    theirs = await venues.create(other, HALL, "a")
+    assert await venues.create(other, HALL, "a") == theirs
+    assert await venues.create(me, HALL, "b") == second
+    assert await venues.list_of_organizer(None, None, 9) == [theirs, second, first]
+    actions = "SELECT action FROM logbook WHERE action = 'venue.created'"
+    assert len(await db.read(actions, *())) == 3
+    # The same key for another hall, and for one that was changed since.
+    with pytest.raises(IdempotencyKeyReused):
+        await venues.create(me, msgspec.structs.replace(HALL, city="Busan"), "a")
+    await venues.edit(me, first.venue_id, VenueEdit(city="Busan"), 1)
+    with pytest.raises(IdempotencyKeyReused):
+        await venues.create(me, HALL, "a")
+
+
 async def test_a_change_needs_the_version_and_is_recorded(db: Database, venues: Venues) -> None:
     me = member(await add_user(db, "organizer"))
-    made, untouched = await venues.create(me, HALL), await venues.create(me, HALL)
+    made, untouched = await added(venues, me), await added(venues, me)
     edit = VenueEdit(name="Hall 2", city=None, latitude=37.5, longitude=127.1)
     after = await venues.edit(me, made.venue_id, edit, made.version)
     assert after == msgspec.structs.replace(
@@ -81,7 +109,7 @@ async def test_a_change_needs_the_version_and_is_recorded(db: Database, venues: 
 
 async def test_of_two_editors_one_is_refused(db: Database, venues: Venues) -> None:
     me = member(await add_user(db, "organizer"))
-    made = await venues.create(me, HALL)
+    made = await added(venues, me)
     edits = [VenueEdit(name=f"Hall {n}") for n in range(8)]
     tried = [venues.edit(me, made.venue_id, edit, 1) for edit in edits]
     done = await asyncio.gather(*tried, return_exceptions=True)
@@ -93,8 +121,8 @@ async def test_of_two_editors_one_is_refused(db: Database, venues: Venues) -> No
 async def test_the_zone_of_a_venue_on_show_stays(db: Database, venues: Venues) -> None:
     me = member(await add_user(db, "organizer"))
     with pytest.raises(TimeZoneUnknown):
-        await venues.create(me, msgspec.structs.replace(HALL, time_zone="Asia/Nowhere"))
-    shown, drafted, past, unused = [await venues.create(me, HALL) for _ in range(4)]
+        await added(venues, me, msgspec.structs.replace(HALL, time_zone="Asia/Nowhere"))
+    shown, drafted, past, unused = [await added(venues, me) for _ in range(4)]
     await held_at(db, shown.venue_id)
     await held_at(db, drafted.venue_id, status="'DRAFT'")
     begun = "clock_timestamp() - interval '1 hour'"

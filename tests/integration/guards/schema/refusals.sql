@@ -1593,6 +1593,12 @@ INSERT INTO venues (venue_id, organization_id, name, country, time_zone)
 SELECT '00000000-0000-7000-8000-000000000000'::uuid, '00000000-0000-7000-8000-000000000000', 'V', 'KR', 'Asia/Seoul'
   FROM generate_series(1, 2);
 
+-- name: venues_key_unique
+-- One request that creates two venues.
+INSERT INTO venues (venue_id, organization_id, creation_key, name, country, time_zone)
+SELECT gen_random_uuid(), '00000000-0000-7000-8000-000000000000', 'k', 'V', 'KR', 'Asia/Seoul'
+  FROM generate_series(1, 2);
+
 -- name: venues_of_organization
 -- A venue without an owner.
 INSERT INTO venues (venue_id, organization_id, name, country, time_zone)

@@ -207,6 +207,7 @@ _MAY_BE_NULL = {
     "venues": (
         "address_en",
         "address_ko",
+        "creation_key",
         "directions_en",
         "directions_ko",
         "latitude",

@@ -1,4 +1,4 @@
-// Actions of organizers. These calls have no Idempotency-Key: after a lost answer the page must be checked.
+// Actions of organizers whose calls have no Idempotency-Key: after a lost answer the page must be checked.
 
 import { call, Problem } from "../lib/api.js";
 import { h } from "../lib/dom.js";

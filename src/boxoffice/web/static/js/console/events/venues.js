@@ -1,14 +1,14 @@
 // The venues of an organizer: their list, and the form for one.
 
-import { call, get } from "../../lib/api.js";
+import { call, get, newKey, post } from "../../lib/api.js";
 import { h } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { ownZone } from "../../lib/performance-time.js";
 import { session } from "../../lib/session.js";
 import { Field, form } from "../../components/forms.js";
-import { confirmAction, postAction } from "../actions.js";
+import { confirmAction } from "../actions.js";
 import { breadcrumbs } from "../components.js";
-import { ofOrganization } from "../team/organizations.js";
+import { may, ofOrganization } from "../team/organizations.js";
 
 const TEXTS = ["name", "name_en", "name_ko", "address", "address_en", "address_ko", "city", "country"];
 const DIRECTIONS = ["directions", "directions_en", "directions_ko"];
@@ -21,13 +21,22 @@ export async function venues({ signal, go }) {
     breadcrumbs(),
     h("h1", {}, t("venues.title")),
     items.length ? h("ul", { class: "own-concerts" }, items.map(card)) : h("p", { class: "card" }, t("venues.none")),
-    !session.isOperator && h("details", { class: "card", open: items.length === 0 }, h("summary", {}, h("h2", {}, t("venues.add"))),
-      venueForm({}, t("venues.add"), async (body) => {
-        const made = await postAction("/v1/admin/venues", { body: { ...ofOrganization(), ...body } });
-        await go(`/organizer/venues/${made.venue_id}`);
-      })),
+    !session.isOperator && may("events_write") && h("details", { class: "card", open: items.length === 0 }, h("summary", {}, h("h2", {}, t("venues.add"))),
+      venueForm({}, t("venues.add"), creation(go))),
   ];
   return { title: t("venues.title"), view };
+}
+
+// One key for one content of the form: a repetition after a lost answer finds the venue.
+function creation(go) {
+  const keys = new Map();
+  return async (given) => {
+    const body = { ...ofOrganization(), ...given };
+    const text = JSON.stringify(body);
+    if (!keys.has(text)) keys.set(text, newKey());
+    const made = await post("/v1/admin/venues", body, { key: keys.get(text) });
+    await go(`/organizer/venues/${made.venue_id}`);
+  };
 }
 
 function card(one) {
