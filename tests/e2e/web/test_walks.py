@@ -343,7 +343,7 @@ async def test_a_buyer_from_a_shared_link_to_a_ticket(visit: Visit, house: House
         await page.get_by_label("비밀번호").fill(PASSWORD)
         await look(page, "2-03-sign-up")
         await visitor.button("회원가입").click()
-        await _ask_for_one(visitor)
+        # What was asked for goes on with the new account.
         await page.wait_for_url(re.compile("/reservations/"))
         await _says_seven(page, "2-04-hold")
         await page.get_by_role("radio", name=re.compile("토스")).check()

@@ -4,7 +4,7 @@
 import { newKey, post, Problem } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { list, money, t } from "../lib/i18n.js";
-import { localStore } from "../lib/storage.js";
+import { localStore, sessionStore } from "../lib/storage.js";
 import { session } from "../lib/session.js";
 import { nearest } from "../map/suggestions.js";
 import { HELD } from "../map/seats.js";
@@ -20,6 +20,7 @@ const FRESH_MS = 600_000;
 
 export class HoldFlow {
   #name;
+  #wanted;
   #waiting = null;
   isBusy = false;
 
@@ -27,6 +28,7 @@ export class HoldFlow {
   constructor({ id, seats, selection, words, hall, signal, go, onGone, onLimit, asked = () => ({}) }) {
     Object.assign(this, { id, seats, selection, words, hall, signal, go, onGone, onLimit, asked });
     this.#name = `hold.${id}`;
+    this.#wanted = `best.${id}`;
   }
 
   /** Holds these seats. */
@@ -35,14 +37,30 @@ export class HoldFlow {
   }
 
   /** Holds the best seats: `{quantity, grade?}`. */
-  holdBest(criteria) {
-    return this.#begin({ ...criteria, ...this.asked([]) });
+  async holdBest(criteria) {
+    const body = { ...criteria, ...this.asked([]) };
+    if (session.isLoggedIn || (await this.#logIn(body))) await this.#begin(body);
   }
 
-  /** Repeats a request whose answer was lost. */
+  /** Repeats a request whose answer was lost, or sends the one that waited for a sign-up. */
   async resume() {
+    const wanted = sessionStore.get(this.#wanted);
+    sessionStore.set(this.#wanted, null);
     const open = localStore.get(this.#name);
-    if (!open) return;
+    if (wanted && session.isLoggedIn && Date.now() - wanted.at <= FRESH_MS) await this.#begin(wanted.body);
+    else if (open) await this.#repeat(open);
+  }
+
+  // The dialog also leads to the sign-up, which ends on a new page: the selection keeps chosen seats, this the
+  // criteria.
+  async #logIn(body) {
+    sessionStore.set(this.#wanted, { body, at: Date.now() });
+    const isDone = await session.renew("unauthenticated");
+    if (!this.signal.aborted) sessionStore.set(this.#wanted, null);
+    return isDone;
+  }
+
+  async #repeat(open) {
     const isMine = session.isLoggedIn && open.email === session.email;
     if (!isMine || Date.now() - open.at > FRESH_MS) localStore.set(this.#name, null);
     else await this.#settle(open);
