@@ -50,8 +50,8 @@ PHONE = {
     "locale": "ko-KR",
     "timezone_id": "America/New_York",
 }
-# Seven in the evening in Seoul, and the same moment in New York, in Korean.
-IN_SEOUL, IN_NEW_YORK = "오후 7:00 KST", re.compile(r"오전 [56]:00 E[SD]T")
+# Seven in the evening in Seoul, and the same moment in New York, in Korean. No line ends before a zone.
+IN_SEOUL, IN_NEW_YORK = "오후 7:00\u00a0KST", re.compile("오전 [56]:00\u00a0E[SD]T")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,13 @@ from tests.e2e.web.visitor import Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+# In how many lines each part of an address is.
+_LINES = """(address) => [...address.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE)
+  .map((node) => {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    return range.getClientRects().length;
+  })"""
 _SHOTS = os.environ.get("TEAM_SCREENSHOTS", "")
 
 
@@ -89,5 +96,6 @@ async def test_a_buyer_becomes_an_organizer_and_invites_a_colleague(
     await expect(page.get_by_role("cell", name="Minho")).to_be_visible()
     await page.set_viewport_size({"width": 360, "height": 740})
     await shot(page, "team-phone")
+    assert await page.locator("td span", has_text=colleague.email).first.evaluate(_LINES) == [1, 1]
     for visitor in (applicant, decider, guest):
         assert (visitor.errors, visitor.outside) == ([], [])

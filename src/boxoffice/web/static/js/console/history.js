@@ -4,6 +4,7 @@ import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { date, money, t, timeOfDay } from "../lib/i18n.js";
 import { performanceText } from "../lib/performance-time.js";
+import { emailText } from "../components/email-text.js";
 import { chip, breadcrumbs, definitionList, fetchSchedule, timestamp } from "./components.js";
 
 /** The page of one reservation. */
@@ -17,7 +18,7 @@ export async function history({ id, signal }) {
     h("div", { class: "console-head" }, h("h1", {}, t("history.title"), " ", chip(one.status)),
       one.events.some(({ what }) => what === "PAID") && h("div", { class: "actions" }, h("a", { class: "button", href: paymentOf(one) }, t("history.payment")))),
     h("section", { class: "card" }, definitionList([
-      [t("history.person"), [one.name, h("div", { class: "muted small" }, one.email)]],
+      [t("history.person"), [one.name, h("div", { class: "muted small" }, emailText(one.email))]],
       [t("history.seats"), one.seat_ids.join(", ")],
       [t("history.amount"), money(one.amount, one.currency)],
       one.order_number ? [t("order.number"), h("strong", { class: "number" }, one.order_number)] : [t("history.id"), h("code", {}, one.reservation_id)],

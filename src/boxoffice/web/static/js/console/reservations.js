@@ -3,6 +3,7 @@
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { dateTime, money, t } from "../lib/i18n.js";
+import { emailText } from "../components/email-text.js";
 import { chip, pagedList, fetchSchedule, timestamp, scheduleHead } from "./components.js";
 
 const LIMIT = 20;
@@ -53,7 +54,7 @@ function row(one) {
   return h("tr", {},
     h("td", { "data-name": t("find.when") }, timestamp(one.created_at, dateTime)),
     h("td", { "data-name": t("order.number") }, h("span", { class: "whole number" }, one.order_number ?? "–")),
-    h("td", { "data-name": t("find.person") }, h("div", {}, h("div", {}, one.name), h("div", { class: "muted small" }, one.email))),
+    h("td", { "data-name": t("find.person") }, h("div", {}, h("div", {}, one.name), h("div", { class: "muted small" }, emailText(one.email)))),
     h("td", { "data-name": t("find.seats") }, one.seat_ids.join(", ")),
     h("td", { "data-name": t("find.amount"), class: "number" }, money(one.amount, one.currency)),
     h("td", { "data-name": t("find.status") }, chip(one.status)),

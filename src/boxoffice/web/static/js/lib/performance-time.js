@@ -35,7 +35,9 @@ export function performanceTime(at, zone, part = "moment") {
   const isSame = format(at, { ...SHAPES.moment, timeZone: zone }) === format(at, { ...SHAPES.moment, timeZone: here });
   // A date alone says the same where the day is the same.
   if (part === "date") return { venue, own: own === venue ? "" : own };
-  return { venue: `${venue} ${zoneName(at, zone)}`, own: isSame ? "" : `${own} ${zoneName(at, here)}` };
+  // A zone alone on the next line would belong to no time.
+  const named = (text, timeZone) => `${text}\u00a0${zoneName(at, timeZone)}`;
+  return { venue: named(venue, zone), own: isSame ? "" : named(own, here) };
 }
 
 /** Returns a moment of a performance as one text, the reader's own time in brackets where it differs. */

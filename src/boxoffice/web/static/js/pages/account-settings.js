@@ -5,6 +5,7 @@ import { h, setChildren } from "../lib/dom.js";
 import { dateTime, t } from "../lib/i18n.js";
 import { session } from "../lib/session.js";
 import { announcer } from "../components/announcer.js";
+import { emailText } from "../components/email-text.js";
 import { Field, form } from "../components/forms.js";
 import { logOutEverywhere } from "../components/logout.js";
 import { newPasswordField, passwordField } from "../components/password-fields.js";
@@ -29,7 +30,7 @@ export async function settings({ signal, go, refresh }) {
 
 function addressCard(own) {
   return h("section", { class: "card stack" }, h("h2", {}, t("account.email")),
-    h("p", { class: "account-address" }, own.email, " ", h("span", { class: "chip" }, t(own.email_verified ? "verify.isVerified" : "verify.isNot"))),
+    h("p", { class: "account-address" }, emailText(own.email), " ", h("span", { class: "chip" }, t(own.email_verified ? "verify.isVerified" : "verify.isNot"))),
     !own.email_verified && [
       h("p", { class: "muted" }, t("verify.lead")),
       h("div", {}, h("button", { type: "button", class: "button", onclick: mailVerification }, t("verify.send")))]);

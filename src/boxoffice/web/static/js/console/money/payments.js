@@ -6,6 +6,7 @@ import { dateTime, money, t } from "../../lib/i18n.js";
 import { performanceText } from "../../lib/performance-time.js";
 import { session } from "../../lib/session.js";
 import { seatName } from "../../map/labels.js";
+import { emailText } from "../../components/email-text.js";
 import { methodName, paymentMethods } from "../../components/payment-methods.js";
 import { RefundForm } from "../../components/refund-form.js";
 import { breadcrumbs, definitionList, fetchSchedule, scheduleHead, timestamp } from "../components.js";
@@ -52,7 +53,7 @@ function cells(one, about) {
     timestamp(one.created_at, dateTime),
     h("span", { class: "whole number" }, one.order_number ?? "–"),
     ...(about.schedule_id ? [] : [h("a", { href: `/organizer/schedules/${one.schedule_id}/payments` }, one.concert_title, h("span", { class: "small" }, performanceText(one.starts_at, one.time_zone)))]),
-    h("div", {}, h("div", {}, one.buyer.name), h("div", { class: "muted small" }, one.buyer.email)),
+    h("div", {}, h("div", {}, one.buyer.name), h("div", { class: "muted small" }, emailText(one.buyer.email))),
     h("div", {}, one.tickets.map((ticket, at) => [at > 0 && ", ", h("span", { class: "whole" }, ticket.seat_id)])),
     methodName(one.method),
     h("span", { class: "number" }, money(one.amount, one.currency)),
@@ -92,7 +93,7 @@ export async function payment({ id, signal, refresh }) {
     breadcrumbs([back, one.concert_title], [`${back}/payments`, t("payments.title")]),
     h("div", { class: "console-head" }, h("h1", {}, t("payments.one"), " ", stateChip("payments.state", one.status))),
     h("section", { class: "card" }, definitionList([
-      [t("payments.buyer"), [one.buyer.name, h("div", { class: "muted small" }, one.buyer.email)]],
+      [t("payments.buyer"), [one.buyer.name, h("div", { class: "muted small" }, emailText(one.buyer.email))]],
       [t("payments.amount"), h("strong", { class: "number" }, money(one.amount, one.currency))],
       [t("payments.method"), methodName(one.method)],
       [t("payments.when"), timestamp(one.created_at, dateTime)],

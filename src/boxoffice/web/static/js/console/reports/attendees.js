@@ -2,6 +2,7 @@
 
 import { h } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
+import { emailText } from "../../components/email-text.js";
 import { fetchSchedule, scheduleHead } from "../components.js";
 import { fileButtons } from "../downloads.js";
 import { stateChip } from "../money/components.js";
@@ -40,7 +41,7 @@ export async function attendees({ id, query, signal, refresh }) {
 function cells(one) {
   return [
     h("strong", {}, one.seat_id),
-    h("div", {}, h("div", {}, one.name || "–"), one.email && h("div", { class: "muted small" }, one.email)),
+    h("div", {}, h("div", {}, one.name || "–"), one.email && h("div", { class: "muted small" }, emailText(one.email))),
     one.price_type ? `${one.grade} · ${one.price_type}` : one.grade,
     wayName(one.source),
     stateChip("attendees.state", one.status),

@@ -8,6 +8,7 @@ import { performanceText } from "../../lib/performance-time.js";
 import { session } from "../../lib/session.js";
 import { ICONS } from "../../components/icons.js";
 import { announcer } from "../../components/announcer.js";
+import { emailText } from "../../components/email-text.js";
 import { errorText } from "../../components/problem.js";
 import { breadcrumbs, chip } from "../components.js";
 import { may, ofOrganization } from "../team/organizations.js";
@@ -102,7 +103,7 @@ function row(one) {
   return h("li", {}, h("a", { class: "row-link", href: `/organizer/reservations/${one.reservation_id}` },
     h("span", { class: "grow" },
       h("span", {}, h("strong", {}, one.name), " ", h("span", { class: "muted small whole number" }, one.order_number ?? "")),
-      h("span", { class: "muted small" }, one.email),
+      h("span", { class: "muted small" }, emailText(one.email)),
       h("span", { class: "small" }, one.concert_title, " · ", performanceText(one.starts_at, one.time_zone)),
       h("span", { class: "small" }, one.seat_ids.map((seat, at) => [at > 0 && " · ", h("span", { class: "whole" }, seat)]))),
     h("span", { class: "row-end" }, chip(one.status), h("span", { class: "number" }, money(one.amount, one.currency)))));

@@ -4,6 +4,7 @@ import { get } from "../../lib/api.js";
 import { h } from "../../lib/dom.js";
 import { dateTime, t } from "../../lib/i18n.js";
 import { announcer } from "../../components/announcer.js";
+import { emailText } from "../../components/email-text.js";
 import { Field, form } from "../../components/forms.js";
 import { confirmAction, postAction } from "../actions.js";
 import { breadcrumbs, definitionList, pagedList } from "../components.js";
@@ -39,7 +40,7 @@ function card(one, refresh) {
   const fields = { reason: new Field({ label: t("applications.reason"), required: true, maxlength: 200 }) };
   return h("article", { class: "card stack" },
     h("h2", {}, one.organization_name),
-    definitionList([[t("team.name"), one.name], [t("team.email"), one.email], [t("apply.contact"), one.contact], [t("applications.when"), dateTime(one.created_at)]]),
+    definitionList([[t("team.name"), one.name], [t("team.email"), emailText(one.email)], [t("apply.contact"), one.contact], [t("applications.when"), dateTime(one.created_at)]]),
     one.note && h("p", {}, one.note),
     h("div", { class: "actions" }, h("button", { type: "button", class: "button primary", onclick: approve }, t("applications.approve"))),
     h("details", {}, h("summary", {}, t("applications.reject")), form({ fields, submit, label: t("applications.reject") })));

@@ -4,6 +4,7 @@ import { call, get, remove } from "../../lib/api.js";
 import { h, uniqueId } from "../../lib/dom.js";
 import { currentLanguage, dateTime, t } from "../../lib/i18n.js";
 import { announcer } from "../../components/announcer.js";
+import { emailText } from "../../components/email-text.js";
 import { Field, form } from "../../components/forms.js";
 import { errorText } from "../../components/problem.js";
 import { confirmAction, postAction } from "../actions.js";
@@ -39,7 +40,7 @@ export async function team({ signal, refresh, go }) {
 function memberTable(members, path, canWrite, refresh) {
   const names = [t("team.name"), t("team.email"), t("team.role"), t("team.since"), ...(canWrite ? [t("team.actions")] : [])];
   const rows = members.map((one) => [
-    one.name, one.email, canWrite ? roleSelect(one, path, refresh) : t(`role.${one.role}`), dateTime(one.joined_at),
+    one.name, emailText(one.email), canWrite ? roleSelect(one, path, refresh) : t(`role.${one.role}`), dateTime(one.joined_at),
     ...(canWrite ? [h("button", { type: "button", class: "button", onclick: () => removeMember(one, path, refresh) }, t("team.remove"))] : []),
   ]);
   return table(names, rows, t("team.members"));
@@ -72,7 +73,7 @@ function removeMember(member, path, refresh) {
 function invitationTable(invitations, path, canWrite, refresh) {
   const names = [t("team.email"), t("team.role"), t("team.validUntil"), ...(canWrite ? [t("team.actions")] : [])];
   const rows = invitations.map((one) => [
-    one.email, t(`role.${one.role}`), dateTime(one.expires_at),
+    emailText(one.email), t(`role.${one.role}`), dateTime(one.expires_at),
     ...(canWrite ? [h("button", { type: "button", class: "button", onclick: () => revoke(one, path, refresh) }, t("team.revoke"))] : []),
   ]);
   return table(names, rows, t("team.invitations"));
