@@ -10,7 +10,8 @@ from playwright.async_api import Page, expect
 
 from boxoffice.accounts.credentials.link_tokens import new_link_token
 from tests.e2e.api.client import Person, sign_up
-from tests.e2e.api.conftest import Running
+from tests.e2e.api.client import expect as answered
+from tests.e2e.api.conftest import Running, draft, hold, on_sale
 from tests.e2e.web.console.conftest import Enter
 from tests.e2e.web.visitor import Visitor
 
@@ -99,3 +100,40 @@ async def test_a_buyer_becomes_an_organizer_and_invites_a_colleague(
     assert await page.locator("td span", has_text=colleague.email).first.evaluate(_LINES) == [1, 1]
     for visitor in (applicant, decider, guest):
         assert (visitor.errors, visitor.outside) == ([], [])
+
+
+async def join(shop: Running, organization_id: str, person: Person, role: str) -> None:
+    connection = await asyncpg.connect(shop.database_url)
+    try:
+        query = (
+            "INSERT INTO organization_members (organization_id, user_id, role) VALUES ($1, $2, $3)"
+        )
+        await connection.execute(query, organization_id, person.user_id, role)
+    finally:
+        await connection.close()
+
+
+async def test_a_role_that_only_reads_is_shown_no_form(
+    enter: Enter, shop: Running, organizer: Person, guest: Person
+) -> None:
+    """The tests of each page use the same forms as their owner."""
+    reader, planned, sale = sign_up(shop.api, "Hana"), draft(organizer), on_sale(organizer, 4)
+    await join(shop, organizer.user_id, reader, "read_only")
+    order = {"reservation_id": hold(guest, sale, "A-1-1").json["reservation_id"]}
+    paid = answered(guest.api.keyed("/v1/payments", {**order, "method": "wallet"}), 201).json
+    own = f"/organizer/schedules/{sale.schedule_id}"
+    visitor = await enter(reader, f"{own}/offers", locale="en-US")
+    page = visitor.page
+    await expect(page.get_by_label("Booking fee per ticket (KRW)")).to_be_disabled()
+    policy = f"/organizer/schedules/{planned.schedule_id}/refunds"
+    for path in (
+        *(f"{own}/{part}" for part in ("offers", "queue", "guests")),
+        policy,
+        "/organizer/venues",
+    ):
+        await page.goto(path)
+        await expect(page.locator("main h1")).to_be_visible()
+        await expect(page.locator("main").get_by_role("button")).to_have_count(0)
+    await page.goto(f"/organizer/payments/{paid['payment_id']}")
+    await expect(page.locator("main .rows li")).to_have_count(1)
+    await expect(page.locator(".refund")).to_have_count(0)

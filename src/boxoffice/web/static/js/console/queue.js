@@ -3,12 +3,12 @@
 import { get, Problem, ignoreProblem } from "../lib/api.js";
 import { h, setChildren } from "../lib/dom.js";
 import { number, t } from "../lib/i18n.js";
-import { session } from "../lib/session.js";
 import { announcer } from "../components/announcer.js";
 import { Field, form } from "../components/forms.js";
 import { errorText } from "../components/problem.js";
 import { confirmAction, postAction } from "./actions.js";
 import { fetchSchedule, scheduleHead } from "./components.js";
+import { mayChange } from "./team/organizations.js";
 import { waitingListCard } from "./waiting-list/card.js";
 
 const EVERY_MS = 2_000;
@@ -22,18 +22,19 @@ export async function queue({ id, signal, refresh }) {
     if (error instanceof Problem && error.status === 404) return null;
     throw error;
   });
-  const waiting = await waitingListCard(id, signal, refresh);
+  const isEditor = mayChange(schedule.concert, "sales_write");
+  const waiting = await waitingListCard({ id, isEditor, signal, refresh });
   const view = [scheduleHead(schedule, "queue", refresh),
-    room ? controls(path, room, signal, refresh) : h("p", { class: "notice" }, t("queue.missing")), waiting];
+    room ? controls({ path, room, isEditor, signal, refresh }) : h("p", { class: "notice" }, t("queue.missing")), waiting];
   return { title: `${t("tabs.queue")} · ${schedule.concert.title}`, view, wide: true };
 }
 
-function controls(path, room, signal, refresh) {
+function controls({ path, room, isEditor, signal, refresh }) {
   const state = h("section", { class: "card", "aria-label": t("queue.title") });
-  const show = (now) => setChildren(state, tiles(now), h("div", { class: "actions" }, switches(path, now, refresh)));
+  const show = (now) => setChildren(state, tiles(now), isEditor && h("div", { class: "actions" }, switches(path, now, refresh)));
   show(room);
   keepReading(path, signal, (now) => state.firstElementChild.replaceWith(tiles(now)));
-  if (session.isOperator) return state;
+  if (!isEditor) return state;
   return [state, h("section", { class: "card console-form" }, h("h2", {}, t("queue.title")), settings(path, room, show))];
 }
 
@@ -56,7 +57,7 @@ function tiles(room) {
 }
 
 function switches(path, room, refresh) {
-  if (room.mode === "off" || session.isOperator) return null;
+  if (room.mode === "off") return null;
   const change = (body) => async () => {
     try {
       await postAction(path, { body });

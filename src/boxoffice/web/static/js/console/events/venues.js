@@ -8,7 +8,7 @@ import { session } from "../../lib/session.js";
 import { Field, form } from "../../components/forms.js";
 import { confirmAction } from "../actions.js";
 import { breadcrumbs } from "../components.js";
-import { may, ofOrganization } from "../team/organizations.js";
+import { may, mayChange, ofOrganization } from "../team/organizations.js";
 
 const TEXTS = ["name", "name_en", "name_ko", "address", "address_en", "address_ko", "city", "country"];
 const DIRECTIONS = ["directions", "directions_en", "directions_ko"];
@@ -57,7 +57,7 @@ export async function venue({ id, signal, refresh, go }) {
   const view = [
     breadcrumbs(["/organizer/venues", t("venues.title")]),
     h("section", { class: "card console-form" }, h("h1", {}, one.name),
-      session.isOperator ? h("p", {}, one.time_zone) : [
+      !mayChange(one, "events_write") ? h("p", {}, one.time_zone) : [
         venueForm(one, t("edit.save"), async (body) => { await call("PATCH", path, { body, headers: tag, tries: 1 }); refresh(); }),
         h("div", { class: "actions" }, h("button", { type: "button", class: "button danger", onclick: remove }, t("venues.remove"))),
       ]),

@@ -3,7 +3,6 @@
 import { get, newKey, post } from "../../lib/api.js";
 import { h, icon, setChildren } from "../../lib/dom.js";
 import { dateTime, money, t } from "../../lib/i18n.js";
-import { session } from "../../lib/session.js";
 import { announcer } from "../../components/announcer.js";
 import { ask } from "../../components/dialog.js";
 import { Field, form } from "../../components/forms.js";
@@ -14,6 +13,7 @@ import { seatName } from "../../map/labels.js";
 import { AVAILABLE, BLOCKED } from "../../map/seats.js";
 import { confirmAction, postAction } from "../actions.js";
 import { breadcrumbs, fetchSchedule, pagedList, scheduleHead, timestamp } from "../components.js";
+import { mayChange } from "../team/organizations.js";
 import { choice, seatSelector } from "./selector.js";
 
 const LIMIT = 50;
@@ -32,7 +32,7 @@ export async function boxOffice(context) {
 
 async function issuePage({ id, signal, refresh, go }, part, kind, makeForm) {
   const schedule = await fetchSchedule(id, signal);
-  const mayIssue = !session.isOperator && schedule.status !== "DRAFT" && schedule.status !== "CANCELLED";
+  const mayIssue = mayChange(schedule.concert, "orders_write") && schedule.status !== "DRAFT" && schedule.status !== "CANCELLED";
   const panel = h("div", { class: "stack" });
   let show = () => {};
   const selector = mayIssue && await seatSelector(schedule, {
@@ -161,7 +161,7 @@ export async function issued({ id, signal, refresh }) {
     h("div", { class: "actions no-print" },
       isLive && h("button", { type: "button", class: "button primary", onclick: () => print() }, icon(ICONS.print), t("tickets.print")),
       h("a", { class: "button", href: back }, t(isGuest ? "issues.nextGuest" : "issues.nextSale")),
-      isLive && !session.isOperator && h("button", { type: "button", class: "button danger", onclick: makeVoid }, t("issues.makeVoid"))),
+      isLive && mayChange(schedule.concert, "orders_write") && h("button", { type: "button", class: "button danger", onclick: makeVoid }, t("issues.makeVoid"))),
   ];
   return { title: one.name || t("issues.tickets"), view };
 }

@@ -4,12 +4,12 @@ import { get } from "../../lib/api.js";
 import { h } from "../../lib/dom.js";
 import { dateTime, money, t } from "../../lib/i18n.js";
 import { performanceText } from "../../lib/performance-time.js";
-import { session } from "../../lib/session.js";
 import { seatName } from "../../map/labels.js";
 import { emailText } from "../../components/email-text.js";
 import { methodName, paymentMethods } from "../../components/payment-methods.js";
 import { RefundForm } from "../../components/refund-form.js";
 import { breadcrumbs, definitionList, fetchSchedule, scheduleHead, timestamp } from "../components.js";
+import { mayChange } from "../team/organizations.js";
 import { pagedTable } from "../paged-table.js";
 import { refundRow, stateChip } from "./components.js";
 
@@ -84,11 +84,12 @@ function search(address, wanted, methods, go) {
     h("button", { type: "submit", class: "button primary" }, t("find.search")));
 }
 
-/** The page of one payment: tickets, refunds, and for its organizer the refund of tickets. */
+/** The page of one payment: tickets, refunds, and for roles that refund the refund of tickets. */
 export async function payment({ id, signal, refresh }) {
   const one = await get(`${PATH}/${encodeURIComponent(id)}`, { signal });
   const back = `/organizer/schedules/${one.schedule_id}`;
-  const hasLive = one.tickets.some((ticket) => ticket.status === "VALID");
+  const schedule = await get(`/v1/admin/schedules/${one.schedule_id}`, { signal });
+  const mayRefund = mayChange(schedule.concert, "orders_write") && one.tickets.some((ticket) => ticket.status === "VALID");
   const view = [
     breadcrumbs([back, one.concert_title], [`${back}/payments`, t("payments.title")]),
     h("div", { class: "console-head" }, h("h1", {}, t("payments.one"), " ", stateChip("payments.state", one.status))),
@@ -103,7 +104,7 @@ export async function payment({ id, signal, refresh }) {
     h("section", { class: "card" }, h("h2", {}, t("payments.tickets")),
       h("ul", { class: "rows" }, one.tickets.map((ticket) => h("li", { class: "row-link" },
         h("span", { class: "grow" }, seatName(ticket)), h("span", { class: "muted" }, ticket.grade), stateChip("payments.ticket", ticket.status))))),
-    !session.isOperator && hasLive && new RefundForm({ paid: one, signal, refresh, isSeller: true }).view,
+    mayRefund && new RefundForm({ paid: one, signal, refresh, isSeller: true }).view,
     one.refunds.length > 0 && h("section", { class: "card" }, h("h2", {}, t("refund.refunds")), h("ul", { class: "rows" }, one.refunds.map(refundRow))),
   ];
   return { title: `${t("payments.one")} · ${one.buyer.name}`, view };

@@ -11,6 +11,7 @@ import { Field, form } from "../../components/forms.js";
 import { policyTable } from "../../components/refund-policy.js";
 import { confirmAction } from "../actions.js";
 import { breadcrumbs, fetchSchedule, pagedList, scheduleHead, timestamp } from "../components.js";
+import { mayChange } from "../team/organizations.js";
 import { paymentLink, refundRow } from "./components.js";
 import { OwnPolicy } from "./own-policy.js";
 
@@ -26,16 +27,17 @@ export async function refunds({ id, signal, refresh }) {
     fetchSchedule(id, signal), session.isOperator ? null : get(`${path}/refund-policy`, { signal }),
     get(`${path}/refund-jobs?limit=${JOBS_MAX}`, { signal }), listOf(`${path}/refunds`, signal, scheduleRow),
   ]);
+  const isEditor = mayChange(schedule.concert, "sales_write");
   const view = [
     scheduleHead(schedule, "refunds", refresh),
-    policy && policyForm(schedule, policy, path, refresh),
-    schedule.status !== "DRAFT" && (!session.isOperator || jobs.items.length > 0) && everything({ schedule, jobs: jobs.items, path, signal, refresh }),
+    policy && policyForm({ schedule, policy, path, isEditor, refresh }),
+    schedule.status !== "DRAFT" && (isEditor || jobs.items.length > 0) && everything({ schedule, jobs: jobs.items, path, isEditor, signal, refresh }),
     h("section", { class: "card" }, h("h2", {}, t("refunds.list")), list),
   ];
   return { title: `${t("tabs.refunds")} · ${schedule.concert.title}`, view, wide: true };
 }
 
-function policyForm(schedule, policy, path, refresh) {
+function policyForm({ schedule, policy, path, isEditor, refresh }) {
   const isOpen = schedule.status === "DRAFT";
   const put = (body) => call("PUT", `${path}/refund-policy`, { body });
   const set = (preset) => confirmAction({
@@ -50,20 +52,20 @@ function policyForm(schedule, policy, path, refresh) {
   return h("section", { class: "card stack" },
     h("h2", {}, t("refund.policy")), h("p", { class: "muted" }, isOpen ? t("refunds.policyOpen") : t("refunds.policyLocked")),
     policyTable(policy),
-    isOpen && h("div", { class: "actions" }, PRESETS.map((preset) => h("button", {
+    isOpen && isEditor && h("div", { class: "actions" }, PRESETS.map((preset) => h("button", {
       type: "button", class: "button", "aria-pressed": String(policy.name === preset), onclick: () => set(preset),
     }, t(`refunds.name.${preset}`)))),
-    isOpen && new OwnPolicy({ policy, currency: schedule.currency, save }).view);
+    isOpen && isEditor && new OwnPolicy({ policy, currency: schedule.currency, save }).view);
 }
 
 // Everything that was paid, one payment after the other; the server goes on when this page is closed.
-function everything({ schedule, jobs, path, signal, refresh }) {
+function everything({ schedule, jobs, path, isEditor, signal, refresh }) {
   const progress = h("ul", { class: "rows", role: "status" }, jobs.map((job) => jobRow(job)));
   const running = jobs.find((job) => !job.finished_at);
   if (running) follow(`${path}/refund-jobs/${running.job_id}`, progress.children[jobs.indexOf(running)], signal).catch(ignoreProblem);
-  const mayBegin = !session.isOperator && schedule.status !== "OPEN" && !running;
+  const mayBegin = isEditor && schedule.status !== "OPEN" && !running;
   return h("section", { class: "card stack" }, h("h2", {}, t("refunds.allHead")),
-    !session.isOperator && h("p", {}, schedule.status === "OPEN" ? t("refunds.closeFirst") : t("refunds.allLead")), jobs.length > 0 && progress,
+    isEditor && h("p", {}, schedule.status === "OPEN" ? t("refunds.closeFirst") : t("refunds.allLead")), jobs.length > 0 && progress,
     mayBegin && h("div", { class: "actions" },
       [false, true].map((withCompensation) => h("button", {
         type: "button", class: "button danger", onclick: () => begin(schedule, path, withCompensation, signal, refresh),

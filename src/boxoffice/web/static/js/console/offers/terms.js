@@ -3,13 +3,12 @@
 import { call } from "../../lib/api.js";
 import { h } from "../../lib/dom.js";
 import { decimals, t } from "../../lib/i18n.js";
-import { session } from "../../lib/session.js";
 import { announcer } from "../../components/announcer.js";
 import { Field, form } from "../../components/forms.js";
 import { editableRows, numberOr } from "./rows.js";
 
-/** The card of the terms. */
-export function terms({ own, path, refresh }) {
+/** The card of the terms; without `isEditor` they are only shown. */
+export function terms({ own, path, isEditor, refresh }) {
   const unit = 10 ** decimals(own.currency);
   const step = 1 / unit;
   const fee = new Field({ label: t("offers.feeLabel", { currency: own.currency }), hint: t("offers.feeHint"), type: "number", min: 0, step, required: true, value: own.booking_fee / unit });
@@ -36,7 +35,10 @@ export function terms({ own, path, refresh }) {
   };
   const fields = { booking_fee: fee, public_from: from };
   const card = form({ fields, label: t("offers.save"), submit, children: [types.view, h("p", { class: "hint" }, t("offers.channelsHint")), channels.view] });
-  if (session.isOperator) card.querySelectorAll("input, button").forEach((one) => { one.disabled = true; });
+  if (!isEditor) {
+    card.querySelectorAll("input").forEach((one) => { one.disabled = true; });
+    card.querySelectorAll("button").forEach((one) => one.remove());
+  }
   return h("section", { class: "card stack" }, h("h2", {}, t("offers.terms")), h("p", { class: "muted" }, t("offers.termsLead")), card);
 }
 

@@ -38,6 +38,11 @@ export function allows({ organization_id: id }, permission) {
   return member ? member.permissions.includes(permission) : session.isOperator;
 }
 
+/** Whether the user may change this in the organization of a concert; operators only read. */
+export function mayChange(concert, permission) {
+  return !session.isOperator && allows(concert, permission);
+}
+
 /** A select for members of several organizations. */
 export function organizationSwitch(refresh) {
   if (own.length < 2) return null;

@@ -3,15 +3,14 @@
 import { call, get } from "../../lib/api.js";
 import { h } from "../../lib/dom.js";
 import { number, t } from "../../lib/i18n.js";
-import { session } from "../../lib/session.js";
 import { announcer } from "../../components/announcer.js";
 import { errorText } from "../../components/problem.js";
 import { confirmAction } from "../actions.js";
 
 const NUMBERS = [["waiting", "waiting"], ["seatsWanted", "seats_wanted"], ["offered", "offered"], ["taken", "taken"], ["lapsed", "lapsed"]];
 
-/** The card; `refresh()` after a switch. */
-export async function waitingListCard(id, signal, refresh) {
+/** The card, with the switch for `isEditor`; `refresh()` after a switch. */
+export async function waitingListCard({ id, isEditor, signal, refresh }) {
   const path = `/v1/admin/schedules/${encodeURIComponent(id)}/waiting-list`;
   const list = await get(path, { signal });
   const wasUsed = NUMBERS.some(([, member]) => list[member] > 0);
@@ -20,7 +19,7 @@ export async function waitingListCard(id, signal, refresh) {
     h("p", {}, h("strong", {}, t(list.is_on ? "listOfWaiting.isOn" : "listOfWaiting.isOff"))),
     h("p", { class: "hint" }, t("listOfWaiting.lead", { n: list.turn_s })),
     (list.is_on || wasUsed) && tiles(list),
-    !session.isOperator && h("div", { class: "actions" }, button(path, list, refresh)));
+    isEditor && h("div", { class: "actions" }, button(path, list, refresh)));
 }
 
 function tiles(list) {
