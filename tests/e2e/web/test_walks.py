@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 from playwright.async_api import FilePayload, Page, expect
 
+from boxoffice.notifications.mail.transports import kept_mails
 from boxoffice.settings import Settings
 from tests.conftest import Servers
 from tests.e2e.api.client import PASSWORD, Sale, sign_up
@@ -56,7 +59,7 @@ IN_SEOUL, IN_NEW_YORK = "오후 7:00\u00a0KST", re.compile("오전 [56]:00\u00a0
 
 @dataclass(frozen=True)
 class House:
-    """A shop at the simulated providers, with a cashier, whose mails are kept in a folder."""
+    """A shop at the simulated providers, with cashier and relay; its mails are kept in a folder."""
 
     shop: Running
     simulators: Simulators
@@ -96,11 +99,14 @@ def house(
             messenger_interval_ms=20,
             relay_stream="test:walks",
         )
-        cashier = Role("cashier", settings, **values, cashier_interval_ms=50)
+        roles = [
+            Role("cashier", settings, **values, cashier_interval_ms=50),
+            Role("relay", settings, relay_interval_ms=20),
+        ]
         try:
             yield House(shop, simulator_processes, settings)
         finally:
-            assert cashier.stop() == 0
+            assert [role.stop() for role in roles] == [0, 0]
         shop.stop()
         check_books(database_url)
 
@@ -363,6 +369,11 @@ async def test_a_buyer_from_a_shared_link_to_a_ticket(visit: Visit, house: House
         await visitor.open("/me")
         await expect(page.locator("main")).to_contain_text(number)
         await _says_seven(page, "2-08-me")
+        mail = await _mail_of(house, email, number)
+    [entry] = [part for part in mail.iter_attachments() if part.get_filename() == "performance.ics"]
+    calendar = entry.get_payload(decode=True)
+    assert isinstance(calendar, bytes)
+    assert f"DTSTART;TZID=Asia/Seoul:{DAY.replace('-', '')}T190000" in calendar.decode()
 
 
 async def _ask_for_one(visitor: Visitor) -> None:
@@ -382,3 +393,19 @@ async def _says_seven(page: Page, name: str) -> None:
     assert own is not None, text
     assert text.index(IN_SEOUL) < own.start(), text
     await look(page, name)
+
+
+async def _mail_of(house: House, email: str, number: str) -> EmailMessage:
+    """Wait for the mail with the tickets of an order."""
+    found: list[EmailMessage] = []
+
+    async def is_kept() -> bool:
+        for path in kept_mails(house.mailbox):
+            mail = message_from_bytes(path.read_bytes(), policy=policy.default)
+            body = mail.get_body(("plain",))
+            if email in mail["To"] and body is not None and number in body.get_content():
+                found.append(mail)
+        return bool(found)
+
+    await until(is_kept)
+    return found[0]

@@ -2,7 +2,8 @@
 
 Hypothesis draws the order of: the buyer's confirmation (with a lost or declined answer), its
 repetition, a look-up, a notice that comes twice, a renewal, the end of the hold, a take-over of the
-seat, the sweeper, an expiry, a cancellation, and a refund that was made at the provider. Afterwards
+seat, the sweeper, an expiry, a cancellation, and a refund that was made at the provider. A line of a
+statement acts through the look-up that it makes due (`tests/e2e/money/test_statements.py`). Afterwards
 the provider's book is the ledger, seats are tickets, and no buyer is charged without a seat or a
 refund under way. Without the guard that books a capture once, the same property fails.
 """

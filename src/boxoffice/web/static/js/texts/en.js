@@ -120,7 +120,7 @@ export const en = {
   "seats.notFree": "{seat} is not free.",
   "seats.enough": ["You can choose {n} seat at the most.", "You can choose {n} seats at the most."],
   "seats.lost": ["{seats} was just taken by another buyer.", "{seats} were just taken by another buyer."],
-  "seats.soldOut": "Every seat is sold or held. Released seats appear here at once.",
+  "seats.soldOut": "Every seat is sold or held. Seats that are back on sale appear here at once.",
   "seats.zoomIn": "Zoom in",
   "seats.zoomOut": "Zoom out",
   "seats.zoomFit": "Show everything",

@@ -120,7 +120,7 @@ export const ko = {
   "seats.notFree": "{seat}은 선택할 수 없습니다.",
   "seats.enough": "최대 {n}석까지 선택할 수 있습니다.",
   "seats.lost": "{seats}: 방금 다른 분이 먼저 선택했습니다.",
-  "seats.soldOut": "모든 좌석이 판매되었거나 결제 중입니다. 반납되는 좌석은 바로 여기에 나타납니다.",
+  "seats.soldOut": "모든 좌석이 판매되었거나 결제 중입니다. 다시 판매되는 좌석은 바로 여기에 나타납니다.",
   "seats.zoomIn": "확대",
   "seats.zoomOut": "축소",
   "seats.zoomFit": "전체 보기",
