@@ -30,6 +30,8 @@ OWN = {
     *(".address", ".city", ".country"),
     # Of a statement or a dispute of a payment provider, and of an organizer's form of offers.
     *(".provider", ".lines", ".inputs", ".quota"),
+    # Of a device in the list of them, and of an amount in the form of a refund policy.
+    *(".system", ".unit"),
     # `URL`'s have been there for long; those of `StorageAccessHandle` have not.
     *(".createObjectURL", ".revokeObjectURL"),
     # Looked for before it is used (`navigator.share`).
@@ -44,7 +46,8 @@ def newer_in_script(text: str) -> set[str]:
     code = re.sub(r"//.*|/\*[\s\S]*?\*/", "", text)
     code = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', code)
     used = {*re.findall(r"(?<![\w.#])[A-Z]\w*", code), *re.findall(r"\b[A-Z]\w*\.\w+", code)}
-    used |= {f".{name}" for name in re.findall(r"\.(\w+)\b", code)}
+    # What follows three dots is no member.
+    used |= {f".{name}" for name in re.findall(r"(?<!\.)\.(\w+)\b", code)}
     return used & NEWER - OWN
 
 
