@@ -105,6 +105,7 @@ class Till:
             "cashier_interval_ms": 50,
             "cashier_lease_ms": 1_500,
             "cashier_retry_first_s": 0.2,
+            "cashier_reconcile_interval_s": 1,
             **more,
         }
 

@@ -1,6 +1,7 @@
 """Waiting lists over HTTP: parse, call, present."""
 
 from datetime import datetime
+from hashlib import blake2b
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -114,7 +115,9 @@ class _ShownList(_ListResource):
         shown = ShownListOut(
             schedule_id=schedule_id, is_on=found.is_on, seats_max=found.ticket_limit
         )
-        return Reply(shown, headers=_HEADERS)
+        body = msgspec.json.encode(shown)
+        etag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
+        return Reply(encoded=body, etag=etag, headers=_HEADERS)
 
 
 class _WaitingEntries(_ListResource):

@@ -9,7 +9,7 @@ from .conftest import hold, on_sale
 
 
 @pytest.fixture(scope="module")
-def paths(sale: Sale) -> dict[str, str]:
+def paths(sale: Sale, organizer: Person) -> dict[str, str]:
     """Every lookup that has an ETag."""
     return {
         "/v1/concerts": "/v1/concerts?limit=3",
@@ -19,6 +19,8 @@ def paths(sale: Sale) -> dict[str, str]:
         "/v1/schedules/{schedule_id}": f"/v1/schedules/{sale.schedule_id}",
         "/v1/schedules/{schedule_id}/offers": f"/v1/schedules/{sale.schedule_id}/offers",
         "/v1/schedules/{schedule_id}/seats": sale.seats,
+        "/v1/schedules/{schedule_id}/waiting-list": f"/v1/schedules/{sale.schedule_id}/waiting-list",
+        "/v1/organizations/{organization_id}/brand": f"/v1/organizations/{organizer.user_id}/brand",
     }
 
 

@@ -64,6 +64,11 @@ OWN_TESTS = {
     "GET /v1/admin/organizations/{organization_id}/invitations",
     "GET /v1/admin/organizations/{organization_id}/members",
     "GET /v1/admin/organizations/{organization_id}/report-mails",
+    # Two days in order, at most a year apart.
+    "GET /v1/admin/reports/sales",
+    "GET /v1/admin/reports/sales/export",
+    "GET /v1/admin/reports/settlement",
+    "GET /v1/admin/reports/settlement/export",
     "GET /v1/organizations/{organization_id}/brand",
     "PATCH /v1/admin/concerts/{concert_id}",
     "PATCH /v1/admin/concerts/{concert_id}/poster",

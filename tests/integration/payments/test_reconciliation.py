@@ -209,6 +209,21 @@ async def test_what_is_missing_is_looked_up_and_heals(office: Office) -> None:
     assert there.own_id not in await office.work()
 
 
+async def test_what_is_booked_after_the_last_run_heals_without_another(office: Office) -> None:
+    other = Office(office.hall)
+    for key in ("booked", "differs", "elsewhere", "never"):
+        office.line(key, str(await office.intent()))
+    office.line("dollars", str(await office.intent()), currency="USD")
+    await office.compare()
+    await office.book("booked")
+    await office.book("dollars")
+    await office.book("differs", 999)
+    await other.book("elsewhere")
+    await office.store.heal_booked()
+    left = [one.transaction_key for one in await office.open()]
+    assert sorted(left) == ["differs", "dollars", "elsewhere", "never"]
+
+
 async def test_what_is_missing_there_is_looked_up(office: Office) -> None:
     intent = await office.intent()
     await office.book("t1")

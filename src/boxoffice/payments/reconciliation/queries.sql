@@ -131,6 +131,21 @@ UPDATE statement_findings f SET resolved_at = clock_timestamp()
    -- guard: heal_only_what_is_gone => AND $4::text[] IS NOT NULL;
    AND NOT (f.transaction_key || ' ' || f.kind = ANY ($4::text[]));
 
+-- name: heal_booked
+-- What was booked since as the statement says is over: no later run need compare its window again.
+UPDATE statement_findings f SET resolved_at = clock_timestamp()
+  FROM provider_transactions x
+ -- no guard: What is over stays so; only its time would change.
+ WHERE f.resolved_at IS NULL
+   -- guard: booked_at_this_provider
+   AND x.provider = f.provider
+   -- guard: booked_under_this_key
+   AND x.transaction_key = f.transaction_key
+   -- guard: booked_with_this_amount
+   AND x.amount_minor = abs(f.there_minor)
+   -- guard: booked_in_this_currency => ;
+   AND x.currency = f.currency;
+
 -- name: finish
 -- End a run.
 UPDATE statement_runs r

@@ -60,8 +60,10 @@ class Reconciliation:
     async def run_due(self) -> int:
         """Compare every window that has ended and was not compared; return how many were.
 
-        A provider that does not answer delays its own windows only: the next call goes on.
+        A provider that does not answer delays its own windows only: the next call goes on. A payment
+        that a look-up booked after the last run of its window ends its finding here.
         """
+        await self._store.heal_booked()
         compared = 0
         for name in self._providers:
             try:

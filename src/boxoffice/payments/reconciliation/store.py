@@ -195,6 +195,11 @@ class StatementStore:
             text = msgspec.json.encode(totals).decode()
             await connection.execute(_QUERIES["finish"], *key, text)
 
+    async def heal_booked(self) -> None:
+        """End the findings, of all providers, whose lines have been booked since."""
+        async with self.transaction() as connection:
+            await connection.execute(_QUERIES["heal_booked"])
+
     @staticmethod
     async def _look_up(
         connection: Connection, provider: str, findings: Sequence[StatementFinding]

@@ -16,6 +16,12 @@ _MEMBER = (
 
 
 @pytest.fixture(scope="module")
+def organizer(shop: Running) -> Person:
+    """An organizer of these tests alone: one of them joins another organization."""
+    return make_organizer(shop)
+
+
+@pytest.fixture(scope="module")
 def beside(shop: Running) -> Person:
     """The owner of another organization, which has a venue."""
     person = make_organizer(shop)
