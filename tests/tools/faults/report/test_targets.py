@@ -21,8 +21,8 @@ from faults.scenario import Observations
 from faults.scenarios import ALL
 
 PARTS = {scenario.name: scenario.component.value for scenario in ALL}
-# 43 minutes, five of failover, the parser and floods, 22 of sales through providers, and nine of a cancelled
-# hall. The trials of guards come on top: one for each guard of the code.
+# 43 minutes, five of failover, the parser and floods, 22 of sales through providers, and nine of a
+# cancelled hall. The trials of guards come on top: one for each guard of the code.
 WHOLE_MAX_S = 79 * 60
 GUARD_MAX_S = 0.6
 
