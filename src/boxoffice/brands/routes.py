@@ -1,6 +1,5 @@
 """Brands over HTTP: what buyers see, and the commands of an organization's owners."""
 
-from hashlib import blake2b
 from math import ceil
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from boxoffice.http.api.operation import Call, RawBody, Reply, RouteDependencies
 from boxoffice.organizations.routes import ORGANIZATION
 from boxoffice.permissions import Permission
 from boxoffice.platform.cache import Cache
-from boxoffice.platform.conditional import entity_tag
+from boxoffice.platform.conditional import content_tag, entity_tag
 from boxoffice.posters.routes import MEDIA_TYPES
 from boxoffice.settings import Settings
 
@@ -44,7 +43,7 @@ class BrandResource:
     async def on_get(self, call: Call[None, None]) -> Reply:
         """Its names, logo, colour and terms."""
         body = await self._encoded.get(call.ids["organization_id"])
-        etag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
+        etag = content_tag(body)
         return Reply(encoded=body, etag=etag, headers=self._headers)
 
     async def _load(self, organization_id: UUID) -> bytes:

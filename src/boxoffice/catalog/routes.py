@@ -1,7 +1,6 @@
 """The catalog over HTTP: public look-ups, and the routes of the module."""
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from math import ceil
 from typing import Any, TypeVar
 
@@ -21,6 +20,7 @@ from boxoffice.errors import CursorInvalid
 from boxoffice.http.api.headers import FixedHeaders
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, page
+from boxoffice.platform.conditional import content_tag
 from boxoffice.settings import Settings
 
 _encode = msgspec.json.Encoder().encode
@@ -127,7 +127,7 @@ def routes(
 def _reply(lookup: Lookup[T], present: Callable[[T], Any], headers: FixedHeaders) -> Reply:
     if lookup.shown is None:
         body = _encode(present(lookup.found))
-        lookup.shown = (body, f'"{blake2b(body, digest_size=12).hexdigest()}"')
+        lookup.shown = (body, content_tag(body))
     body, etag = lookup.shown
     return Reply(encoded=body, etag=etag, headers=headers)
 

@@ -1,6 +1,7 @@
 """Conditional requests (RFC 9110, section 13): a change names the version that it was made from."""
 
 import re
+from hashlib import blake2b
 
 from boxoffice.errors import BadRequest
 
@@ -31,6 +32,11 @@ class PreconditionFailed(BadRequest):
 def entity_tag(version: int) -> str:
     """Return the strong entity tag of a version."""
     return f'"{version}"'
+
+
+def content_tag(body: bytes) -> str:
+    """Return the strong entity tag of bytes that are sent."""
+    return f'"{blake2b(body, digest_size=12).hexdigest()}"'
 
 
 def expected_version(if_match: str | None) -> int:

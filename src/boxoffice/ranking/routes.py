@@ -1,6 +1,5 @@
 """The ranking over HTTP."""
 
-from hashlib import blake2b
 from math import ceil
 from uuid import UUID
 
@@ -8,6 +7,7 @@ import msgspec
 
 from boxoffice.http.api.headers import FixedHeaders
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
+from boxoffice.platform.conditional import content_tag
 from boxoffice.ranking.service import Ranking
 from boxoffice.settings import RankingSettings
 
@@ -44,7 +44,7 @@ class RankingResource:
         found = await self._service.read()
         items = [RankedConcert(rank=at, **one._asdict()) for at, one in enumerate(found, start=1)]
         body = msgspec.json.encode(RankingOut(items=items))
-        etag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
+        etag = content_tag(body)
         return Reply(encoded=body, etag=etag, headers=self._headers)
 
 

@@ -1,7 +1,6 @@
 """Waiting lists over HTTP: parse, call, present."""
 
 from datetime import datetime
-from hashlib import blake2b
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from boxoffice.http.api.headers import FixedHeaders
 from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.permissions import Permission
+from boxoffice.platform.conditional import content_tag
 from boxoffice.platform.ids import ScopedId, parse_scoped
 from boxoffice.platform.values import ShortLine
 from boxoffice.waiting_list.errors import (
@@ -116,7 +116,7 @@ class _ShownList(_ListResource):
             schedule_id=schedule_id, is_on=found.is_on, seats_max=found.ticket_limit
         )
         body = msgspec.json.encode(shown)
-        etag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
+        etag = content_tag(body)
         return Reply(encoded=body, etag=etag, headers=_HEADERS)
 
 

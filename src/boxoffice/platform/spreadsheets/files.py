@@ -64,7 +64,7 @@ class XlsxFile:
 
     def __init__(self, file: IO[bytes], columns: Sequence[str], folder: str) -> None:
         # Loaded by an export only.
-        from xlsxwriter import Workbook  # noqa: PLC0415
+        from xlsxwriter import Workbook  # noqa: PLC0415 — costs time
 
         self._book = Workbook(file, {"constant_memory": True, "tmpdir": folder})
         self._sheet = self._book.add_worksheet()
