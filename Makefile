@@ -12,9 +12,17 @@ FAKETIME_STAMP := $(VENV)/.installed-faketime
 LOADTEST_STAMP := $(VENV)/.installed-loadtest
 # An environment of its own: it is GPL, and never imported.
 LOCALSTRIPE_STAMP := $(VENV)/localstripe/.installed-localstripe
+SERVERS_STAMP := $(VENV)/.installed-servers
+# Environments of their own, for the same reason or because they pin other versions than ours.
+CHECKOV_STAMP := $(VENV)/checkov/.installed-checkov
+PATRONI_STAMP := $(VENV)/patroni/.installed-patroni
+RELEASE_STAMP := $(VENV)/release/.installed-release
+PROGRAMS_STAMP := $(VENV)/programs/.installed-programs
+TEST_STAMPS := $(DEV_STAMP) $(BROWSER_STAMP) $(LOCALSTRIPE_STAMP) $(SERVERS_STAMP) $(CHECKOV_STAMP) $(PATRONI_STAMP) \
+	$(RELEASE_STAMP) $(PROGRAMS_STAMP)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit bench bench-servers bench-waiting-room faults loadtest lint format audit lock clean
+.PHONY: help run test test-unit bench bench-servers bench-waiting-room drills faults loadtest lint format audit lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +30,7 @@ help: ## list the commands
 run: $(RUN_STAMP) ## start the service on 127.0.0.1:8000 with a demo concert on sale; Ctrl-C stops it
 	@exec $(BIN)/boxoffice up
 
-test: $(DEV_STAMP) $(BROWSER_STAMP) $(LOCALSTRIPE_STAMP) ## run all tests; TEST_ARGS="-k name" selects some
+test: $(TEST_STAMPS) ## run all tests; TEST_ARGS="-k name" selects some
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(TEST_ARGS)
 
 test-unit: $(DEV_STAMP) ## run the tests that need no server, in under half a minute
@@ -36,6 +44,9 @@ bench-servers: $(DEV_STAMP) ## compare HTTP servers on a bare application; BENCH
 
 faults: $(DEV_STAMP) $(FAKETIME_STAMP) ## inject faults into every part of the service during a sale; FAULT_ARGS="--quick --seed N --minutes N --only a,b --json FILE"
 	@exec $(BIN)/python -m faults $(FAULT_ARGS)
+
+drills: $(TEST_STAMPS) ## fail over, restore, upgrade and build images with the real programs; DRILL_ARGS="--list --only a,b --json FILE"
+	@exec $(BIN)/python -m drills $(DRILL_ARGS)
 
 bench-waiting-room: $(DEV_STAMP) ## run a million people through the waiting room and check it; BENCH_WAITING_ROOM_ARGS="--users N --seed N"
 	@$(BIN)/python -m bench.waiting_room $(BENCH_WAITING_ROOM_ARGS)
@@ -73,6 +84,21 @@ $(DEV_STAMP): $(RUN_STAMP) requirements/dev.lock
 
 $(LOCALSTRIPE_STAMP): $(RUN_STAMP) requirements/localstripe.lock
 	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV)/localstripe localstripe
+
+$(SERVERS_STAMP): $(RUN_STAMP) scripts/servers
+	@scripts/servers $@
+
+$(CHECKOV_STAMP): $(RUN_STAMP) requirements/checkov.lock
+	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV)/checkov checkov
+
+$(PATRONI_STAMP): $(RUN_STAMP) requirements/patroni.lock
+	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV)/patroni patroni
+
+$(RELEASE_STAMP): $(RUN_STAMP) requirements/release.lock
+	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV)/release release
+
+$(PROGRAMS_STAMP): $(RUN_STAMP) requirements/programs.lock
+	@PYTHON="$(PYTHON)" scripts/bootstrap $(VENV)/programs programs
 
 $(BROWSER_STAMP): $(RUN_STAMP) scripts/browser
 	@scripts/browser $@

@@ -1,0 +1,5 @@
+"""All drills, in the order in which they run."""
+
+from drills.drill import Drill
+
+ALL: tuple[Drill, ...] = ()

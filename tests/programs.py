@@ -1,0 +1,28 @@
+"""Programs of others that only some tests need: where they are, or why a test does not run."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+_SYSTEM = "/usr/sbin:/sbin:/usr/local/sbin"
+
+
+def debian_program(name: str) -> str:
+    """The path of a program of a Debian package; the test is skipped by its name where there is none.
+
+    `scripts/servers` installs them where it may.
+    """
+    found = shutil.which(name) or shutil.which(name, path=_SYSTEM)
+    if found is None:
+        pytest.skip(f"needs {name}: on Debian or Ubuntu, scripts/servers says which package has it")
+    return found
+
+
+def environment_program(environment: str, name: str) -> Path:
+    """The path of a program in an environment of its own, as .venv/patroni; `make test` makes them."""
+    found = Path(sys.prefix) / environment / "bin" / name
+    if not found.exists():
+        pytest.skip(f"needs {environment}: make test installs it in {found.parent.parent}")
+    return found
