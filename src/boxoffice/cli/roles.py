@@ -79,20 +79,40 @@ def auditor() -> None:
 
 
 def _run(role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    """Run a role until SIGTERM or SIGINT; it finishes the work in progress."""
+    """Run a role until SIGTERM or SIGINT; it finishes the work in progress.
+
+    Raises `Unavailable` without PostgreSQL, and `SettingsInvalid` without this release's schema.
+    """
     from boxoffice.observability.logs import configure_logs  # noqa: PLC0415 — costs time
+    from boxoffice.observability.role_health import RoleHealth  # noqa: PLC0415 — costs time
     from boxoffice.observability.role_metrics import serve_metrics  # noqa: PLC0415 — costs time
 
     settings = addressed_settings()
     configure_logs(settings.observability)
+    health = RoleHealth()
     if settings.observability.role_metrics_port:
-        serve_metrics(settings)
+        serve_metrics(settings, health)
 
     async def until_stopped() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await role(settings, stop)
+        with health.followed(stop):
+            await _require_schema(settings)
+            health.started()
+            await role(settings, stop)
 
     asyncio.run(until_stopped())
+
+
+async def _require_schema(settings: Settings) -> None:
+    from boxoffice.platform.postgres.database import Database  # noqa: PLC0415 — costs time
+    from boxoffice.platform.postgres.migrations import require_current  # noqa: PLC0415 — likewise
+
+    db = Database(settings)
+    await db.open()
+    try:
+        await require_current(db)
+    finally:
+        await db.close()

@@ -1,5 +1,6 @@
-"""The metrics of the roles that serve nothing else, on a port of their own."""
+"""The metrics and health of the roles that serve nothing else, on a port of their own."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from prometheus_client import make_wsgi_app
 
 from boxoffice.errors import CannotListen
 from boxoffice.observability.metrics_access import has_token
+from boxoffice.observability.role_health import RoleHealth
 from boxoffice.settings import Settings
 
 _SILENT_S = 10.0
@@ -21,6 +23,10 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
 
+class _ServerOfIPv6(_Server):
+    address_family = socket.AF_INET6
+
+
 class _Handler(WSGIRequestHandler):
     timeout = _SILENT_S
 
@@ -28,27 +34,44 @@ class _Handler(WSGIRequestHandler):
         """Log nothing: the log is for the role's events."""
 
 
-def serve_metrics(settings: Settings) -> None:
+def serve_metrics(settings: Settings, health: RoleHealth) -> None:
     """Serve them on `role_metrics_port` in a thread, for as long as the process lives.
 
-    Every client may read them, unless `metrics_token` is set. Raises `CannotListen`.
+    Every client may read them, unless `metrics_token` is set; probes need no token.
+    Raises `CannotListen`.
     """
-    metrics, token = make_wsgi_app(), settings.observability.metrics_token
+    host, port = settings.server.host, settings.observability.role_metrics_port
+    kind = _ServerOfIPv6 if ":" in host else _Server
+    answer = _answering(settings.observability.metrics_token, health)
+    try:
+        server = make_server(host, port, answer, kind, _Handler)
+    except (OSError, OverflowError) as error:
+        raise CannotListen(
+            f"cannot listen on {host}:{port}: {error}; "
+            "another port is chosen with BOXOFFICE_ROLE_METRICS_PORT"
+        ) from error
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+
+def _answering(token: str, health: RoleHealth) -> Callable[..., Iterable[bytes]]:
+    metrics = make_wsgi_app()
 
     def answer(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if (probed := health.answer(environ.get("PATH_INFO", ""))) is not None:
+            status, word = probed
+            body = b'{"status":"%s"}' % word.encode()
+            headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+            start_response(_line(status), headers)
+            return [body]
         if token and not has_token(token, environ.get("HTTP_AUTHORIZATION")):
-            line = f"{HTTPStatus.UNAUTHORIZED.value} {HTTPStatus.UNAUTHORIZED.phrase}"
-            start_response(line, [("WWW-Authenticate", "Bearer"), ("Content-Length", "0")])
+            headers = [("WWW-Authenticate", "Bearer"), ("Content-Length", "0")]
+            start_response(_line(HTTPStatus.UNAUTHORIZED), headers)
             return []
         answered: Iterable[bytes] = metrics(environ, start_response)
         return answered
 
-    port = settings.observability.role_metrics_port
-    try:
-        server = make_server(settings.server.host, port, answer, _Server, _Handler)
-    except (OSError, OverflowError) as error:
-        raise CannotListen(
-            f"cannot listen on {settings.server.host}:{port}: {error}; "
-            "another port is chosen with BOXOFFICE_ROLE_METRICS_PORT"
-        ) from error
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return answer
+
+
+def _line(status: HTTPStatus) -> str:
+    return f"{status.value} {status.phrase}"

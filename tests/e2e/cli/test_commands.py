@@ -226,7 +226,7 @@ def test_what_is_wrong_is_one_sentence(
 
 
 @pytest.mark.parametrize("token", ["", "a-token-of-32-characters-or-more"])
-def test_a_role_serves_its_metrics_on_a_port_of_its_own(
+def test_a_role_serves_its_metrics_and_health_on_a_port_of_its_own(
     settings: Settings, tmp_path: Path, token: str
 ) -> None:
     port = free_port()
@@ -242,27 +242,48 @@ def test_a_role_serves_its_metrics_on_a_port_of_its_own(
     )
     try:
 
-        def status(authorization: str) -> int:
+        def answer(path: str, authorization: str = "") -> tuple[int, bytes]:
             request = urllib.request.Request(
-                f"http://127.0.0.1:{port}/metrics", headers={"Authorization": authorization}
+                f"http://127.0.0.1:{port}{path}", headers={"Authorization": authorization}
             )
-            until = time.monotonic() + TIMEOUT_S
-            while True:
-                try:
-                    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 — likewise
-                        assert answer.read().startswith(b"# HELP")
-                        return int(answer.status)
-                except urllib.error.HTTPError as refusal:
-                    return refusal.code
-                except urllib.error.URLError:
-                    assert time.monotonic() < until
-                    time.sleep(0.05)
+            try:
+                with urllib.request.urlopen(request, timeout=5) as answered:  # noqa: S310 — likewise
+                    return answered.status, answered.read()
+            except urllib.error.HTTPError as refusal:
+                return refusal.code, refusal.read()
+            except urllib.error.URLError:
+                return 0, b""
 
-        assert status("Bearer wrong") == (401 if token else 200)
-        assert status(f"Bearer {token}") == 200
+        until = time.monotonic() + TIMEOUT_S
+        # Probes have no token.
+        while answer("/readyz") != (200, b'{"status":"ready"}'):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert answer("/healthz") == (200, b'{"status":"ok"}')
+        assert answer("/metrics", "Bearer wrong")[0] == (401 if token else 200)
+        status, text = answer("/metrics", f"Bearer {token}")
+        assert (status, text[:6]) == (200, b"# HELP")
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_role_needs_the_schema_of_its_release(settings: Settings, tmp_path: Path) -> None:
+    async def forget_a_function() -> None:
+        admin = await asyncpg.connect(settings.database.database_url)
+        try:
+            await admin.execute("ALTER FUNCTION reservations_expire_v2 RENAME TO earlier")
+        finally:
+            await admin.close()
+
+    asyncio.run(forget_a_function())
+    servers = {
+        "database_url": settings.database.database_url,
+        "valkey_url": settings.valkey.valkey_url,
+    }
+    ended = _run("sweep", cwd=tmp_path, **servers)
+    assert ended.returncode == 1
+    assert "has not got reservations_expire_v2" in ended.stderr
 
 
 def test_several_workers_share_a_port_and_stop_together(settings: Settings, tmp_path: Path) -> None:
