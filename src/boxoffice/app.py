@@ -229,10 +229,9 @@ async def _connected(application: Application) -> AsyncIterator[None]:
 
 def _background_tasks(application: Application) -> dict[str, Callable[[], Awaitable[None]]]:
     infrastructure, services = application.infrastructure, application.services
-    check_interval_s = application.settings.database.standby_check_interval_ms / 1000
     return {
         "clock": infrastructure.clock.keep_synchronized,
-        "standby": StandbyMonitor(infrastructure.db, check_interval_s).run,
+        "standby": StandbyMonitor.of(infrastructure.db, application.settings.database).run,
         "token_keys": services.accounts.tokens.keep_fresh,
         "seat_change_bus": services.seats.change_bus.run,
         "sales_stats": services.sales_stats.run,

@@ -56,6 +56,18 @@ async def test_what_changes_is_said_once(db: Database, primary: Primary, lines: 
     ]
 
 
+async def test_a_standby_that_is_required_and_not_there_is_an_error(
+    db: Database, primary: Primary, lines: list[Any]
+) -> None:
+    watch = StandbyMonitor(db, 1.0, is_required=True)
+    seen = await watch.check()
+    async with primary.without_standby():
+        await watch.check()
+    assert not seen.is_protected
+    assert _said(lines).count(("error", "standby_required")) == 2
+    assert REGISTRY.get_sample_value("boxoffice_standby_required") == 1
+
+
 async def test_an_ordinary_role_is_not_told_more_than_it_may_know(
     settings: Settings, primary: Primary, lines: list[Any]
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from boxoffice.errors import OutcomeUnknown
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.outcomes import Failure, classify
-from boxoffice.platform.postgres.standby_monitor import StandbyMonitor, StandbyStatus
+from boxoffice.platform.postgres.standby_monitor import StandbyStatus, read_standby
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 from faults.cluster.cluster import start_cluster
@@ -26,7 +26,7 @@ async def _seen_by(pair: Pair, role: str) -> StandbyStatus:
     db = Database(Settings.of(database_url=f"postgresql://{role}:{role}@{host}"))
     await db.open()
     try:
-        return await StandbyMonitor(db, 1.0).check()
+        return await read_standby(db)
     finally:
         await db.close()
 
@@ -37,7 +37,9 @@ async def _check_roles(pair: Pair) -> None:
     await one.execute("CREATE ROLE monitor LOGIN PASSWORD 'monitor'; GRANT pg_monitor TO monitor")
     await one.close()
     assert await _seen_by(pair, "ordinary") == StandbyStatus(STANDBY_NAME, 1, None)
-    assert await _seen_by(pair, "monitor") == StandbyStatus(STANDBY_NAME, 1, 1)
+    seen = await _seen_by(pair, "monitor")
+    assert seen == StandbyStatus(STANDBY_NAME, 1, 1)
+    assert seen.is_protected
 
 
 async def _check_reads_of_a_standby(pair: Pair, settings: Settings) -> None:

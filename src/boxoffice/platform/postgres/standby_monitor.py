@@ -3,6 +3,7 @@
 import asyncio
 import math
 from dataclasses import dataclass
+from typing import Self
 
 from prometheus_client import Gauge
 
@@ -10,6 +11,7 @@ from boxoffice.errors import Overloaded, Unavailable
 from boxoffice.observability.logs import log
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
+from boxoffice.settings.servers import DatabaseSettings
 
 STANDBYS = Gauge(
     "boxoffice_standbys",
@@ -21,6 +23,12 @@ STANDBYS = Gauge(
 COMMITS_SYNCHRONOUS = Gauge(
     "boxoffice_commits_synchronous",
     "1 where commits wait for a synchronous standby.",
+    multiprocess_mode="livemostrecent",
+)
+
+STANDBY_REQUIRED = Gauge(
+    "boxoffice_standby_required",
+    "1 where the settings require a synchronous standby.",
     multiprocess_mode="livemostrecent",
 )
 
@@ -55,14 +63,35 @@ class StandbyStatus:
         """Whether commits wait for a standby that is certainly not connected."""
         return self.is_wanted and (self.connected == 0 or self.synchronous == 0)
 
+    @property
+    def is_protected(self) -> bool:
+        """Whether commits wait for a standby, and as far as this role sees there is one."""
+        return self.is_wanted and self.is_heard and not self.is_missing
+
+
+async def read_standby(db: Database) -> StandbyStatus:
+    """Return what PostgreSQL reports of its standbys; raise what `Database.read` raises."""
+    (row,) = await db.read(_QUERIES["standby"])
+    return _standby(row)
+
 
 class StandbyMonitor:
-    """Checks at an interval; `run` does so until it is cancelled."""
+    """Checks at an interval; `run` does so until it is cancelled.
 
-    def __init__(self, db: Database, every_s: float) -> None:
+    With `is_required` a shop without a synchronous standby is an error in the log.
+    """
+
+    def __init__(self, db: Database, every_s: float, *, is_required: bool = False) -> None:
         self._db = db
         self._every_s = every_s
+        self._is_required = is_required
         self._last: StandbyStatus | None = None
+
+    @classmethod
+    def of(cls, db: Database, settings: DatabaseSettings) -> Self:
+        """Return one that checks as the settings say."""
+        every_s = settings.standby_check_interval_ms / 1000
+        return cls(db, every_s, is_required=settings.db_standby == "required")
 
     async def run(self) -> None:
         """Check periodically; while the database is unavailable, the last result stands."""
@@ -75,14 +104,14 @@ class StandbyMonitor:
 
     async def check(self) -> StandbyStatus:
         """Check once, and log a change; raises what `Database.read` raises."""
-        (row,) = await self._db.read(_QUERIES["standby"])
-        seen = _standby(row)
+        seen = await read_standby(self._db)
+        STANDBY_REQUIRED.set(self._is_required)
         COMMITS_SYNCHRONOUS.set(seen.is_wanted)
         STANDBYS.labels("connected").set(seen.connected)
         known = math.nan if seen.synchronous is None else seen.synchronous
         STANDBYS.labels("synchronous").set(known)
         if seen != self._last:
-            _say(seen, self._last)
+            _say(seen, self._last, is_required=self._is_required)
             self._last = seen
         return seen
 
@@ -97,7 +126,7 @@ def _standby(row: Record) -> StandbyStatus:
     )
 
 
-def _say(seen: StandbyStatus, before: StandbyStatus | None) -> None:
+def _say(seen: StandbyStatus, before: StandbyStatus | None, *, is_required: bool) -> None:
     fields = {
         "synchronous_standby_names": seen.names,
         "connected": seen.connected,
@@ -105,6 +134,8 @@ def _say(seen: StandbyStatus, before: StandbyStatus | None) -> None:
     }
     if not seen.is_heard:
         log.error("commits_not_heard", **fields)
+    if is_required and not seen.is_protected:
+        log.error("standby_required", **fields)
     if seen.is_missing:
         log.warning("standby_missing", **fields)
     elif seen.is_wanted:
