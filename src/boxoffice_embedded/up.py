@@ -137,8 +137,7 @@ def _with_mailbox(settings: Settings, data_dir: Path) -> Settings:
 
 
 def _address(settings: Settings) -> str:
-    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
-    return f"http://{host}:{settings.server.port}"
+    return f"http://{settings.server.authority(settings.server.port)}"
 
 
 def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, options: UpOptions) -> None:

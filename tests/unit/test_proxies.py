@@ -61,3 +61,10 @@ def test_an_untrusted_peer_forwards_no_address() -> None:
     own = TrustedProxies("127.0.0.1")
     assert own.client_of(("127.0.0.1", 9), b"198.51.100.1") == ("198.51.100.1", 0)
     assert own.client_of(("192.0.2.7", 9), b"198.51.100.1") == ("192.0.2.7", 9)
+
+
+@pytest.mark.parametrize("allowed", ["127.0.0.1", "127.0.0.0/8", "::ffff:127.0.0.0/104"])
+def test_a_proxy_of_ipv4_is_trusted_on_a_socket_for_both_families(allowed: str) -> None:
+    own = TrustedProxies(allowed)
+    assert own.client_of(("::ffff:127.0.0.1", 9), b"198.51.100.1") == ("198.51.100.1", 0)
+    assert own.client_of(("::ffff:192.0.2.7", 9), b"198.51.100.1") == ("::ffff:192.0.2.7", 9)

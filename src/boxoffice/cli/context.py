@@ -13,6 +13,10 @@ from boxoffice.settings import Settings, load
 DATA_DIR = Path(".boxoffice")
 
 DataDir = Annotated[Path, typer.Option(help="Where the embedded servers keep their data.")]
+Host = Annotated[
+    str | None,
+    typer.Option(help="The address to listen on; `::` is every one, of IPv4 as well."),
+]
 Port = Annotated[int | None, typer.Option(help="The port to serve on.")]
 Workers = Annotated[int | None, typer.Option(help="How many API processes share the port.")]
 

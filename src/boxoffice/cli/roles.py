@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from boxoffice.cli.context import Port, Workers, addressed_settings
+from boxoffice.cli.context import Host, Port, Workers, addressed_settings
 from boxoffice.settings import Settings
 
 
 def serve(
+    host: Host = None,
     port: Port = None,
     workers: Workers = None,
     fd: Annotated[int | None, typer.Option(hidden=True)] = None,
@@ -19,7 +20,7 @@ def serve(
     """Serve the API until SIGTERM, then drain."""
     from boxoffice.cli import serve  # noqa: PLC0415 — costs time
 
-    settings = addressed_settings(port=port, workers=workers)
+    settings = addressed_settings(host=host, port=port, workers=workers)
     if settings.server.workers > 1 and fd is None:
         serve.serve_group(settings)
     else:

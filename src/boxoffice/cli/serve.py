@@ -105,7 +105,8 @@ def spawn_workers(group: ProcessGroup, settings: Settings, env: dict[str, str]) 
     for number, sock in enumerate(sockets, start=1):
         stack.enter_context(sock)
         argv = [sys.executable, "-m", "boxoffice", "serve", "--fd", str(sock.fileno())]
-        worker_env = {**env, "BOXOFFICE_WORKERS": "1"}
+        # A worker gets its socket, but opens the one of the metrics itself.
+        worker_env = {**env, "BOXOFFICE_WORKERS": "1", "BOXOFFICE_HOST": settings.server.host}
         if len(sockets) > 1:
             worker_env["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
         group.spawn(

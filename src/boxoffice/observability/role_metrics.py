@@ -47,7 +47,7 @@ def serve_metrics(settings: Settings, health: RoleHealth) -> None:
         server = make_server(host, port, answer, kind, _Handler)
     except (OSError, OverflowError) as error:
         raise CannotListen(
-            f"cannot listen on {host}:{port}: {error}; "
+            f"cannot listen on {settings.server.authority(port)}: {error}; "
             "another port is chosen with BOXOFFICE_ROLE_METRICS_PORT"
         ) from error
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()

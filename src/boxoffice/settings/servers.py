@@ -59,6 +59,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_delay_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
     drain_timeout_ms: Milliseconds = 15_000
 
+    def authority(self, port: int) -> str:
+        """Return the host with a port of it, as in an address (RFC 3986, section 3.2)."""
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
 
 class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Event streams: how many, how long, and how much is buffered."""

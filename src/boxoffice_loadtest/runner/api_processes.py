@@ -24,7 +24,7 @@ class ApiProcesses:
 
     def __init__(self, settings: Settings, log: Path, workers: int) -> None:
         self.settings = settings.replace(port=_free_port(), workers=workers)
-        self.base_url = f"http://{self.settings.server.host}:{self.settings.server.port}"
+        self.base_url = f"http://{self.settings.server.authority(self.settings.server.port)}"
         self._log = log
         self._workers: set[int] = set()
         self._process = spawn(["serve"], self.settings, log)

@@ -22,8 +22,11 @@ def listen_for_metrics(settings: Settings, *, shared: bool = False) -> socket.so
 
 
 def _listen(settings: Settings, port: int, remedy: str, *, shared: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.server.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    is_ipv6 = ":" in settings.server.host
+    sock = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
+    if is_ipv6:
+        # `::` takes connections of IPv4 as well, whatever the system's default is.
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -36,6 +39,6 @@ def _listen(settings: Settings, port: int, remedy: str, *, shared: bool) -> sock
     except (OSError, OverflowError) as error:
         sock.close()
         raise CannotListen(
-            f"cannot listen on {settings.server.host}:{port}: {error}; {remedy}"
+            f"cannot listen on {settings.server.authority(port)}: {error}; {remedy}"
         ) from error
     return sock

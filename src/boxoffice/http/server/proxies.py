@@ -56,7 +56,10 @@ class TrustedProxies:
             address = ipaddress.ip_address(host)
         except ValueError:
             return host in self._names
-        return any(address in network for network in self._networks)
+        # A socket for both families shows clients of IPv4 so (RFC 4291, section 2.5.5.2).
+        inner = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        names = (address, inner or address)
+        return any(name in network for name in names for network in self._networks)
 
 
 def trusted_proxies() -> TrustedProxies:
