@@ -128,6 +128,17 @@ def test_the_breaker_spares_a_dead_server_and_tries_it_again() -> None:
     assert breaker.admits(3.0)
 
 
+def test_the_breaker_says_once_that_it_opens_and_that_it_closes() -> None:
+    changes: list[bool] = []
+    breaker = CircuitBreaker(2, 1.0, changes.append)
+    breaker.succeeded()
+    for at_s in range(4):
+        breaker.failed(float(at_s))
+    breaker.succeeded()
+    breaker.succeeded()
+    assert changes == [True, False]
+
+
 _BREAKING = """
 import logging, sys
 from boxoffice.observability import logs

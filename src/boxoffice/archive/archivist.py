@@ -12,8 +12,11 @@ from boxoffice.archive import metrics
 from boxoffice.archive.store import ArchiveStore
 from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
+from boxoffice.observability.rounds import rounds
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
+
+ROLE = "archive"
 
 
 async def archive_once(store: ArchiveStore, retention_s: float, batch_max: int) -> int:
@@ -63,6 +66,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """
     db = Database(settings)
     await db.open()
+    rounds.done(ROLE)
     try:
         store = ArchiveStore(db)
         is_listed = False
@@ -72,6 +76,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 await archive_once(
                     store, settings.archive.history_retention_s, settings.archive.archive_batch_max
                 )
+                rounds.done(ROLE)
             except Exception as error:  # one failed turn must not end the role
                 log.error("archive_failed", exc_info=error)
             with contextlib.suppress(TimeoutError):

@@ -5,15 +5,21 @@ auditor at a time. The request of an auditor that dies stays open, and another a
 """
 
 import asyncio
+from functools import partial
 
-from boxoffice.audit import store
+from boxoffice.audit import metrics, store
 from boxoffice.audit.report import Report
 from boxoffice.audit.runs import AuditRuns
 from boxoffice.errors import Unavailable
+from boxoffice.observability.lag import keep_measuring
 from boxoffice.observability.logs import log
+from boxoffice.observability.rounds import rounds
+from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.concurrency.tasks import cancel_and_wait
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
+
+ROLE = "auditor"
 
 _LOOK_EVERY_S = 2.0
 _WAIT_AFTER_FAILURE_S = 10.0
@@ -26,17 +32,28 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """
     db = Database(settings)
     await db.open()
+    rounds.done(ROLE)
+    runs = AuditRuns(db, settings.audit.audit_request_min_interval_s)
+    every_s = settings.observability.lag_check_interval_ms / 1000
     try:
-        auditing = asyncio.create_task(
-            _run_audits(AuditRuns(db, settings.audit.audit_request_min_interval_s), settings)
-        )
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({auditing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        await cancel_and_wait((auditing, stopping))
-        if not auditing.cancelled():
-            auditing.result()
+        async with supervised({"lag": lambda: keep_measuring(partial(_measure, runs), every_s)}):
+            await _until(stop, asyncio.create_task(_run_audits(runs, settings)))
     finally:
         await db.close()
+
+
+async def _until(stop: asyncio.Event, auditing: "asyncio.Task[None]") -> None:
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({auditing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await cancel_and_wait((auditing, stopping))
+    if not auditing.cancelled():
+        auditing.result()
+
+
+async def _measure(runs: AuditRuns) -> None:
+    figures = await runs.measure()
+    if figures is not None:
+        metrics.show(figures)
 
 
 async def _run_audits(runs: AuditRuns, settings: Settings) -> None:
@@ -48,6 +65,7 @@ async def _run_audits(runs: AuditRuns, settings: Settings) -> None:
             log.warning("audit_failed", reason=reason)
             await asyncio.sleep(_WAIT_AFTER_FAILURE_S)
             continue
+        rounds.done(ROLE)
         await asyncio.sleep(_LOOK_EVERY_S)
 
 

@@ -1,6 +1,7 @@
 """Requested audits and their results."""
 
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -39,6 +40,17 @@ class LatestAudit(msgspec.Struct, frozen=True, kw_only=True):
     requested_at: datetime | None
 
 
+class AuditFigures(NamedTuple):
+    """Of the newest result: seconds since its end, its duration, and how many checks are violated.
+
+    `violated` is None where the audit failed.
+    """
+
+    age_s: float
+    duration_s: float
+    violated: int | None
+
+
 class AuditRuns:
     """Requests and results in PostgreSQL."""
 
@@ -71,6 +83,11 @@ class AuditRuns:
             failure=row["failure"],
         )
         return LatestAudit(run=run, requested_at=row["requested_at"])
+
+    async def measure(self) -> AuditFigures | None:
+        """Return figures of the newest result, None without one; raises what `read` raises."""
+        row = await self._db.read_one(_SQL["measure"])
+        return None if row is None else AuditFigures(*row)
 
     async def due(self, interval_s: float) -> int | None:
         """Return the open request; add one when the last audit is older than `interval_s`."""

@@ -43,6 +43,21 @@ SELECT r.run_id, r.asked_at, r.started_at, r.finished_at, r.ok, r.checks::text A
   LEFT JOIN LATERAL (
        SELECT * FROM audit_runs r WHERE r.finished_at IS NOT NULL ORDER BY r.run_id DESC LIMIT 1) r ON true;
 
+-- name: measure
+-- The newest result: the seconds since its end, its duration in seconds, and how many checks are violated. No row
+-- without a result; `violated` is null after a failure.
+SELECT extract(epoch FROM clock_timestamp() - r.finished_at)::float8 AS age_s,
+       extract(epoch FROM r.finished_at - r.started_at)::float8 AS duration_s,
+       CASE WHEN r.ok IS NOT NULL
+            THEN jsonb_array_length(jsonb_path_query_array(r.checks, '$[*] ? (@.violations > 0)'))
+       END AS violated
+  FROM audit_runs r
+ -- no guard: { A figure for the metrics.
+ WHERE r.finished_at IS NOT NULL
+ ORDER BY r.run_id DESC
+ LIMIT 1;
+ -- no guard: }
+
 -- name: now
 -- The time of the database.
 SELECT clock_timestamp() AS now;

@@ -84,12 +84,17 @@ def _run(role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]) -
 
     Raises `Unavailable` without PostgreSQL, and `SettingsInvalid` without this release's schema.
     """
+    from boxoffice.observability.build_info import announce_build  # noqa: PLC0415 — costs time
+    from boxoffice.observability.event_loop import watch_event_loop  # noqa: PLC0415 — costs time
     from boxoffice.observability.logs import configure_logs  # noqa: PLC0415 — costs time
+    from boxoffice.observability.metrics import flush_counters  # noqa: PLC0415 — costs time
     from boxoffice.observability.role_health import RoleHealth  # noqa: PLC0415 — costs time
     from boxoffice.observability.role_metrics import serve_metrics  # noqa: PLC0415 — costs time
+    from boxoffice.platform.concurrency.supervision import supervised  # noqa: PLC0415 — likewise
 
     settings = addressed_settings()
     configure_logs(settings.observability)
+    announce_build(settings.observability.build_commit)
     health = RoleHealth()
     if settings.observability.role_metrics_port:
         serve_metrics(settings, health)
@@ -99,10 +104,12 @@ def _run(role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]) -
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        with health.followed(stop):
-            await _require_schema(settings)
-            health.started()
-            await role(settings, stop)
+        watching = {"event_loop": lambda: watch_event_loop(flush_counters)}
+        async with supervised(watching):
+            with health.followed(stop):
+                await _require_schema(settings)
+                health.started()
+                await role(settings, stop)
 
     asyncio.run(until_stopped())
 

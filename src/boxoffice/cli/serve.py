@@ -10,8 +10,12 @@ from functools import partial
 from boxoffice.cli import plugins
 from boxoffice.http.server.listening import listen, listen_for_metrics
 from boxoffice.observability import logs
+from boxoffice.observability.build_info import announce_build
+from boxoffice.observability.event_loop import watch_event_loop
 from boxoffice.observability.logs import log
+from boxoffice.observability.metrics import flush_counters
 from boxoffice.observability.worker_metrics import forget_process, metrics_folder
+from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.processes.file_limit import raise_file_limit
 from boxoffice.platform.processes.supervisor import ProcessGroup
 from boxoffice.settings import Settings
@@ -31,6 +35,7 @@ def serve(settings: Settings, fd: int | None = None) -> None:
     import uvloop  # noqa: PLC0415 — costs time
 
     logs.configure_logs(settings.observability)
+    announce_build(settings.observability.build_commit)
     if settings.server.host != "127.0.0.1":
         plugins.check_serving(settings)
     _allow_connections(settings)
@@ -47,7 +52,8 @@ async def _serve(settings: Settings, sock: socket.socket, metrics: socket.socket
     from boxoffice.app import open_application  # noqa: PLC0415 — costs time
     from boxoffice.http.server.server import serve as serve_http  # noqa: PLC0415 — costs time
 
-    async with open_application(settings) as application:
+    watching = {"event_loop": lambda: watch_event_loop(flush_counters)}
+    async with open_application(settings) as application, supervised(watching):
         host, port = sock.getsockname()[:2]
         _freeze_loaded_objects()
 

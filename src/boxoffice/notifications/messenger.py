@@ -22,6 +22,7 @@ from boxoffice.notifications.webhooks.client import WebhookClient
 from boxoffice.notifications.webhooks.sender import WebhookSender
 from boxoffice.notifications.webhooks.store import DeliveryQueue
 from boxoffice.observability.logs import log
+from boxoffice.observability.rounds import rounds
 from boxoffice.platform.concurrency.tasks import cancel_and_wait
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
@@ -58,6 +59,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """
     database = Database(settings)
     await database.open()
+    rounds.done(ROLE)
     messenger = Messenger(settings, database)
     try:
         await messenger.run(stop)
@@ -106,6 +108,7 @@ class Messenger:
                 wait_s = _wait_after_failure_s(failures)
             else:
                 failures = 0
+                rounds.done(ROLE)
             await _wait(stop, self._webhooks.wants_more, wait_s)
 
     async def _round(self) -> float:
@@ -139,6 +142,7 @@ class Messenger:
         if token is None:
             self._webhooks.drop()
             self._mails.drop()
+            metrics.forget_backlog()
         else:
             await self._webhooks.take_over(token)
             await self._mails.take_over(token)
@@ -155,7 +159,9 @@ class Messenger:
         metrics.WEBHOOKS_WAITING.set(waiting)
         metrics.WEBHOOKS_OVERDUE_SECONDS.set(overdue_s)
         await self._mail_queue.forget(self._limits.mail_history_s, _FORGET_AT_ONCE_MAX)
-        metrics.MAILS_WAITING.set(await self._mail_queue.backlog())
+        mails, mails_overdue_s = await self._mail_queue.backlog()
+        metrics.MAILS_WAITING.set(mails)
+        metrics.MAILS_OVERDUE_SECONDS.set(mails_overdue_s)
 
     async def _finish(self) -> None:
         try:

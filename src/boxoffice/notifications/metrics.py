@@ -25,6 +25,16 @@ MAILS = Counter(
     "Tries to send a mail: sent, failed (tried again), refused, given_up.",
     ["kind", "result"],
 )
+MAILS_OVERDUE_SECONDS = Gauge(
+    "boxoffice_mails_overdue_seconds",
+    "For how long the oldest mail that waits has been due; below zero if none is.",
+)
 MAILS_WAITING = Gauge(
     "boxoffice_mails_waiting", "Mails that wait, as the leading messenger counts them."
 )
+
+
+def forget_backlog() -> None:
+    """Clear what only the leading messenger counts: another process leads."""
+    for gauge in (WEBHOOKS_WAITING, WEBHOOKS_OVERDUE_SECONDS, MAILS_WAITING, MAILS_OVERDUE_SECONDS):
+        gauge.set(0)

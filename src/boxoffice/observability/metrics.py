@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import Protocol
 
 from prometheus_client import Counter, Histogram
 
@@ -23,11 +24,17 @@ class BufferedCounter:
             self._counter.inc(count)
 
 
-_buffered: list[BufferedCounter] = []
+class Buffered(Protocol):
+    """What keeps observations of a hot path until it is flushed."""
+
+    def flush(self) -> None: ...
+
+
+_buffered: list[Buffered] = []
 
 
 def flush_counters() -> None:
-    """Flush every buffered counter of the process; to be called before metrics are read."""
+    """Flush what is buffered in the process; to be called before metrics are read."""
     for counter in _buffered:
         counter.flush()
 
@@ -64,6 +71,22 @@ class Timings(Histogram):
             self._buckets[at // _FINER].inc(count)
         self._sum.inc(sum(seconds))
         return steps
+
+
+class BufferedTimings:
+    """Keeps observed seconds, for a hot path, until `flush_counters` adds them to the metric."""
+
+    def __init__(self, timings: Timings) -> None:
+        self._timings = timings
+        self._seconds: list[float] = []
+        self.observe = self._seconds.append
+        _buffered.append(self)
+
+    def flush(self) -> None:
+        """Add what was observed since the last flush to the metric."""
+        if self._seconds:
+            self._timings.observe_all(self._seconds)
+            self._seconds.clear()
 
 
 REQUESTS = Counter(

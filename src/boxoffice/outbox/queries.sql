@@ -26,6 +26,16 @@ SELECT (o.batch_id << 16) + e.at AS event_id, o.scope_id, o.topic, e.subject_id,
  WHERE o.nth = 1 OR o.events <= $1
  ORDER BY event_id;
 
+-- name: oldest_age
+-- The age of the oldest event of the topics known to this release, in seconds; 0 without one.
+SELECT coalesce((SELECT greatest(0, extract(epoch FROM clock_timestamp() - o.created_at))::float8
+                   FROM outbox o
+                  -- no guard: A figure for the metrics.
+                  WHERE o.topic = ANY ($1::text[])
+                  ORDER BY o.batch_id
+                  -- no guard: A subquery of more rows would fail.
+                  LIMIT 1), 0) AS age_s;
+
 -- name: subscribed
 -- Of these schedules, those whose events are wanted as webhooks.
 SELECT s.schedule_id FROM notifications_subscribed_v1($1::uuid[]) s (schedule_id);

@@ -6,8 +6,12 @@ import random
 import asyncpg
 
 from boxoffice.errors import Unavailable
+from boxoffice.observability.lag import keep_measuring
 from boxoffice.observability.logs import log
-from boxoffice.outbox.service import Relay
+from boxoffice.observability.rounds import rounds
+from boxoffice.outbox import metrics
+from boxoffice.outbox.service import ROLE, Relay
+from boxoffice.outbox.store import OutboxStore
 from boxoffice.outbox.stream import RelayFenced
 from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.postgres.database import Database
@@ -40,15 +44,29 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     database = Database(settings)
     valkey = Valkey(settings.valkey)
     await database.open()
+    rounds.done(ROLE)
     ranking = refresher_of(database, valkey, settings)
     relay = Relay(database, valkey, settings.outbox, on_sold=ranking.note)
     try:
-        async with supervised({"ranking": lambda: ranking.run(lambda: relay.leads)}):
+        tasks = {
+            "ranking": lambda: ranking.run(lambda: relay.leads),
+            "lag": lambda: _measure_lag(OutboxStore(database), settings),
+        }
+        async with supervised(tasks):
             await _run_rounds(relay, settings, stop)
     finally:
         await _release(relay)
         await valkey.close()
         await database.close()
+
+
+async def _measure_lag(outbox: OutboxStore, settings: Settings) -> None:
+    """Measure the age of the oldest event beside the rounds, which fail while Valkey is away."""
+
+    async def measure() -> None:
+        metrics.OUTBOX_AGE_SECONDS.set(await outbox.oldest_age_s())
+
+    await keep_measuring(measure, settings.observability.lag_check_interval_ms / 1000)
 
 
 async def _run_rounds(relay: Relay, settings: Settings, stop: asyncio.Event) -> None:
@@ -63,6 +81,7 @@ async def _run_rounds(relay: Relay, settings: Settings, stop: asyncio.Event) -> 
             await _wait(stop, _wait_after_failure_s(settings, failures))
             continue
         failures = 0
+        rounds.done(ROLE)
         if relay.leads is not led:
             led = relay.leads
             log.info("relay_leads" if led else "relay_waits_for_lease")

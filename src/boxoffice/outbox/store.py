@@ -31,6 +31,11 @@ class OutboxStore:
         rows = await self._database.fetch(_QUERIES["oldest"], count_max, _TOPICS)
         return [Event(**row) for row in rows]
 
+    async def oldest_age_s(self) -> float:
+        """Return the age of the oldest event in seconds, 0 without one; raises what `read` raises."""
+        (row,) = await self._database.read(_QUERIES["oldest_age"], _TOPICS)
+        return float(row["age_s"])
+
     async def subscribed(self, schedule_ids: Collection[UUID]) -> set[UUID]:
         """Return those of the schedules whose events are wanted as webhooks."""
         rows = await self._database.read(_QUERIES["subscribed"], sorted(schedule_ids))

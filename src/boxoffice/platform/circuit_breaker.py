@@ -1,10 +1,19 @@
 """A circuit breaker: a server that fails is spared, and probed now and then."""
 
+from collections.abc import Callable
+
 
 class CircuitBreaker:
     """Opens after `failures_max` failures in a row, and lets one call through per `open_s`."""
 
-    def __init__(self, failures_max: int, open_s: float) -> None:
+    def __init__(
+        self,
+        failures_max: int,
+        open_s: float,
+        changed: Callable[[bool], None] = lambda _is_open: None,
+    ) -> None:
+        """`changed` is called when the breaker opens (True) and when it closes."""
+        self._changed = changed
         self._failures_max = failures_max
         self._open_s = open_s
         self._failures = 0
@@ -29,9 +38,13 @@ class CircuitBreaker:
 
     def succeeded(self) -> None:
         """Close the breaker."""
+        if self.is_open:
+            self._changed(False)
         self._failures = 0
 
     def failed(self, now: float) -> None:
         """Count a failure at `now` (monotonic seconds)."""
         self._failures += 1
+        if self._failures == self._failures_max:
+            self._changed(True)
         self._next_try_at = now + self._open_s

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from hashlib import sha1
 from typing import Any
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -30,6 +30,12 @@ from boxoffice.settings import ValkeySettings
 
 VALKEY_FAILURES = Counter("boxoffice_valkey_failures_total", "Calls that Valkey failed or missed.")
 
+VALKEY_BREAKERS_OPEN = Gauge(
+    "boxoffice_valkey_breakers_open",
+    "Open circuit breakers: to these servers of Valkey no calls are sent, but for probes.",
+    multiprocess_mode="livesum",
+)
+
 _SUBSCRIPTIONS_MAX = 4
 # Errors of a server that has become a replica: reconnect, perhaps to another one.
 _OTHER_ROLE = (ReadOnlyError, MasterDownError, BusyLoadingError)
@@ -37,6 +43,11 @@ _OTHER_ROLE = (ReadOnlyError, MasterDownError, BusyLoadingError)
 
 class ValkeyUnavailable(BoxofficeError):
     """Valkey did not answer in time, refused, or is skipped by the breaker."""
+
+
+def breaker_changed(is_open: bool) -> None:
+    """Count an open breaker, or one that has closed."""
+    VALKEY_BREAKERS_OPEN.inc(1 if is_open else -1)
 
 
 class Script:
@@ -55,7 +66,7 @@ class Valkey:
     def __init__(self, settings: ValkeySettings) -> None:
         self._timeout_s = settings.valkey_timeout_ms / 1000
         self._breaker = CircuitBreaker(
-            settings.breaker_failures_max, settings.breaker_open_ms / 1000
+            settings.breaker_failures_max, settings.breaker_open_ms / 1000, breaker_changed
         )
         pool = BlockingConnectionPool.from_url(
             settings.valkey_url,

@@ -209,8 +209,8 @@ SELECT s.ticket_limit, coalesce(sum(coalesce(l.seats, cardinality(r.seat_ids))),
  GROUP BY s.ticket_limit;
 
 -- name: lapsed_schedules
--- Schedules with lapsed holds to close, the oldest first: a loose index scan that reads only the oldest row
--- of each schedule.
+-- Schedules with lapsed holds to close, the oldest first, and how many seconds ago the oldest of each ended: a
+-- loose index scan that reads only the oldest row of each schedule.
 WITH RECURSIVE oldest AS (
     (SELECT h.schedule_id, h.expires_at
        FROM lapsing_holds h
@@ -229,8 +229,11 @@ WITH RECURSIVE oldest AS (
             -- guard: sweep_each_later_schedule_once: 1 => 9
             LIMIT 1) n
 )
--- guard: sweep_only_schedules_with_something_due: WHERE o.expires_at <= clock_timestamp() =>
-SELECT o.schedule_id FROM oldest o WHERE o.expires_at <= clock_timestamp() ORDER BY o.expires_at;
+SELECT o.schedule_id, extract(epoch FROM clock_timestamp() - o.expires_at)::float8 AS lag_s
+  FROM oldest o
+ -- guard: sweep_only_schedules_with_something_due
+ WHERE o.expires_at <= clock_timestamp()
+ ORDER BY o.expires_at;
 
 -- name: expire
 -- Close lapsed holds of one schedule; how many, and whether more can be closed now.

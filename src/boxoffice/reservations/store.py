@@ -141,6 +141,13 @@ class TicketCount(NamedTuple):
     seats: int
 
 
+class LapsedSchedule(NamedTuple):
+    """A schedule with lapsed holds to close; `lag_s` is the time since the oldest of them ended."""
+
+    schedule_id: UUID
+    lag_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Swept:
     """How many lapsed holds were closed, and whether more can be closed now."""
@@ -290,9 +297,10 @@ class ReservationStore:
         row = await self._db.read_one(_QUERIES["person_in_schedule"], schedule_id, user_id)
         return None if row is None else TicketCount(*row)
 
-    async def lapsed_schedules(self) -> list[UUID]:
+    async def lapsed_schedules(self) -> list[LapsedSchedule]:
         """Return the schedules that have lapsed holds, the oldest end first."""
-        return [row["schedule_id"] for row in await self._db.read(_QUERIES["lapsed_schedules"])]
+        rows = await self._db.read(_QUERIES["lapsed_schedules"])
+        return [LapsedSchedule(*row) for row in rows]
 
     async def expire(self, schedule_id: UUID, count: int) -> Swept:
         """Close at most `count` lapsed holds of one schedule, the oldest first.

@@ -11,10 +11,13 @@ from uuid import UUID
 
 from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
+from boxoffice.observability.rounds import rounds
 from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations import metrics
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
+
+ROLE = "sweep"
 
 _WAIT_AFTER_FAILURE_MAX_S = 5.0
 
@@ -25,8 +28,10 @@ async def sweep_once(store: ReservationStore, batch_max: int) -> int:
     Raises `Unavailable` where the database is; an error of one schedule is logged.
     """
     closed = 0
-    for schedule_id in await store.lapsed_schedules():
-        closed += await _close(store, schedule_id, batch_max)
+    lapsed = await store.lapsed_schedules()
+    metrics.SWEEP_LAG_SECONDS.set(lapsed[0].lag_s if lapsed else 0.0)
+    for schedule in lapsed:
+        closed += await _close(store, schedule.schedule_id, batch_max)
     if closed:
         log.info("holds_expired", count=closed)
     return closed
@@ -39,6 +44,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """
     db = Database(settings)
     await db.open()
+    rounds.done(ROLE)
     try:
         await _turns(ReservationStore(db), settings, stop)
     finally:
@@ -56,6 +62,7 @@ async def _turns(store: ReservationStore, settings: Settings, stop: asyncio.Even
             await _wait(stop, _wait_after_failure_s(settings, failures))
             continue
         failures = 0
+        rounds.done(ROLE)
         if closed < settings.holds.sweep_batch_max:
             await _wait(stop, settings.holds.sweep_interval_ms / 1000)
 

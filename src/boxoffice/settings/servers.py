@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from boxoffice.settings.values import Bytes, Count, Host, Milliseconds, Port, Role, Token
+from boxoffice.settings.values import Bytes, Commit, Count, Host, Milliseconds, Port, Role, Token
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +100,8 @@ class ObservabilitySettings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
     metrics_token: Token = ""
     role_metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    lag_check_interval_ms: Milliseconds = 5_000
+    build_commit: Commit = ""
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_requests: bool = True

@@ -40,6 +40,13 @@ Role = Annotated[
         description="a name of PostgreSQL in small letters, or empty for none",
     ),
 ]
+Commit = Annotated[
+    str,
+    Meta(
+        pattern="^([0-9a-f]{7,64})?$",
+        description="7 to 64 hexadecimal digits in small letters, or empty for none",
+    ),
+]
 Currency = Annotated[
     str, Meta(pattern="^[A-Z]{3}$", description="three capital letters of ISO 4217, as KRW")
 ]

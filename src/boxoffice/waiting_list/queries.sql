@@ -155,6 +155,13 @@ SELECT l.schedule_id
                                - make_interval(secs => s.waiting_list_turn_s + s.seats_return_delay_max_s))));
     -- guard: }
 
+-- name: waiting
+-- How many entries wait, over all schedules.
+SELECT count(*) AS waiting
+  FROM waiting_list_entries e
+ -- no guard: A figure for the metrics.
+ WHERE e.status = 'WAITING';
+
 -- name: settle
 -- End the offers of a line whose holds were paid or have ended. A hold that is being paid is locked, and waits.
 UPDATE waiting_list_entries e

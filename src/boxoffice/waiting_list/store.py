@@ -101,6 +101,11 @@ class WaitingListStore:
         async with self._db.writing(forces_write=False) as connection:
             yield connection
 
+    async def waiting(self) -> int:
+        """Return how many entries wait, over all schedules; raises what `read` raises."""
+        (row,) = await self._db.read(_QUERIES["waiting"])
+        return int(row["waiting"])
+
     async def shown(self, schedule_id: UUID) -> ShownList | None:
         """Return what buyers are shown of a list; None for a schedule that is not published."""
         row = await self._db.read_one(_QUERIES["shown"], schedule_id)

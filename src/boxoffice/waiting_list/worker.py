@@ -9,15 +9,21 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from boxoffice.errors import BoxofficeError, Unavailable
+from boxoffice.observability.lag import keep_measuring
 from boxoffice.observability.logs import log
+from boxoffice.observability.rounds import rounds
+from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
-from boxoffice.waiting_list import rules, store
+from boxoffice.waiting_list import metrics, rules, store
 from boxoffice.waiting_list.rules import Returning, ReturningSeat, SeatOffer
 from boxoffice.waiting_list.store import Connection, LockedLine, WaitingListStore
+
+ROLE = "waiting_list"
 
 _WAIT_AFTER_FAILURE_MAX_S = 5.0
 # Outcomes after which a turn has gone as it should.
@@ -64,12 +70,22 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """
     db = Database(settings)
     await db.open()
+    rounds.done(ROLE)
     own = settings.waiting_lists
     limits = limits_of(settings)
+    lists = WaitingListStore(db)
+    every_s = settings.observability.lag_check_interval_ms / 1000
     try:
-        await _turns(WaitingListStore(db), limits, own.waiting_list_interval_ms / 1000, stop)
+        async with supervised(
+            {"waiting": lambda: keep_measuring(partial(_measure, lists), every_s)}
+        ):
+            await _turns(lists, limits, own.waiting_list_interval_ms / 1000, stop)
     finally:
         await db.close()
+
+
+async def _measure(lists: WaitingListStore) -> None:
+    metrics.ENTRIES.set(await lists.waiting())
 
 
 async def _turns(
@@ -78,8 +94,9 @@ async def _turns(
     failures = 0
     while not stop.is_set():
         try:
-            await serve_once(lists, limits)
+            metrics.OFFERS.inc(await serve_once(lists, limits))
             failures = 0
+            rounds.done(ROLE)
         except Exception as error:  # one failed round must not end the role
             failures += 1
             _log_failure(error, failures)

@@ -284,8 +284,8 @@ DELETE FROM mails m
 RETURNING 1;
 
 -- name: backlog
--- How many mails wait.
-SELECT count(*) AS waiting
+-- How many mails wait, and for how many seconds the oldest has been due.
+SELECT count(*) AS waiting, coalesce(extract(epoch FROM now() - min(m.due_at)), 0)::float8 AS overdue_s
   FROM mails m
  -- no guard: A figure for the metrics.
  WHERE m.state = 'WAITING';

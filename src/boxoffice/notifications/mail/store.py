@@ -287,10 +287,10 @@ class MailQueue:
         """Delete up to `count_max` mails that ended this long ago."""
         return len(await self._db.fetch(_SQL["forget"], history_s, count_max))
 
-    async def backlog(self) -> int:
-        """Return how many mails wait."""
+    async def backlog(self) -> tuple[int, float]:
+        """Return how many mails wait, and the seconds that the oldest has been due."""
         (row,) = await self._db.read(_SQL["backlog"])
-        return int(row["waiting"])
+        return row["waiting"], row["overdue_s"]
 
 
 class MailLanguages:

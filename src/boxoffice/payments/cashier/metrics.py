@@ -22,3 +22,9 @@ PROVIDER_AVAILABLE = Gauge(
     "Whether calls to a provider are sent: 0 while its breaker is open.",
     ("provider",),
 )
+
+
+def forget_work() -> None:
+    """Clear what only the leading cashier measures."""
+    WORK_LENGTH.clear()
+    WORK_AGE_SECONDS.clear()

@@ -8,7 +8,8 @@ import asyncpg
 
 from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
-from boxoffice.payments.cashier.service import Cashier
+from boxoffice.observability.rounds import rounds
+from boxoffice.payments.cashier.service import ROLE, Cashier
 from boxoffice.settings import Settings
 
 _WAIT_AFTER_FAILURE_MAX_S = 5.0
@@ -36,6 +37,7 @@ async def run_rounds(cashier: Cashier, settings: Settings, stop: asyncio.Event) 
 
 
 async def _rounds(cashier: Cashier, settings: Settings, stop: asyncio.Event) -> None:
+    rounds.done(ROLE)
     failures = 0
     led = False
     while not stop.is_set():
@@ -47,6 +49,7 @@ async def _rounds(cashier: Cashier, settings: Settings, stop: asyncio.Event) -> 
             await _wait(stop, _wait_after_failure_s(settings, failures))
             continue
         failures = 0
+        rounds.done(ROLE)
         if cashier.leads is not led:
             led = cashier.leads
             log.info("cashier_leads" if led else "cashier_waits_for_lease")

@@ -102,6 +102,7 @@ class Cashier:
         """
         if await self._lease.keep() is None:
             self._stopping.set()
+            metrics.forget_work()
             return 0
         self._stopping.clear()
         started = await self._start_work("")
@@ -246,8 +247,7 @@ class Cashier:
         now = time.monotonic()
         if now >= self._measure_at:
             self._measure_at = now + _MEASURED_EVERY_S
-            metrics.WORK_LENGTH.clear()
-            metrics.WORK_AGE_SECONDS.clear()
+            metrics.forget_work()
             for one in await self._store.lengths():
                 metrics.WORK_LENGTH.labels(one.kind).set(one.length)
                 metrics.WORK_AGE_SECONDS.labels(one.kind).set(one.age_s)

@@ -15,6 +15,7 @@ import asyncpg
 
 from boxoffice.errors import OutcomeUnknown, Overloaded, Unavailable
 from boxoffice.platform.postgres import multi_host, sql_files
+from boxoffice.platform.postgres.metrics import observe_turn, observe_wait
 from boxoffice.platform.postgres.outcomes import (
     UNAVAILABLE,
     BackendRegistry,
@@ -109,12 +110,15 @@ class Database:
         """Lend a connection; raise `Unavailable` where none is free or the server is away."""
         if self._pool is None:
             raise Unavailable("PostgreSQL is not connected yet.")
+        since_s = time.perf_counter()
         try:
             lent = await self._pool.acquire(
                 timeout=self._settings.database.db_acquire_timeout_ms / 1000
             )
         except _CANNOT_CONNECT as error:
             raise Unavailable("PostgreSQL cannot be reached; try again.") from error
+        finally:
+            observe_wait(time.perf_counter() - since_s)
         pool = self._pool
         try:
             yield lent
@@ -297,6 +301,7 @@ class Database:
         ):
             raise Overloaded
         self._waiting += 1
+        since_s = time.perf_counter()
         try:
             async with asyncio.timeout(self._settings.database.db_acquire_timeout_ms / 1000):
                 await self._beside_batches.acquire()
@@ -304,6 +309,7 @@ class Database:
             raise Overloaded from error
         finally:
             self._waiting -= 1
+            observe_turn(time.perf_counter() - since_s)
 
 
 async def _force_write(connection: "asyncpg.pool.PoolConnectionProxy[Record]") -> None:
