@@ -1,0 +1,1 @@
+"""What roles measure of themselves, on a real database."""
