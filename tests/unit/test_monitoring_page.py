@@ -24,7 +24,7 @@ def exported() -> dict[str, tuple[str, tuple[str, ...]]]:
     for metric in list(REGISTRY._collector_to_names):
         if isinstance(metric, MetricWrapperBase) and metric._name.startswith("boxoffice_"):
             suffix = "_total" if metric._type == "counter" else ""
-            found[metric._name + suffix] = (metric._type, tuple(metric._labelnames))
+            found[metric._name + suffix] = (str(metric._type), tuple(metric._labelnames))
     return found
 
 
