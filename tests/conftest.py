@@ -55,6 +55,7 @@ hypothesis.settings.load_profile("boxoffice")
 _HEAVY = (
     "tools/",
     "e2e/concurrency/",
+    "e2e/edge/",
     "e2e/embedded/",
     "e2e/failover/",
     "e2e/money/",

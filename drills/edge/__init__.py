@@ -1,0 +1,1 @@
+"""HAProxy and nginx with the configurations of `deploy/`, in front of serve processes."""
