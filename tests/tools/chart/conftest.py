@@ -1,0 +1,37 @@
+"""Helm, unpacked once, and one rendering for each file of values."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.programs import packed_program
+from tests.tools.chart.helm import VALUES, Helm, Rendered
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """The real program."""
+    return Helm(packed_program("helm", tmp_path_factory.mktemp("helm")))
+
+
+@pytest.fixture(scope="session")
+def texts(helm: Helm) -> dict[str, str]:
+    """What the chart renders, by name of the values."""
+    return {name: helm.rendered("--values", path) for name, path in VALUES.items()}
+
+
+@pytest.fixture(scope="session")
+def renderings(texts: dict[str, str]) -> dict[str, Rendered]:
+    """The same, read."""
+    return {name: Rendered.of(text) for name, text in texts.items()}
+
+
+@pytest.fixture(scope="session")
+def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of Prometheus rules, with braces that Helm must leave alone."""
+    path = tmp_path_factory.mktemp("rules") / "rules.yaml"
+    text = (
+        'groups: [{name: a, rules: [{alert: B, expr: up == 0, annotations: {at: "{{ $value }}"}}]}]'
+    )
+    path.write_text(text)
+    return path
