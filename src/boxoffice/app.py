@@ -461,6 +461,7 @@ def _route_dependencies(settings: Settings, accounts: Accounts) -> RouteDependen
         body_max_bytes=settings.server.body_max_bytes,
         request_timeout_s=settings.server.request_timeout_ms / 1000,
         confirm=accounts.confirm,
+        large_body_max_bytes=settings.server.large_body_max_bytes,
     )
 
 

@@ -76,6 +76,7 @@ class AdminBrand:
         conditional=True,
         tagged=True,
         body=BrandEdit,
+        has_large_body=True,
         returns=OwnBrand,
         problems=[OutcomeUnknown],
     )

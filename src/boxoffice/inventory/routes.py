@@ -142,6 +142,7 @@ class _Blocks(_SeatResource):
         permission=Permission.SEATS_WRITE,
         path=SCHEDULE,
         body=BlockBody,
+        has_large_body=True,
         returns=SeatsChangedOut,
         problems=(SeatNotFound, OutcomeUnknown),
     )
@@ -157,6 +158,7 @@ class _Releases(_SeatResource):
         permission=Permission.SEATS_WRITE,
         path=SCHEDULE,
         body=UnblockBody,
+        has_large_body=True,
         returns=SeatsChangedOut,
         problems=(SeatNotFound, OutcomeUnknown),
     )
@@ -171,6 +173,7 @@ class _Prices(_SeatResource):
         permission=Permission.SEATS_WRITE,
         path=SCHEDULE,
         body=RepriceBody,
+        has_large_body=True,
         returns=SeatsChangedOut,
         problems=(SeatNotFound, OutcomeUnknown),
     )
@@ -190,6 +193,7 @@ class _Additions(_SeatResource):
         permission=Permission.SEATS_WRITE,
         path=SCHEDULE,
         body=AdditionBody,
+        has_large_body=True,
         returns=SeatsTotalOut,
         problems=(SeatMapInvalid, SeatExists, OutcomeUnknown),
     )

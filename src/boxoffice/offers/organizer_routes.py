@@ -86,6 +86,7 @@ class _OwnSeats(_OffersResource):
         permission=Permission.SALES_WRITE,
         path=SCHEDULE,
         body=SeatsBody,
+        has_large_body=True,
         conditional=True,
         tagged=True,
         returns=OwnOffersOut,

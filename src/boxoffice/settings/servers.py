@@ -43,6 +43,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: Port = 8000
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     body_max_bytes: Bytes = 65_536
+    large_body_max_bytes: Bytes = 4 * 1024 * 1024
     header_max_bytes: Bytes = 32_768
     header_fields_max: Annotated[int, Meta(ge=10, le=10_000)] = 128
     pipelined_requests_max: Annotated[int, Meta(ge=1, le=1_000)] = 16

@@ -48,6 +48,7 @@ class AdminVenues:
         permission=Permission.EVENTS_WRITE,
         keyed=True,
         body=VenueBody,
+        has_large_body=True,
         returns=Venue,
         problems=[OrganizationNotFound, TimeZoneUnknown, IdempotencyKeyReused, OutcomeUnknown],
         tagged=True,
@@ -84,6 +85,7 @@ class AdminVenue:
         conditional=True,
         tagged=True,
         body=VenueEdit,
+        has_large_body=True,
         returns=Venue,
         problems=[TimeZoneUnknown, VenueInUse],
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -21,6 +22,8 @@ from boxoffice.settings import Settings
 from tests.conftest import Servers
 from tests.integration.inventory.test_issues import GUEST, issue
 from tests.support.hall import Hall, open_hall
+
+ROOT = Path(__file__).parents[3]
 
 NAMES = ["김민준", "Minjun Kim", "René Featherstonehaugh", "박서연 Featherstone"]
 EMAILS = ["minjun.kim84@", "kimmj@", "r_featherston@", "seoyeon@"]
@@ -229,6 +232,36 @@ async def test_the_index_and_the_search_know_the_same_words(
     assert {word for one in typed for word in words(one + " xx")} - {"xx"} <= set(
         row["text"].split()
     )
+
+
+async def test_the_faster_text_is_the_one_that_the_indexes_hold(db: Database) -> None:
+    """Migration 0026 keeps the indexes of migration 0024, so no text may differ."""
+    [path] = (ROOT / "migrations").glob("0024_*.sql")
+    formula = path.read_text().partition("RETURN ")[2].partition(";")[0]
+    signs = (
+        *range(1, 0x250),
+        *range(0x300, 0x370),
+        *range(0x1E00, 0x1F00),
+        0xAC00,
+        0xD55C,
+        0x130,
+        0x3A3,
+    )
+    texts = [
+        *(f"{chr(sign)}a{chr(sign)}Z {chr(sign)}" for sign in signs),
+        "",
+        " ",
+        "김민준",
+        "A.B@C_+-/,()",
+    ]
+    rows = await db.fetch(
+        f"""SELECT p_name, p_email FROM unnest($1::text[]) p_name
+             CROSS JOIN unnest($2::text[] || NULL::text) p_email
+             WHERE search_text(p_name, p_email) IS DISTINCT FROM ({formula})""",  # noqa: S608 - ours
+        texts,
+        [*texts[::50], *texts[-4:]],
+    )
+    assert rows == []
 
 
 async def test_the_owner_of_a_database_migrates_without_being_a_superuser(

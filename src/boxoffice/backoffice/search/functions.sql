@@ -1,5 +1,5 @@
 -- Searches for people; functions, because the planner knows too little of texts: a word that it takes for a
--- frequent one would make it read all accounts. `search_text` is in migration 0024, for the indexes are made of it.
+-- frequent one would make it read all accounts. `search_text` is in migrations 0024 and 0026, for the indexes are made of it.
 -- p_organization_ids: null for all. p_patterns: all of which the text of a person has to match; or p_similar: what it
 -- has to be similar to. The orders are pairs of schedule_ids and reservation_ids. is_all: nothing was left unread.
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.

@@ -14,7 +14,7 @@ _NUMBER_CHARS_MIN = 3
 _LETTERS_MIN = 5
 # A word of Hangul has two or three letters per syllable.
 _TEXT_CHARS_MIN = 2
-# As in `search_text` of migration 0024.
+# As in `search_text` of migrations 0024 and 0026.
 _BLANKS = re.compile(r"[\s.@_+\-/,()]+")
 _ACCENTS = (
     "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u031b\u0323\u0327\u0328"

@@ -88,6 +88,7 @@ class AdminConcert(_EditResource):
         conditional=True,
         tagged=True,
         body=ConcertEdit,
+        has_large_body=True,
         returns=OwnConcertInFull,
     )
     async def on_patch(self, call: Call[ConcertEdit, None]) -> Reply:

@@ -117,6 +117,8 @@ class Operation:
     # The media types of an answer that is a `Download`.
     file_types: tuple[str, ...] = ()
     body: Any = None
+    # Whether the body may be a large one: long texts, or a list such as of seats.
+    has_large_body: bool = False
     raw_body: RawBody | None = None
     query: Any = None
     path: Mapping[str, PathId] = field(default_factory=dict)
@@ -209,6 +211,11 @@ class RouteDependencies:
     body_max_bytes: int
     request_timeout_s: float
     confirm: Callable[[Any, str], Awaitable[Principal]] = _as_the_token_says
+    large_body_max_bytes: int = 4 * 1024 * 1024
+
+    def max_bytes(self, op: Operation) -> int:
+        """Return how large the JSON body of an operation may be."""
+        return self.large_body_max_bytes if op.has_large_body else self.body_max_bytes
 
 
 Handler = Callable[[Any, Call[Any, Any]], Coroutine[Any, Any, Reply | Stream | Download]]
@@ -273,7 +280,7 @@ async def respond(match: Matched, request: Request) -> Reply | Stream | Download
     if op.body is not None:
         if request.fields.get(b"content-type") != _JSON:
             bodies.require_type(request, (bodies.JSON_TYPE,))
-        call.body = op.reader.read(await request.read_body(dependencies.body_max_bytes))
+        call.body = op.reader.read(await request.read_body(dependencies.max_bytes(op)))
     elif op.raw_body is not None:
         bodies.require_type(request, op.raw_body.media_types)
         call.raw = await request.read_body(op.raw_body.max_bytes)
