@@ -23,6 +23,7 @@ from boxoffice.app_parts import (
     compose_seats,
     compose_storefront,
     compose_waiting_room,
+    route_dependencies,
     storefront_routes,
 )
 from boxoffice.audit import routes as audit_routes
@@ -390,7 +391,7 @@ def _http(
         listener=traffic_counter.record,
     )
     streams = Streams(limits_of(settings.streams))
-    dependencies = _route_dependencies(settings, services.accounts)
+    dependencies = route_dependencies(settings, services.accounts)
     routes = _routes(settings, infrastructure, services, streams, dependencies)
     document = openapi.document(routes, VERSION)
     metrics_token = settings.observability.metrics_token
@@ -453,16 +454,6 @@ def _routes(
         *mail_routes.routes(services.mail_languages, dependencies),
         *waiting_room_routes.routes(waiting_room.service, position_streams, dependencies),
     ]
-
-
-def _route_dependencies(settings: Settings, accounts: Accounts) -> RouteDependencies:
-    return RouteDependencies(
-        authenticate=accounts.tokens.verify,
-        body_max_bytes=settings.server.body_max_bytes,
-        request_timeout_s=settings.server.request_timeout_ms / 1000,
-        confirm=accounts.confirm,
-        large_body_max_bytes=settings.server.large_body_max_bytes,
-    )
 
 
 def _router(

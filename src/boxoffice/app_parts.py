@@ -5,6 +5,7 @@ Only `app.py` and `app_cashier.py` use them; no other file names concrete parts.
 
 from dataclasses import dataclass
 
+from boxoffice.accounts.service import Accounts
 from boxoffice.batching import GroupCommit
 from boxoffice.batching.limits import batch_limits
 from boxoffice.brands import routes as brand_routes
@@ -208,3 +209,14 @@ def storefront_routes(
         *poster_routes.routes(storefront.posters, dependencies, max_bytes),
         *ranking_routes.routes(storefront.ranking, dependencies, settings.ranking),
     ]
+
+
+def route_dependencies(settings: Settings, accounts: Accounts) -> RouteDependencies:
+    """Return what every operation needs at run time."""
+    return RouteDependencies(
+        authenticate=accounts.tokens.verify,
+        body_max_bytes=settings.server.body_max_bytes,
+        request_timeout_s=settings.server.request_timeout_ms / 1000,
+        confirm=accounts.confirm,
+        large_body_max_bytes=settings.server.large_body_max_bytes,
+    )

@@ -111,7 +111,7 @@ TABLES = {
     "archive": {"archive_progress", "queue_archive", "reservations_archive"},
     "audit": {"audit_runs"},
     "brands": {"brands"},
-    "catalog": {"concerts", "schedule_changes", "schedules"},
+    "catalog": {"concerts", "creation_keys", "schedule_changes", "schedules"},
     "listings": {"featured_concerts"},
     "inventory": {"house_accounts", "seat_blocks", "seat_price_changes", "ticket_issues"},
     "notifications": {

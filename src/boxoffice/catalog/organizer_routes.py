@@ -142,12 +142,16 @@ class AdminConcerts:
         "Create a concert",
         201,
         permission=Permission.EVENTS_WRITE,
+        may_have_key=True,
         body=ConcertBody,
         returns=Concert,
         problems=[OrganizationNotFound, OutcomeUnknown],
     )
     async def on_post(self, call: Call[ConcertBody, None]) -> Reply:
-        """Creates a draft: only its organizer sees it until it is published."""
+        """Creates a draft: only its organizer sees it until it is published.
+
+        With an `Idempotency-Key`, a repetition is answered with the first draft.
+        """
         given = call.body
         concert = NewConcert(
             title=given.title,
@@ -159,6 +163,7 @@ class AdminConcerts:
             call.caller,
             concert,
             organization_id=given.organization_id,
+            key=call.key,
             request_id=call.request_id,
         )
         return Reply(made)
@@ -179,6 +184,7 @@ class AdminSchedules:
         201,
         path=CONCERT,
         permission=Permission.EVENTS_WRITE,
+        may_have_key=True,
         body=ScheduleBody,
         returns=Schedule,
         problems=[
@@ -190,11 +196,14 @@ class AdminSchedules:
         ],
     )
     async def on_post(self, call: Call[ScheduleBody, None]) -> Reply:
-        """It has no seats, and is not on sale until it is opened."""
+        """It has no seats, and is not on sale until it is opened.
+
+        With an `Idempotency-Key`, a repetition is answered with the first schedule.
+        """
         schedule = self._with_defaults(call.body)
         concert_id = call.ids["concert_id"]
         made = await self._service.create_schedule(
-            call.caller, concert_id, schedule, request_id=call.request_id
+            call.caller, concert_id, schedule, key=call.key, request_id=call.request_id
         )
         return Reply(made)
 

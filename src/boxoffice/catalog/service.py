@@ -12,6 +12,8 @@ import msgspec
 from boxoffice.activity_log import Action, record
 from boxoffice.brands.service import Brands
 from boxoffice.catalog import rules, seat_map_preview, store
+from boxoffice.catalog.creations import store as creations
+from boxoffice.catalog.creations.store import Creation
 from boxoffice.catalog.lookups import CatalogLookups
 from boxoffice.catalog.rules import CheckedSeatMap, NewConcert, NewSchedule, NewSeat, Place
 from boxoffice.catalog.store import CatalogStore, ConcertOwner, ScheduleRow
@@ -43,7 +45,7 @@ from boxoffice.errors import (
 )
 from boxoffice.listings.service import Listings
 from boxoffice.permissions import Actor, OrganizationIds, chosen
-from boxoffice.platform.ids import new_id
+from boxoffice.platform.ids import fingerprint_of, new_id
 from boxoffice.settings import Settings
 from boxoffice.venues.errors import VenueNotFound
 
@@ -150,14 +152,19 @@ class Catalog:
         concert: NewConcert,
         *,
         organization_id: UUID | None = None,
+        key: str = "",
         request_id: str = "",
     ) -> Concert:
         """Add a draft, hidden from the public, of the named organization or the only one of the actor.
 
-        Raises `OrganizationNotFound`, and `Invalid` where one of several must be named.
+        With a `key`, a repetition returns the first concert. Raises `OrganizationNotFound`,
+        `IdempotencyKeyReused`, and `Invalid` where one of several organizations must be named.
         """
         owner = ConcertOwner(new_id(), chosen(actor, organization_id))
+        wanted = Creation(owner.organization_id, "concert", key, fingerprint_of(repr(concert)))
         async with self._store.transaction() as connection:
+            if first := await creations.claim(connection, wanted, owner.concert_id):
+                return await creations.concert(connection, first)
             made = await store.insert_concert(connection, owner, actor.user_id, concert)
             context = _ActionContext(
                 actor.user_id, owner.organization_id, request_id, made.concert_id
@@ -171,11 +178,12 @@ class Catalog:
         concert_id: UUID,
         schedule: NewSchedule,
         *,
+        key: str = "",
         request_id: str = "",
     ) -> Schedule:
-        """Add a performance without seats.
+        """Add a performance without seats; with a `key`, a repetition returns the first one.
 
-        Raises `Invalid`, `ConcertNotFound`, `VenueNotFound` or `ScheduleLimit`.
+        Raises `Invalid`, `ConcertNotFound`, `VenueNotFound`, `ScheduleLimit`, `IdempotencyKeyReused`.
         """
         zone = await self._zone_of(actor.organization_ids, concert_id, schedule.venue_id)
         schedule = rules.validated(schedule, zone)
@@ -187,10 +195,15 @@ class Catalog:
             owner = await store.lock_concert(connection, concert_id, actor.organization_ids)
             if owner is None:
                 raise ConcertNotFound
+            schedule_id = new_id()
+            fingerprint = fingerprint_of(str(concert_id), repr(schedule))
+            wanted = Creation(owner, "schedule", key, fingerprint)
+            if first := await creations.claim(connection, wanted, schedule_id):
+                return await creations.schedule(connection, first, self._time_zone)
             if await store.count_schedules(connection, concert_id) >= schedules_max:
                 raise ScheduleLimit(f"A concert may have {schedules_max} schedules.")
             made = await store.insert_schedule(
-                connection, new_id(), concert_id, schedule, self._time_zone
+                connection, schedule_id, concert_id, schedule, self._time_zone
             )
             context = _ActionContext(actor.user_id, owner, request_id, concert_id, made.schedule_id)
             await context.record(connection, "schedule.created", **_terms(made))

@@ -298,7 +298,7 @@ async def insert_schedule(
         schedule.venue_id,
         schedule.doors_at,
     )
-    return Schedule(**_placed(dict(row), time_zone))
+    return Schedule(**placed(dict(row), time_zone))
 
 
 async def lock_schedule(
@@ -368,7 +368,7 @@ def _item(row: dict[str, Any], time_zone: str) -> ConcertItem:
     return ConcertItem(**{**row, "time_zone": row["time_zone"] or time_zone})
 
 
-def _placed(row: dict[str, Any], time_zone: str) -> dict[str, Any]:
+def placed(row: dict[str, Any], time_zone: str) -> dict[str, Any]:
     """Return the members of a schedule with its venue and time zone."""
     text = row["venue"]
     venue = None if text is None else msgspec.json.decode(text, type=VenuePlace)
@@ -376,7 +376,7 @@ def _placed(row: dict[str, Any], time_zone: str) -> dict[str, Any]:
 
 
 def _with_concert(row: dict[str, Any], time_zone: str) -> OneSchedule:
-    row = _placed(row, time_zone)
+    row = placed(row, time_zone)
     concert = ConcertOfSchedule(
         concert_id=row["concert_id"],
         venue=row.pop("concert_venue"),
@@ -386,7 +386,7 @@ def _with_concert(row: dict[str, Any], time_zone: str) -> OneSchedule:
 
 
 def _on_offer(row: dict[str, Any], time_zone: str) -> ScheduleOnOffer:
-    row = _placed(row, time_zone)
+    row = placed(row, time_zone)
     low, high = row.pop("price_min_minor"), row.pop("price_max_minor")
     currency = row["currency"]
     return ScheduleOnOffer(

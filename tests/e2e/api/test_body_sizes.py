@@ -11,8 +11,8 @@ import pytest
 from boxoffice.app import describe, open_application
 from boxoffice.settings import Settings
 
-from .client import refused
-from .conftest import Person, Running, Sale
+from .client import Person, Sale, refused
+from .conftest import Running
 
 # What people write: an id of a seat, a name. A longer text is as long as it may be.
 _SHORT_CHARS = 20
@@ -68,11 +68,13 @@ def test_each_operation_takes_the_body_that_it_describes(server: Running) -> Non
     assert asyncio.run(too_small()) == []
 
 
-@pytest.mark.parametrize("command", ["block", "release", "reprice"])
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [("block", {"reason": "house"}), ("release", {}), ("reprice", {"price": 1_000})],
+)
 def test_ten_thousand_seats_are_named_in_one_command(
-    organizer: Person, sale: Sale, command: str
+    organizer: Person, sale: Sale, command: str, more: dict[str, Any]
 ) -> None:
-    more = {"block": {"reason": "house"}, "reprice": {"price": 1_000}}.get(command, {})
     named = [f"section-{at // 500}-row-{at // 50 % 10}-{at % 50}" for at in range(10_000)]
     path = f"/v1/admin/schedules/{sale.schedule_id}/seats/{command}"
     answer = organizer.api.post(path, {"seat_ids": named, **more})

@@ -215,6 +215,7 @@ async def _put_on_sale(visitor: Visitor) -> Sale:
     await page.locator(".notice").get_by_role("link").click()
     await agree(visitor, "Publish")
     await expect(page.get_by_text("Published", exact=True)).to_be_visible()
+    await expect(page.locator(".notice")).to_contain_text("not on sale yet")
     await look(page, "1-11-published")
     await page.locator(".own-concert").click()
     await expect(page.locator("h1 + p")).to_contain_text("7:00 PM KST")

@@ -164,12 +164,12 @@ def _headers(op: Operation) -> list[dict[str, Any]]:
         }
         for name, description in op.headers.items()
     ]
-    if op.keyed:
+    if op.keyed or op.may_have_key:
         headers.append(
             {
                 "name": "Idempotency-Key",
                 "in": "header",
-                "required": True,
+                "required": op.keyed,
                 "description": "Names this request: sent again, it has its effect once.",
                 "schema": {
                     "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$",
@@ -293,6 +293,8 @@ def possible_problems(op: Operation, method: str) -> list[type[Problem]]:
     if op.keyed:
         implied += [IdempotencyKeyRequired, IdempotencyKeyInvalid, IdempotencyKeyReused]
         implied.append(IdempotencyInFlight)
+    if op.may_have_key:
+        implied += [IdempotencyKeyInvalid, IdempotencyKeyReused]
     if op.conditional:
         implied += [PreconditionRequired, PreconditionInvalid, PreconditionFailed]
     if method.upper() not in READS:

@@ -127,6 +127,8 @@ class Operation:
     # What a caller must be allowed to do in an organization; instead of a role.
     permission: str = ""
     keyed: bool = False
+    # Whether it takes an `Idempotency-Key`, without requiring it.
+    may_have_key: bool = False
     accepts: bool = False
     # Headers that the handler reads: description by name; a name with `!` is required.
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -289,7 +291,7 @@ async def respond(match: Matched, request: Request) -> Reply | Stream | Download
 
 
 def _read_headers(op: Operation, request: Request, call: Call[Any, Any]) -> None:
-    if op.keyed:
+    if op.keyed or (op.may_have_key and b"idempotency-key" in request.fields):
         call.key = _idempotency_key(request)
     if op.events:
         call.last_event_id = last_event_id(request.get_header("Last-Event-ID"))

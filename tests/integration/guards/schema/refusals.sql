@@ -2027,3 +2027,19 @@ INSERT INTO waiting_list_entries (schedule_id, entry_id, user_id, place, joined_
 SELECT schedule_id, gen_random_uuid(), gen_random_uuid(), 99, joined_at, offered_at, offer_expires_at, now(),
        reservation_id, 1, 'LAPSED', 'another', '\x'
   FROM waiting_list_entries WHERE status = 'OFFERED';
+
+-- name: creation_keys_pkey
+-- One key for two concerts.
+INSERT INTO creation_keys (organization_id, kind, creation_key, fingerprint, created_id)
+SELECT c.organization_id, 'concert', 'k', '\x', gen_random_uuid()
+  FROM concerts c CROSS JOIN generate_series(1, 2);
+
+-- name: creation_keys_kind_known
+-- The key of something else.
+INSERT INTO creation_keys (organization_id, kind, creation_key, fingerprint, created_id)
+SELECT c.organization_id, 'seat', 'k', '\x', gen_random_uuid() FROM concerts c;
+
+-- name: creation_keys_of_organization
+-- The key of no organization.
+INSERT INTO creation_keys (organization_id, kind, creation_key, fingerprint, created_id)
+VALUES (gen_random_uuid(), 'concert', 'k', '\x', gen_random_uuid());

@@ -1,6 +1,6 @@
 // Actions of organizers whose calls have no Idempotency-Key: after a lost answer the page must be checked.
 
-import { call, Problem } from "../lib/api.js";
+import { call, newKey, Problem } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { announcer } from "../components/announcer.js";
@@ -17,6 +17,16 @@ export async function postAction(path, options = {}) {
     if (!(error instanceof Problem) || !LOST.has(error.code)) throw error;
     throw new Problem(error.status, "console_unsure", error.body);
   }
+}
+
+/** Returns a function that gives one key for one content of a form: a repetition after a lost answer finds what was made. */
+export function creationKeys() {
+  const keys = new Map();
+  return (body) => {
+    const text = JSON.stringify(body);
+    if (!keys.has(text)) keys.set(text, newKey());
+    return keys.get(text);
+  };
 }
 
 /** Asks for confirmation, calls `act()`, shows `said` (a text, or what it returns) as a toast, and calls `done` in either case. */

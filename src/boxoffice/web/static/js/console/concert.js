@@ -1,6 +1,6 @@
 // One concert of the organizer: publish, add schedules, take down; and the form for a new one.
 
-import { get } from "../lib/api.js";
+import { get, post } from "../lib/api.js";
 import { synchronize } from "../lib/clock.js";
 import { h } from "../lib/dom.js";
 import { dateTime, t } from "../lib/i18n.js";
@@ -9,7 +9,7 @@ import { session } from "../lib/session.js";
 import { announcer } from "../components/announcer.js";
 import { Field, form } from "../components/forms.js";
 import { performanceMoment } from "../components/performance-time.js";
-import { confirmAction, postAction } from "./actions.js";
+import { confirmAction, creationKeys, postAction } from "./actions.js";
 import { localTime, sendTimes } from "./events/local-time.js";
 import { embedCard } from "./brand/embed.js";
 import { featuredCard } from "./events/featured.js";
@@ -29,8 +29,10 @@ export function newConcert({ go }) {
     venue: new Field({ label: t("concertForm.venue"), required: true, maxlength: 200 }),
     description: new Field({ label: t("concertForm.description"), rows: 5, maxlength: 10_000 }),
   };
+  const key = creationKeys();
   const submit = async (values) => {
-    const made = await postAction("/v1/admin/concerts", { body: { ...ofOrganization(), ...values } });
+    const body = { ...ofOrganization(), ...values };
+    const made = await post("/v1/admin/concerts", body, { key: key(body) });
     await go(`/organizer/concerts/${made.concert_id}`);
   };
   const view = [
@@ -58,6 +60,7 @@ export async function concert({ id, signal, refresh, go }) {
         isEditor && h("a", { class: "button", href: `/organizer/concerts/${one.concert_id}/edit` }, t("edit.concert")),
         one.status === "PUBLISHED" && !one.taken_down_at && h("a", { class: "button", href: `/concerts/${one.concert_id}` }, t("own.inShop")))),
     takenDown(one, refresh),
+    isEditor && unopened(one),
     one.schedules.length ? h("ul", { class: "own-concerts" }, one.schedules.map(card)) : h("p", { class: "card" }, t("own.noSchedules")),
     isEditor && posterCard(one, signal),
     isEditor && one.status === "PUBLISHED" && !one.taken_down_at && embedCard(one),
@@ -76,6 +79,16 @@ function publishButton(one, refresh) {
     title: t("own.publishTitle"), detail: t("own.publishDetail"), label: t("own.publish"),
     act: () => postAction(`/v1/admin/concerts/${one.concert_id}/publish`), said: t("own.published"), done: refresh,
   }) }, t("own.publish"));
+}
+
+// Publishing shows a concert; each performance is put on sale on its own page.
+function unopened(one) {
+  const waiting = one.schedules.filter((schedule) => schedule.status === "DRAFT" && schedule.seats_total > 0);
+  if (one.status !== "PUBLISHED" || one.taken_down_at || !waiting.length) return null;
+  return h("div", { class: "notice" },
+    h("p", {}, t("own.unopened")),
+    h("ul", {}, waiting.map((schedule) => h("li", {},
+      h("a", { href: `/organizer/schedules/${schedule.schedule_id}` }, performanceMoment(schedule.starts_at, schedule.time_zone))))));
 }
 
 function takenDown(one, refresh) {
@@ -121,6 +134,7 @@ function scheduleForm(one, go, places) {
     ...venueField(venueNamed(one.venue, places), one.venue, places),
     seats_return_delay_max_s: new Field({ label: t("scheduleForm.delay"), hint: t("scheduleForm.delayHint"), type: "number", min: 0, max: 600, value: 0, required: true, inputmode: "numeric" }),
   };
+  const key = creationKeys();
   const submit = async (values) => {
     const body = {
       starts_at: localTime(values.starts_at),
@@ -131,7 +145,7 @@ function scheduleForm(one, go, places) {
       ticket_limit: Number(values.ticket_limit),
       seats_return_delay_max_s: Number(values.seats_return_delay_max_s),
     };
-    const made = await sendTimes((sent) => postAction(`/v1/admin/concerts/${one.concert_id}/schedules`, { body: sent }), body);
+    const made = await sendTimes((sent) => post(`/v1/admin/concerts/${one.concert_id}/schedules`, sent, { key: key(sent) }), body);
     await go(`/organizer/schedules/${made.schedule_id}/seats`);
   };
   return form({ fields, label: t("scheduleForm.add"), submit });

@@ -74,6 +74,7 @@ export const en = {
   "own.publish": "Publish",
   "own.publishTitle": "Publish this concert?",
   "own.publishDetail": "The concert and its schedules become public. This cannot be undone.",
+  "own.unopened": "The concert is published, but these performances are not on sale yet. Open the sale of each on its page:",
   "own.published": "The concert is published.",
   "own.noSchedules": "It has no schedules yet.",
   "own.addSchedule": "Add a schedule",

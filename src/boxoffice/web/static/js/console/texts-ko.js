@@ -74,6 +74,7 @@ export const ko = {
   "own.publish": "공개",
   "own.publishTitle": "이 공연을 공개할까요?",
   "own.publishDetail": "누구나 공연과 회차를 볼 수 있게 됩니다. 되돌릴 수 없습니다.",
+  "own.unopened": "공연은 공개되었지만 아래 회차는 아직 판매 전입니다. 회차 페이지에서 판매를 시작하세요.",
   "own.published": "공연을 공개했습니다.",
   "own.noSchedules": "아직 회차가 없습니다.",
   "own.addSchedule": "회차 추가",

@@ -1,12 +1,12 @@
 // The venues of an organizer: their list, and the form for one.
 
-import { call, get, newKey, post } from "../../lib/api.js";
+import { call, get, post } from "../../lib/api.js";
 import { h } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { ownZone } from "../../lib/performance-time.js";
 import { session } from "../../lib/session.js";
 import { Field, form } from "../../components/forms.js";
-import { confirmAction } from "../actions.js";
+import { confirmAction, creationKeys } from "../actions.js";
 import { breadcrumbs } from "../components.js";
 import { may, mayChange, ofOrganization } from "../team/organizations.js";
 
@@ -27,14 +27,11 @@ export async function venues({ signal, go }) {
   return { title: t("venues.title"), view };
 }
 
-// One key for one content of the form: a repetition after a lost answer finds the venue.
 function creation(go) {
-  const keys = new Map();
+  const key = creationKeys();
   return async (given) => {
     const body = { ...ofOrganization(), ...given };
-    const text = JSON.stringify(body);
-    if (!keys.has(text)) keys.set(text, newKey());
-    const made = await post("/v1/admin/venues", body, { key: keys.get(text) });
+    const made = await post("/v1/admin/venues", body, { key: key(body) });
     await go(`/organizer/venues/${made.venue_id}`);
   };
 }
