@@ -14,6 +14,10 @@ from boxoffice.platform.ids import parse_uuid
 
 CONCERT_ID = PathId(parse_uuid, ConcertNotFound, "The id of a concert.")
 SCHEDULE_ID = PathId(parse_uuid, ScheduleNotFound, "The id of a schedule.", counted_apart=True)
+# No handler reads it. An edge may send all writes of a schedule to one pod, for larger batches.
+SCHEDULE_HEADER = {
+    "Schedule-Id": "The `schedule_id` of the reservation. Optional: an edge may route by it."
+}
 
 CONCERT = {"concert_id": CONCERT_ID}
 SCHEDULE = {"schedule_id": SCHEDULE_ID}

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from boxoffice.catalog.paths import SCHEDULE_HEADER
 from boxoffice.errors import (
     AlreadyPaid,
     AmountInvalid,
@@ -124,6 +125,7 @@ class _PaymentCollection(_Resource):
         keyed=True,
         body=PayRequest,
         returns=PaymentOut,
+        headers=SCHEDULE_HEADER,
         problems=(
             ReservationNotFound,
             AlreadyPaid,

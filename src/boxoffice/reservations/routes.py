@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from boxoffice.accounts.credentials.errors import EmailNotVerified
-from boxoffice.catalog.paths import SCHEDULE_ID
+from boxoffice.catalog.paths import SCHEDULE_HEADER, SCHEDULE_ID
 from boxoffice.errors import (
     CursorInvalid,
     HoldCooldown,
@@ -244,6 +244,7 @@ class _Item(_ReservationResource):
         204,
         role="any",
         path={"reservation_id": RESERVATION_ID},
+        headers=SCHEDULE_HEADER,
         problems=(NotHeld, PaymentInProgress, OutcomeUnknown),
     )
     async def on_delete(self, call: Call[Any, Any]) -> Reply:

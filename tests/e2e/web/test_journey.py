@@ -70,7 +70,10 @@ async def test_from_the_list_of_concerts_to_a_ticket(
     # The wallet is empty: it can be topped up in place.
     await expect(visitor.page.get_by_text("is missing")).to_be_visible()
     await visitor.button("Top up").click()
-    await visitor.page.get_by_role("button", name=re.compile("^Pay ")).click()
+    async with visitor.page.expect_request(PAYMENTS) as payment:
+        await visitor.page.get_by_role("button", name=re.compile("^Pay ")).click()
+    # An edge routes by it.
+    assert (await payment.value).headers["schedule-id"] == sale.schedule_id
     await expect(visitor.page.locator("svg.qr")).to_have_count(1)
     await expect(visitor.title("봄의 노래")).to_be_visible()
     path = await visitor.page.locator("svg.qr path").get_attribute("d")

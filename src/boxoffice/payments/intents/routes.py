@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from boxoffice.catalog.paths import SCHEDULE_HEADER
 from boxoffice.errors import (
     AlreadyPaid,
     AmountInvalid,
@@ -117,6 +118,7 @@ class _Intents(_IntentResource):
         keyed=True,
         body=IntentRequest,
         returns=IntentOut,
+        headers=SCHEDULE_HEADER,
         problems=(
             ReservationNotFound,
             AlreadyPaid,
@@ -161,6 +163,7 @@ class _Intent(_IntentResource):
         204,
         role="any",
         path={"intent_id": INTENT_ID},
+        headers=SCHEDULE_HEADER,
         problems=(PaymentInProgress, IntentFinal),
     )
     async def on_delete(self, call: Call[Any, Any]) -> Reply:
@@ -177,6 +180,7 @@ class _Confirmation(_IntentResource):
         body=ConfirmationRequest,
         returns=IntentOut,
         path={"intent_id": INTENT_ID},
+        headers=SCHEDULE_HEADER,
         problems=(
             AmountMismatch,
             HoldExpired,

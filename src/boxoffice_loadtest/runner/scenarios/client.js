@@ -118,6 +118,8 @@ export function iterate(journey) {
 }
 
 const key = (what) => `${RUN}-${what}-${exec.vu.idInTest}-${exec.vu.iterationInInstance}-${requests.length}`;
+// An edge in front of several pods routes by it.
+const routed = { 'Schedule-Id': SCHEDULE };
 const isLost = (status) => status === 0 || status >= 500;
 
 function call(what, method, path, user, { body = null, idempotency = null, lookup = false, known = '', more = {} } = {}) {
@@ -198,7 +200,7 @@ export function hold(user, wanted, pass = '') {
 // Pays a hold; returns the payment's id or null.
 export function pay(user, held, idempotency = key('p')) {
   const body = { reservation_id: held.reservation_id, method: 'wallet' };
-  const { answer, entry } = call('pay', 'POST', '/v1/payments', user, { body, idempotency });
+  const { answer, entry } = call('pay', 'POST', '/v1/payments', user, { body, idempotency, more: routed });
   if (answer.status !== 201) {
     if (isLost(answer.status)) entry.push(idempotency, held.reservation_id);
     return null;
@@ -228,7 +230,7 @@ export function queuePosition(user, ticket) {
 // Releases a hold.
 export function release(user, held) {
   const path = `/v1/reservations/${held.reservation_id}`;
-  const { entry } = call('release', 'DELETE', path, user);
+  const { entry } = call('release', 'DELETE', path, user, { more: routed });
   entry.push(held.reservation_id);
 }
 

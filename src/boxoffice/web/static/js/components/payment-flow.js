@@ -41,8 +41,10 @@ export class PaymentFlow {
     this.isBusy = true;
     this.#showMessage(t("pay.busy"));
     try {
-      const order = { reservation_id: this.one.reservation_id, method: "wallet" };
-      await post("/v1/payments", order, { key, signal: this.signal, onRetry: () => this.#showMessage(t("pay.again")) });
+      const { reservation_id, schedule_id: scheduleId } = this.one;
+      const order = { reservation_id, method: "wallet" };
+      const onRetry = () => this.#showMessage(t("pay.again"));
+      await post("/v1/payments", order, { key, scheduleId, signal: this.signal, onRetry });
       localStore.set(this.#name, null);
       announcer.notify(t("pay.done"), "good");
     } catch (error) {

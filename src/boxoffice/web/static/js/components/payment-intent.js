@@ -22,12 +22,12 @@ export function forgetIntent(purpose, method) {
 }
 
 /** Makes an intent for `purpose`, `{reservation_id}` or `{top_up_amount}`; returns the address of its checkout. */
-export async function beginPayment(purpose, method, signal) {
+export async function beginPayment(purpose, method, signal, scheduleId = "") {
   const name = nameOf(purpose, method);
   const key = localStore.get(name) ?? newKey();
   localStore.set(name, key);
   try {
-    const { intent_id: id } = await post("/v1/payment-intents", { ...purpose, method }, { key, signal, tries: 2 });
+    const { intent_id: id } = await post("/v1/payment-intents", { ...purpose, method }, { key, scheduleId, signal, tries: 2 });
     localStore.set(name, null);
     return checkoutPath(id);
   } catch (error) {

@@ -109,7 +109,7 @@ class Choice {
     const { one, signal, go, refresh } = this.#context;
     const method = this.#choice.value;
     try {
-      go(await beginPayment({ reservation_id: one.reservation_id }, method, signal));
+      go(await beginPayment({ reservation_id: one.reservation_id }, method, signal, one.schedule_id));
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof Problem)) throw error;
@@ -139,7 +139,7 @@ class Choice {
 
 async function release(one, refresh) {
   try {
-    await remove(`/v1/reservations/${one.reservation_id}`, { tries: 3 });
+    await remove(`/v1/reservations/${one.reservation_id}`, { scheduleId: one.schedule_id, tries: 3 });
     announcer.notify(t("reservation.released"), "good");
   } catch (error) {
     // Released by a request whose answer was lost, or expired: the refreshed page shows it.

@@ -38,7 +38,8 @@ export function newKey() {
 /**
  * Calls `method path` and returns the decoded body (null for none).
  *
- * `body` is sent as JSON, `raw` as it is with its `type`; `key` is the Idempotency-Key; `headers` are added.
+ * `body` is sent as JSON, `raw` as it is with its `type`; `key` is the Idempotency-Key; `headers` are added;
+ * `scheduleId` is sent for an edge that routes by it.
  * `onRetryAfter(seconds)` is called with the header of an answer that has it. Reads and keyed writes are retried
  * after temporary errors, at most `tries` times. If the session has ended,
  * the login dialog opens once; a `noLogin` call fails instead.
@@ -133,8 +134,9 @@ function ending(ms, signal) {
   return { signal: controller.signal, clear };
 }
 
-function headers({ key, body, type, headers: more, anonymous }) {
+function headers({ key, body, type, headers: more, anonymous, scheduleId }) {
   const all = { Accept: "application/json", ...more };
+  if (scheduleId) all["Schedule-Id"] = scheduleId;
   if (body !== undefined) all["Content-Type"] = "application/json";
   if (type) all["Content-Type"] = type;
   if (key) all["Idempotency-Key"] = key;
