@@ -10,7 +10,7 @@ from rich.console import Console
 from boxoffice.settings import Settings, load
 from boxoffice_loadtest.errors import LoadtestError
 from boxoffice_loadtest.model import FAIL, NOTE, PASS, LoadTestRun, as_json, from_json
-from boxoffice_loadtest.report import manifests, report
+from boxoffice_loadtest.report import helm_values, report
 from boxoffice_loadtest.report.texts import load as texts
 from boxoffice_loadtest.runner.plan import Options
 
@@ -69,15 +69,15 @@ def write(run: LoadTestRun, folder: Path, lang: str, earlier: LoadTestRun | None
 def _with_manifests(run: LoadTestRun, folder: Path) -> LoadTestRun:
     if run.deployment is None:
         return run
-    documents = manifests.documents(run.deployment)
+    documents = helm_values.documents(run.deployment)
     comment = (
         f"From the load test {run.run_id} of {run.started_at}, for a peak of "
         f"{run.deployment.peak_per_s:,.0f} answers per second.\n"
         "The addresses of PostgreSQL and Valkey come from a Secret named boxoffice, with the keys\n"
         "DATABASE_URL and VALKEY_URL."
     )
-    (folder / _MANIFESTS).write_text(manifests.as_yaml(documents, comment), encoding="utf-8")
-    values = manifests.as_yaml([manifests.values(run.deployment)], comment)
+    (folder / _MANIFESTS).write_text(helm_values.as_yaml(documents, comment), encoding="utf-8")
+    values = helm_values.as_yaml([helm_values.values(run.deployment)], comment)
     (folder / _VALUES).write_text(values, encoding="utf-8")
     return msgspec.structs.replace(run, manifests=validate(documents))
 

@@ -10,7 +10,7 @@ from boxoffice.settings import load
 from boxoffice_loadtest import output
 from boxoffice_loadtest.analysis import sizing
 from boxoffice_loadtest.model import DeploymentSpec
-from boxoffice_loadtest.report import manifests
+from boxoffice_loadtest.report import helm_values
 from tests.tools.loadtest import samples
 
 
@@ -27,12 +27,12 @@ def documents(spec: DeploymentSpec, tmp_path: Path) -> dict[str, dict[str, Any]]
     """The manifests as PyYAML reads them, by kind and name."""
     output.write(sizing.sized(samples.run(), 5_000.0, None, 2), tmp_path, "en")
     read = list(yaml.safe_load_all((tmp_path / "kubernetes.yaml").read_text()))
-    assert read == manifests.documents(spec)
+    assert read == helm_values.documents(spec)
     return {f"{one['kind']} {one['metadata']['name']}": one for one in read}
 
 
 def test_they_are_valid(spec: DeploymentSpec) -> None:
-    assert output.validate(manifests.documents(spec)).startswith("valid 1.")
+    assert output.validate(helm_values.documents(spec)).startswith("valid 1.")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_they_are_valid(spec: DeploymentSpec) -> None:
     [("Deployment", {"replicas": "many"}), ("HorizontalPodAutoscaler", {"maxReplica": 3})],
 )
 def test_the_check_can_fail(spec: DeploymentSpec, kind: str, change: dict[str, object]) -> None:
-    made = manifests.documents(spec)
+    made = helm_values.documents(spec)
     next(one for one in made if one["kind"] == kind)["spec"].update(change)
     assert output.validate(made).startswith(f"invalid {kind}")
 
@@ -126,7 +126,7 @@ def test_selectors_choose_the_pods_of_the_api_alone(documents: dict[str, dict[st
 
 
 def test_values_have_the_same_figures(spec: DeploymentSpec) -> None:
-    values = yaml.safe_load(manifests.as_yaml([manifests.values(spec)], "a comment"))
+    values = yaml.safe_load(helm_values.as_yaml([helm_values.values(spec)], "a comment"))
     assert values["replicaCount"] == values["autoscaling"]["minReplicas"] == spec.replicas_min
     assert values["autoscaling"]["maxReplicas"] == spec.replicas_max
     assert values["resources"]["requests"]["memory"] == f"{spec.memory_request_mib}Mi"
@@ -153,4 +153,4 @@ def test_values_have_the_same_figures(spec: DeploymentSpec) -> None:
 )
 def test_yaml_is_read_back_as_it_was_meant(value: object) -> None:
     nested: dict[str, Any] = {"key": value, "list": [value, {"a": value, "b": [value]}], "no": {}}
-    assert yaml.safe_load(manifests.as_yaml([nested], "")) == nested
+    assert yaml.safe_load(helm_values.as_yaml([nested], "")) == nested
