@@ -342,7 +342,6 @@ class LoadTestRun(msgspec.Struct, frozen=True, kw_only=True):
     prediction: Prediction | None = None
     inconclusive: list[Inconclusive] = []
     thresholds: list[ThresholdResult] = []
-    manifests: str = ""
 
     @property
     def is_passed(self) -> bool:

@@ -1,7 +1,6 @@
 """Runs the command: run or read a load test, write the report, and print its results."""
 
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -9,12 +8,20 @@ from rich.console import Console
 
 from boxoffice.settings import Settings, load
 from boxoffice_loadtest.errors import LoadtestError
-from boxoffice_loadtest.model import FAIL, NOTE, PASS, LoadTestRun, as_json, from_json
+from boxoffice_loadtest.model import (
+    FAIL,
+    NOTE,
+    PASS,
+    DeploymentSpec,
+    LoadTestRun,
+    as_json,
+    from_json,
+)
 from boxoffice_loadtest.report import helm_values, report
 from boxoffice_loadtest.report.texts import load as texts
 from boxoffice_loadtest.runner.plan import Options
 
-_MANIFESTS, _VALUES = "kubernetes.yaml", "values.yaml"
+_VALUES = "values.yaml"
 _STYLES = {PASS: "green", FAIL: "red"}
 
 
@@ -58,43 +65,22 @@ def read(path: Path) -> LoadTestRun:
 
 
 def write(run: LoadTestRun, folder: Path, lang: str, earlier: LoadTestRun | None = None) -> None:
-    """Write the report, its data, and the manifests if there is a deployment."""
+    """Write the report, its data, and values for the chart if there is a deployment."""
     folder.mkdir(parents=True, exist_ok=True)
-    run = _with_manifests(run, folder)
     (folder / "report.json").write_bytes(as_json(run))
     (folder / "report.html").write_text(report.as_html(run, lang, earlier), encoding="utf-8")
     (folder / "report.md").write_text(report.as_markdown(run, lang, earlier), encoding="utf-8")
+    if run.deployment is not None:
+        (folder / _VALUES).write_text(_values(run, run.deployment), encoding="utf-8")
 
 
-def _with_manifests(run: LoadTestRun, folder: Path) -> LoadTestRun:
-    if run.deployment is None:
-        return run
-    documents = helm_values.documents(run.deployment)
+def _values(run: LoadTestRun, spec: DeploymentSpec) -> str:
     comment = (
         f"From the load test {run.run_id} of {run.started_at}, for a peak of "
-        f"{run.deployment.peak_per_s:,.0f} answers per second.\n"
-        "The addresses of PostgreSQL and Valkey come from a Secret named boxoffice, with the keys\n"
-        "DATABASE_URL and VALKEY_URL."
+        f"{spec.peak_per_s:,.0f} answers per second.\n"
+        "Values of the chart deploy/chart/boxoffice; its README names what to add."
     )
-    (folder / _MANIFESTS).write_text(helm_values.as_yaml(documents, comment), encoding="utf-8")
-    values = helm_values.as_yaml([helm_values.values(run.deployment)], comment)
-    (folder / _VALUES).write_text(values, encoding="utf-8")
-    return msgspec.structs.replace(run, manifests=validate(documents))
-
-
-def validate(documents: Iterable[dict[str, object]]) -> str:
-    """Return `valid VERSION` or `invalid SENTENCE`; empty if kubernetes-validate is not installed."""
-    try:
-        import kubernetes_validate  # noqa: PLC0415 — an extra
-    except ImportError:
-        return ""
-    version: str = kubernetes_validate.latest_version()
-    for one in documents:
-        try:
-            kubernetes_validate.validate(one, version, strict=True)
-        except kubernetes_validate.ValidationError as error:
-            return f"invalid {one['kind']}: {error.message}"
-    return f"valid {version}"
+    return helm_values.as_yaml(helm_values.values(spec), comment)
 
 
 def print_results(run: LoadTestRun, folder: Path, lang: str, console: Console) -> None:
@@ -114,6 +100,6 @@ def print_results(run: LoadTestRun, folder: Path, lang: str, console: Console) -
         console.print(t("failed", count=failed, total=total), style="bold red")
     elif run.stopped is None:
         console.print(t("passed"), style="bold green")
-    for name in ("report.html", "report.md", "report.json", _MANIFESTS, _VALUES):
+    for name in ("report.html", "report.md", "report.json", _VALUES):
         if (folder / name).exists():
             console.print(f"  {folder / name}", soft_wrap=True, highlight=False)

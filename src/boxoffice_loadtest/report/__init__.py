@@ -1,1 +1,1 @@
-"""The report as HTML and Markdown, and the Kubernetes manifests. Pure."""
+"""The report as HTML and Markdown, and values for the Helm chart. Pure."""

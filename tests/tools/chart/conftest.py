@@ -1,17 +1,10 @@
-"""Helm, unpacked once, and one rendering for each file of values."""
+"""One rendering for each file of values."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.programs import packed_program
 from tests.tools.chart.helm import VALUES, Helm, Rendered
-
-
-@pytest.fixture(scope="session")
-def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    """The real program."""
-    return Helm(packed_program("helm", tmp_path_factory.mktemp("helm")))
 
 
 @pytest.fixture(scope="session")

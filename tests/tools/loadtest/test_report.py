@@ -174,7 +174,6 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     again = output.read(tmp_path / "report.json")
     assert again.deployment == run.deployment
     assert again.thresholds == run.thresholds
-    assert again.manifests.startswith("valid ")
 
 
 def test_lines_differ_by_more_than_their_colour() -> None:

@@ -117,7 +117,7 @@ def test_nothing_is_sized_without_figures() -> None:
 
 
 def test_a_short_run_is_sized_by_the_upper_end_of_its_cost() -> None:
-    """A quick run whose interval reaches zero wrote no manifests."""
+    """A quick run whose interval reaches zero wrote no values."""
     vague = msgspec.structs.replace(
         samples.analysis(),
         knee=None,

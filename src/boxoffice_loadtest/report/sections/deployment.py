@@ -29,8 +29,7 @@ def deployment(run: LoadTestRun, t: Texts) -> Iterator[Block]:
     yield Paragraph(text)
     columns = [t("col.what"), t("col.value"), t("col.formula")]
     yield Table(columns, _figures(spec, memory, t))
-    yield Paragraph(t("deployment.files", files="kubernetes.yaml, values.yaml"))
-    yield Paragraph(_validated(run.manifests, t))
+    yield Paragraph(t("deployment.files", files="values.yaml", chart="deploy/chart/boxoffice"))
 
 
 def _figures(spec: DeploymentSpec, memory: MemoryProbe, t: Texts) -> list[list[str]]:
@@ -64,16 +63,6 @@ def _memory_inputs(spec: DeploymentSpec, memory: MemoryProbe) -> dict[str, str]:
         "per_seat": number(spec.cached_seat_kib, 2),
         "seats": number(spec.cached_seats, 0),
     }
-
-
-def _validated(manifests: str, t: Texts) -> str:
-    """Say what kubernetes-validate found: `valid VERSION`, `invalid SENTENCE`, or nothing."""
-    outcome, _, more = manifests.partition(" ")
-    if outcome == "valid":
-        return t("deployment.validated", version=more)
-    if outcome == "invalid":
-        return t("deployment.invalid", error=more)
-    return t("deployment.not_validated")
 
 
 def sale(run: LoadTestRun, t: Texts) -> Iterator[Block]:
