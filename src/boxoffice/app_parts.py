@@ -37,6 +37,7 @@ from boxoffice.ranking.store import RankingStore
 from boxoffice.seats.cache.entries import ScheduleEntries, SeatChangeApplier
 from boxoffice.seats.changes.bus import SeatChangeBus
 from boxoffice.seats.changes.publisher import SeatChangePublisher
+from boxoffice.seats.changes.sharded_bus import ShardedSeatChangeBus
 from boxoffice.seats.read_model import SeatReadModel
 from boxoffice.seats.refusals import SeatRefusals
 from boxoffice.seats.store import SeatStore
@@ -106,7 +107,7 @@ def compose_seats(settings: Settings, infrastructure: Infrastructure) -> SeatSer
     )
     read_model = SeatReadModel(entries)
     applier = SeatChangeApplier(entries)
-    change_bus = SeatChangeBus(infrastructure.valkey, applier)
+    change_bus = _change_bus(infrastructure.valkey, applier)
     return SeatServices(
         read_model=read_model,
         refusals=SeatRefusals(entries, is_enabled=settings.seats.seat_cache),
@@ -114,6 +115,12 @@ def compose_seats(settings: Settings, infrastructure: Infrastructure) -> SeatSer
         change_bus=change_bus,
         publisher=SeatChangePublisher(applier, read_model, change_bus),
     )
+
+
+def _change_bus(valkey: Valkey, applier: SeatChangeApplier) -> SeatChangeBus:
+    if valkey.cluster is None:
+        return SeatChangeBus(valkey, applier)
+    return ShardedSeatChangeBus(valkey, valkey.cluster, applier)
 
 
 def compose_paid_exits(settings: Settings, infrastructure: Infrastructure) -> PaidExits:

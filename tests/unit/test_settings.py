@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -13,7 +13,10 @@ from msgspec import inspect as types
 from redis.asyncio import ConnectionPool
 
 from boxoffice.errors import SettingsInvalid
+from boxoffice.platform.valkey.address import parse as address_of_valkey
+from boxoffice.platform.valkey.tls_files import check_tls_files
 from boxoffice.settings import SECTION_OF, Settings, load, types_of_settings, variable, wanted
+from drills.servers.certificates import certificates
 
 HINTS = types_of_settings()
 # None of the texts may be this.
@@ -149,6 +152,28 @@ GOOD_VALKEY = [
     "redis://[::1]:6379",
     "redis://valkey?client_name=shop&socket_keepalive=true",
 ]
+GOOD_VALKEY_GROUPS: dict[str, tuple[Any, dict[str, Any], dict[str, Any] | None]] = {
+    "redis+sentinel://one,two:26380/mymaster": (
+        ("sentinel", (("one", 26_379), ("two", 26_380)), "mymaster"),
+        {},
+        {},
+    ),
+    "rediss+sentinel://shop:a%40b@one/my-master.1/3?sentinel_username=us&sentinel_password=ap": (
+        ("sentinel", (("one", 26_379),), "my-master.1"),
+        {"username": "shop", "password": "a@b", "db": 3},
+        {"username": "us", "password": "ap"},
+    ),
+    "redis+cluster://:secret@one:7000,two,three:7002": (
+        ("cluster", (("one", 7_000), ("two", 6_379), ("three", 7_002)), ""),
+        {"password": "secret"},
+        None,
+    ),
+    "rediss+cluster://one/0?ssl_check_hostname=false": (
+        ("cluster", (("one", 6_379),), ""),
+        {},
+        None,
+    ),
+}
 
 
 @pytest.mark.parametrize("url", GOOD_POSTGRES)
@@ -174,6 +199,73 @@ def test_a_good_address_of_valkey_makes_a_connection(url: str) -> None:
     assert load({"BOXOFFICE_VALKEY_URL": url}).valkey.valkey_url == url
     if url:
         ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("url", GOOD_VALKEY_GROUPS)
+def test_a_good_address_of_several_servers_is_read(url: str) -> None:
+    (mode, hosts, master), server, sentinel = GOOD_VALKEY_GROUPS[url]
+    address = address_of_valkey(load({"BOXOFFICE_VALKEY_URL": url}).valkey)
+    assert (address.mode, address.hosts, address.master) == (mode, hosts, master)
+    is_tls = url.startswith("rediss")
+    for expected, parts in ((server, address.server), (sentinel, address.sentinel)):
+        if expected is None:
+            assert parts is None
+            continue
+        assert parts is not None
+        assert ("connection_class" in parts) is is_tls
+        assert expected.items() <= parts.items()
+        assert ("password" in parts) is ("password" in expected)
+        pool = ConnectionPool(**{**parts, "host": "one", "port": 1})
+        pool.make_connection()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "sentence"),
+    [
+        ({"ca": "wrong"}, "CA", "certificates in PEM"),
+        ({"ca": "/nowhere/ca.pem"}, "CA", "cannot be read: no such file"),
+        ({"ca": "ca", "cert": "cert"}, "KEY", "set where BOXOFFICE_VALKEY_TLS_CERT_FILE is"),
+        ({"ca": "ca", "key": "key"}, "KEY", "set where BOXOFFICE_VALKEY_TLS_CERT_FILE is"),
+        ({"cert": "cert", "key": "other"}, "KEY", "must contain the key of"),
+        ({"cert": "cert", "key": "locked"}, "KEY", "without a password"),
+        ({"cert": "key", "key": "key"}, "CERT", "certificates in PEM"),
+    ],
+)
+def test_a_file_for_tls_is_refused_at_the_start(
+    tls_files: Mapping[str, str], given: dict[str, str], name: str, sentence: str
+) -> None:
+    environ = {"BOXOFFICE_VALKEY_URL": "rediss://valkey"}
+    for kind, path in given.items():
+        environ[f"BOXOFFICE_VALKEY_TLS_{kind.upper()}_FILE"] = tls_files.get(path, path)
+    with pytest.raises(SettingsInvalid, match=f"^BOXOFFICE_VALKEY_TLS_{name}_FILE is .*{sentence}"):
+        check_tls_files(load(environ).valkey)
+
+
+@pytest.fixture(scope="module")
+def tls_files(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The files of a CA and a client, and unusable ones, by name."""
+    folder = tmp_path_factory.mktemp("tls")
+    made = certificates(folder)
+    wrong = folder / "wrong.pem"
+    wrong.write_text("-----BEGIN CERTIFICATE-----\nnothing\n", encoding="utf-8")
+    return {
+        "ca": str(made.ca),
+        "cert": str(made.client.certificate),
+        "key": str(made.client.key),
+        "other": str(made.server.key),
+        "locked": str(made.locked_key),
+        "wrong": str(wrong),
+    }
+
+
+def test_files_for_tls_need_an_address_with_tls(tls_files: Mapping[str, str]) -> None:
+    with pytest.raises(SettingsInvalid, match="begins with rediss"):
+        load(
+            {
+                "BOXOFFICE_VALKEY_URL": "redis+cluster://one",
+                "BOXOFFICE_VALKEY_TLS_CA_FILE": tls_files["ca"],
+            }
+        )
 
 
 @pytest.mark.parametrize(
@@ -217,7 +309,7 @@ def test_a_wrong_address_of_postgresql_says_what_is_wrong(url: str, fault: str) 
         ("redis://valkey?db=x", "its database is not a number"),
         ("redis://:6379/0", "a host is missing"),
         ("redis:///0", "it names no host"),
-        ("redis://one,two", "several hosts"),
+        ("redis://one,two", "several hosts are of"),
         ("redis://valkey:6379?ssl=true", "rediss://"),
         ("redis://valkey:6379?ssl_cert_reqs=none", "rediss://"),
         ("rediss://valkey?ssl_cert_reqs=maybe", "ssl_cert_reqs is none of"),
@@ -227,6 +319,18 @@ def test_a_wrong_address_of_postgresql_says_what_is_wrong(url: str, fault: str) 
         ("unix://", "unix:// wants the path"),
         ("redis://:a#b@valkey", "%23"),
         ("redis://[::1", "square brackets"),
+        ("redis+sentinel://one,two", "it names no master"),
+        ("redis+sentinel://one/my master", "a blank"),
+        ("redis+sentinel://one/my$master", "a character that Sentinel does not take"),
+        ("redis+sentinel://one/mymaster/x", "its database is not a number"),
+        ("redis+sentinel://one,,two/mymaster", "a host is missing"),
+        ("redis+sentinel:///mymaster", "it names no host"),
+        ("redis://one?sentinel_password=secret", "a parameter 'sentinel_password'"),
+        ("redis+cluster://one,two/1", "one database"),
+        ("redis+cluster://one?db=2", "one database"),
+        ("redis+cluster://one:x", "its port is not a number"),
+        ("redis+cluster://one?ssl_ca_certs=/ca", "rediss://"),
+        ("redis+other://one", "must begin with redis://"),
     ],
 )
 def test_a_wrong_address_of_valkey_says_what_is_wrong(url: str, fault: str) -> None:

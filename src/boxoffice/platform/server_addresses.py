@@ -9,7 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 POSTGRES_FORM = "postgresql://[user[:password]@]host[:port][,host[:port]…][/database][?parameter=…]"
-VALKEY_FORM = "redis://[[user]:password@]host[:port][/number], rediss://… for TLS, or unix://[:password@]/path"
+VALKEY_FORM = (
+    "redis://[[user]:password@]host[:port][/number], rediss://… for TLS, unix://[:password@]/path, "
+    "redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/master[/number], or "
+    "redis+cluster://[[user]:password@]host[:port][,host[:port]…]"
+)
 
 SMTP_FORM = "smtp://[user:password@]host[:port], or smtps://… for TLS from the first byte"
 
@@ -35,6 +39,13 @@ _VALKEY_TLS_PARAMETERS: Mapping[str, tuple[str, ...] | None] = {
     "ssl_cert_reqs": ("none", "optional", "required"),
     "ssl_check_hostname": ("true", "false"),
 }
+_VALKEY_SENTINEL_PARAMETERS: Mapping[str, tuple[str, ...] | None] = {
+    **dict.fromkeys(("sentinel_username", "sentinel_password")),
+}
+_VALKEY_SCHEMES = (
+    *("redis", "rediss", "unix"),
+    *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
+)
 _SECRET = re.compile(r"(password=)[^&#]*", re.IGNORECASE)
 _LOGIN = re.compile(r"(//[^:/@]*:).*@", re.DOTALL)
 # Without its @, a password stands in the place of a port.
@@ -56,7 +67,7 @@ def postgres_fault(url: str) -> str | None:
 
 def valkey_fault(url: str) -> str | None:
     """Return the fault of an address of Valkey, or None."""
-    return _fault(url, _valkey_faults, ("redis", "rediss", "unix"))
+    return _fault(url, _valkey_faults, _VALKEY_SCHEMES)
 
 
 def smtp_fault(url: str) -> str | None:
@@ -96,25 +107,53 @@ def _postgres_faults(parts: SplitResult) -> Iterator[str]:
 
 
 def _valkey_faults(parts: SplitResult) -> Iterator[str]:
-    login, at, host = parts.netloc.rpartition("@")
+    login, at, hosts = parts.netloc.rpartition("@")
     if at and "@" in login:
         yield "an @ in a user or password is written as %40"
-    if parts.scheme == "unix":
-        if host or not parts.path.strip("/"):
+    base, _, mode = parts.scheme.partition("+")
+    path = unquote(parts.path).removeprefix("/")
+    if base == "unix":
+        if hosts or not parts.path.strip("/"):
             yield "unix:// wants the path of a socket, which begins with a third /"
+    elif not hosts:
+        yield "it names no host"
+    elif mode:
+        for one in hosts.split(","):
+            yield from _host_faults(one)
+        yield from _sentinel_faults(path) if mode == "sentinel" else _cluster_faults(path)
+    elif "," in hosts:
+        yield "several hosts are of a redis+sentinel:// or redis+cluster:// address"
     else:
-        if not host:
-            yield "it names no host"
-        elif "," in host:
-            yield "it names several hosts, and Valkey is one here"
-        else:
-            yield from _host_faults(host)
-        yield from _database_faults(unquote(parts.path).removeprefix("/"))
-    tls = _VALKEY_TLS_PARAMETERS if parts.scheme == "rediss" else {}
-    if parts.scheme == "redis" and re.search(r"(^|&)ssl(_|=|&|$)", parts.query):
+        yield from _host_faults(hosts)
+        yield from _database_faults(path)
+    yield from _valkey_parameter_faults(parts, base, mode)
+
+
+def _valkey_parameter_faults(parts: SplitResult, base: str, mode: str) -> Iterator[str]:
+    known = {**_VALKEY_PARAMETERS, **(_VALKEY_TLS_PARAMETERS if base == "rediss" else {})}
+    if mode == "sentinel":
+        known |= _VALKEY_SENTINEL_PARAMETERS
+    if base == "redis" and re.search(r"(^|&)ssl(_|=|&|$)", parts.query):
         yield "TLS is asked for by its beginning, rediss://, and not by a parameter"
-    yield from _parameter_faults(parts.query, {**_VALKEY_PARAMETERS, **tls})
-    yield from _database_faults(dict(parse_qsl(parts.query)).get("db", ""))
+    yield from _parameter_faults(parts.query, known)
+    number = dict(parse_qsl(parts.query)).get("db", "")
+    yield from _database_faults(number)
+    if mode == "cluster" and number not in ("", "0"):
+        yield "a Cluster has one database, number 0"
+
+
+def _sentinel_faults(path: str) -> Iterator[str]:
+    master, _, number = path.partition("/")
+    if not master:
+        yield "it names no master, as in /mymaster"
+    elif not re.fullmatch(r"[\w.-]+", master):
+        yield "the name of its master has a character that Sentinel does not take"
+    yield from _database_faults(number)
+
+
+def _cluster_faults(path: str) -> Iterator[str]:
+    if path not in ("", "0"):
+        yield "a Cluster has one database, number 0"
 
 
 def _smtp_faults(parts: SplitResult) -> Iterator[str]:

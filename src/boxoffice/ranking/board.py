@@ -49,6 +49,7 @@ class RankingBoard:
         reply = await self._valkey.command(
             "ZUNION", len(hours), *map(self._key, hours),
             "WEIGHTS", *(f"{weight(hour, at_s):.6f}" for hour in hours), "WITHSCORES",
+            key=self._marker,
         )  # fmt: skip
         found = {UUID(name.decode()): float(score) for name, score in _scored(reply)}
         best = sorted(found.items(), key=lambda one: -one[1])

@@ -30,6 +30,7 @@ def _agreements(one: Settings) -> Iterator[Agreement]:
     yield "metrics_port", differs, f"another one than {named('port')}"
     known = one.payments.currency in DECIMALS
     yield "currency", known, "a currency of ISO 4217, such as KRW or EUR"
+    yield from _valkey_tls(one)
     zone = one.payments.venue_time_zone
     yield "venue_time_zone", _is_time_zone(zone), "a time zone of the IANA database, as Asia/Seoul"
     enough = one.database.db_pool_max > one.batching.batches_in_flight
@@ -54,6 +55,20 @@ def _agreements(one: Settings) -> Iterator[Agreement]:
         yield name, bool(one.get(name)) or not in_s3, f"set where {named('poster_storage')} is s3"
     ordered = one.holds.hold_cooldown_first_s <= one.holds.hold_cooldown_max_s
     yield "hold_cooldown_first_s", ordered, f"at most {named('hold_cooldown_max_s')}"
+
+
+def _valkey_tls(one: Settings) -> Iterator[Agreement]:
+    """Yield the rules of the files for TLS; a process reads them when it starts."""
+    valkey = one.valkey
+    is_tls = not valkey.valkey_url or valkey.valkey_url.startswith("rediss")
+    for name in ("valkey_tls_ca_file", "valkey_tls_cert_file"):
+        yield (
+            name,
+            is_tls or not one.get(name),
+            f"empty unless {variable('valkey_url')} begins with rediss",
+        )
+    together = bool(valkey.valkey_tls_cert_file) == bool(valkey.valkey_tls_key_file)
+    yield "valkey_tls_key_file", together, f"set where {variable('valkey_tls_cert_file')} is"
 
 
 def _is_time_zone(name: str) -> bool:

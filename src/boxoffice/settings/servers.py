@@ -5,7 +5,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+<<<<<<< HEAD
 from boxoffice.settings.values import Bytes, Commit, Count, Host, Milliseconds, Port, Role, Token
+=======
+from boxoffice.settings.values import Bytes, Count, FilePath, Host, Milliseconds, Port, Role, Token
+>>>>>>> efe9cd8d (wip)
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,9 +31,13 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ValkeySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Valkey: the address, the connections and the circuit breaker."""
+    """Valkey: the address, TLS, the connections and the circuit breaker of each server."""
 
     valkey_url: str = ""
+    # Files in PEM: the CA of the servers' certificates, and this client's certificate with its key.
+    valkey_tls_ca_file: FilePath = ""
+    valkey_tls_cert_file: FilePath = ""
+    valkey_tls_key_file: FilePath = ""
     valkey_timeout_ms: Annotated[int, Meta(ge=1, le=100)] = 100
     valkey_pool_max: Annotated[int, Meta(ge=1, le=200)] = 8
     breaker_failures_max: Count = 3

@@ -59,6 +59,15 @@ TimeZone = Annotated[
 ]
 
 
+FilePath = Annotated[
+    str,
+    Meta(
+        pattern=r"^(/[^\x00-\x20\x7f]{1,1000})?$",
+        description="the absolute path of a file, without blanks, or empty for none",
+    ),
+]
+
+
 def variable(name: str) -> str:
     """Return the environment's name of a setting."""
     return PREFIX + name.upper()

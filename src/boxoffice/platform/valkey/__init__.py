@@ -1,5 +1,6 @@
-"""The client of Valkey: one server, a master that Sentinel names, or the masters of a Cluster."""
+"""The client of Valkey: one server, a master that Sentinels name, or the masters of a Cluster."""
 
-from boxoffice.platform.valkey.client import Script, Valkey, ValkeyUnavailable
+from boxoffice.platform.valkey.client import Valkey
+from boxoffice.platform.valkey.node import Script, ValkeyUnavailable
 
 __all__ = ["Script", "Valkey", "ValkeyUnavailable"]

@@ -287,8 +287,10 @@ class ScheduleEntries:
         self.now = now
         self.uncertainty_s = uncertainty_s
         self.cache_s = settings.seats_cache_ms / 1000
-        # From when on changes of other pods have arrived; infinite while they do not.
+        # From when on changes of other pods have arrived, of all schedules or of one; infinite, or
+        # absent, while they do not.
         self.connected_since = math.inf
+        self.schedules_connected_since: dict[UUID, float] = {}
         self.cache: Cache[UUID, ScheduleEntry] = Cache(
             self._load,
             ttl_s=lambda _entry: math.inf,
@@ -365,7 +367,9 @@ class ScheduleEntries:
         entry.refresher = SnapshotRefresher(
             partial(self._read, entry),
             self._max_age,
-            lambda: self.connected_since,
+            lambda: min(
+                self.connected_since, self.schedules_connected_since.get(schedule_id, math.inf)
+            ),
             self.clock,
             partial(self.wake, schedule_id),
             eager=len(layout.seats) <= _EAGER_SEATS_MAX,
@@ -436,6 +440,17 @@ class SeatChangeApplier:
         self._entries.connected_since = self._entries.clock() if is_connected else math.inf
         if not is_connected:
             self.invalidate_all()
+
+    def set_schedule_connected(self, schedule_id: UUID, *, is_connected: bool) -> None:
+        """Set the same of one schedule, where each has a channel of its own."""
+        if is_connected:
+            self._entries.schedules_connected_since[schedule_id] = self._entries.clock()
+        elif self._entries.schedules_connected_since.pop(schedule_id, None) is not None:
+            self.invalidate(schedule_id)
+
+    def schedule_ids(self) -> set[UUID]:
+        """Return the schedules in memory."""
+        return {entry.layout.schedule_id for entry in self._cache.values()}
 
     def invalidate(self, schedule_id: UUID) -> None:
         """Do not use the states of a schedule until they have been read again."""

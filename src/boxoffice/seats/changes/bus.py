@@ -8,52 +8,24 @@ import asyncio
 import contextlib
 import math
 import secrets
-import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 from uuid import UUID
-
-import msgspec
-from msgspec import Meta
 
 from boxoffice.observability.logs import log
 from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
 from boxoffice.seats import metrics
 from boxoffice.seats.cache.entries import SeatChangeApplier
-from boxoffice.seats.cache.states import BLOCKED, PositionChange
+from boxoffice.seats.cache.states import PositionChange
+from boxoffice.seats.changes import messages
 
 CHANNEL = "boxoffice:seats"
 
-_FORMAT = 1
-# Format, schedule (zeros for a heartbeat), sender, number. Every format begins with the first two.
-_HEAD = struct.Struct(">B16s8sQ")
-_WITH_SCHEDULE = 17
-_NO_SCHEDULE = bytes(16)
-
 _HEARTBEAT_S = 1.0
-# The subscription counts as lost without any message, own heartbeats included, for so long.
-_SILENCE_S = 2.5
 _FORGET_PEER_S = 5.0
-_BACKOFF_FIRST_S = 0.05
-_BACKOFF_LAST_S = 2.0
 # Changes that wait to be sent; beyond it they are dropped, and other pods read the schedules.
 _WAITING_MAX = 20_000
-
-
-class _WireChange(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """A `PositionChange` in a message."""
-
-    position: Annotated[int, Meta(ge=0, lt=1 << 31)]
-    state: Annotated[int, Meta(ge=0, le=BLOCKED)]
-    expires_at: Annotated[float, Meta(ge=0, le=1e11)]
-    version: Annotated[int, Meta(ge=0, lt=1 << 62)]
-    person: Annotated[int, Meta(ge=0, lt=1 << 62)]
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[_WireChange]).decode
 
 
 @dataclass(slots=True)
@@ -129,42 +101,25 @@ class SeatChangeBus:
 
     def receive(self, message: bytes) -> None:
         """Apply one message."""
-        if len(message) < _HEAD.size or message[0] != _FORMAT:
+        head = messages.head_of(message)
+        if head is None:
             self._reject(message)
             return
-        _, schedule, sender, number = _HEAD.unpack_from(message)
-        if sender == self._me:
+        if head.sender == self._me:
             self._received_own_at = self._clock()
             if not self._is_receiving:
                 self.check()
             return
-        self._note_peer(sender, number)
-        if schedule == _NO_SCHEDULE:
-            return
-        schedule_id = UUID(bytes=schedule)
-        try:
-            decoded = _decode(message[_HEAD.size :])
-        except msgspec.DecodeError:
-            self._reject(message)
-            return
-        metrics.SEAT_CHANGE_MESSAGES.labels("received").inc()
-        changes = [
-            PositionChange(one.position, one.state, one.expires_at, one.version, one.person)
-            for one in decoded
-        ]
-        if changes:
-            self._applier.apply(schedule_id, changes)
-        else:
-            self._applier.invalidate(schedule_id)
+        self._note_peer(head.sender, head.number)
+        if head.schedule_id is not None:
+            self._apply_message(head.schedule_id, message)
 
     def check(self) -> None:
         """Detect the loss of this process's subscription, and of peers."""
         now = self._clock()
-        for sender in [
-            one for one, peer in self._peers.items() if now - peer.received_at > _FORGET_PEER_S
-        ]:
-            del self._peers[sender]
-        is_receiving = now - self._received_own_at < _SILENCE_S
+        self._forget_peers(now)
+        # The subscription counts as lost without any message, own heartbeats included, for so long.
+        is_receiving = now - self._received_own_at < messages.SILENCE_S
         if is_receiving is not self._is_receiving:
             self._is_receiving = is_receiving
             self._applier.set_connected(is_receiving)
@@ -174,6 +129,17 @@ class SeatChangeBus:
             elif self._has_lost:
                 log.info("seat_change_bus_restored")
 
+    def _apply_message(self, schedule_id: UUID, message: bytes) -> None:
+        changes = messages.changes_of(message)
+        if changes is None:
+            self._reject(message)
+            return
+        metrics.SEAT_CHANGE_MESSAGES.labels("received").inc()
+        if changes:
+            self._applier.apply(schedule_id, changes)
+        else:
+            self._applier.invalidate(schedule_id)
+
     def _note_peer(self, sender: bytes, number: int) -> None:
         peer = self._peers.get(sender)
         if peer is None or number != peer.number + 1:
@@ -181,14 +147,29 @@ class SeatChangeBus:
             self._applier.invalidate_all()
         if peer is None:
             self._heartbeat_due.set()  # the new peer must learn of this process soon
+        self._note_heard(sender, number)
+
+    def _note_heard(self, sender: bytes, number: int = 0) -> None:
         self._peers[sender] = _Peer(number, self._clock())
+
+    def _forget_peers(self, now: float) -> list[bytes]:
+        """Forget the senders that are silent, and return them."""
+        silent = [
+            one for one, peer in self._peers.items() if now - peer.received_at > _FORGET_PEER_S
+        ]
+        for sender in silent:
+            del self._peers[sender]
+        return silent
 
     def _reject(self, message: bytes) -> None:
         metrics.SEAT_CHANGE_MESSAGES.labels("invalid").inc()
-        if len(message) < _WITH_SCHEDULE:
+        try:
+            schedule_id = messages.damaged_schedule(message)
+        except ValueError:
             self._applier.invalidate_all()
-        elif message[1:_WITH_SCHEDULE] != _NO_SCHEDULE:
-            self._applier.invalidate(UUID(bytes=message[1:_WITH_SCHEDULE]))
+            return
+        if schedule_id is not None:
+            self._applier.invalidate(schedule_id)
 
     def _lose_waiting(self) -> None:
         """Drop waiting changes; other pods detect the gap in the numbers."""
@@ -209,14 +190,16 @@ class SeatChangeBus:
         # Sequential: messages on two connections could overtake each other, which looks like a loss.
         async with self._sending:
             self._number += 1
-            schedule = schedule_id.bytes if schedule_id else _NO_SCHEDULE
-            head = _HEAD.pack(_FORMAT, schedule, self._me, self._number)
-            try:
-                await self._valkey.command("PUBLISH", CHANNEL, head + _encode(changes))
-            except ValkeyUnavailable:
-                metrics.SEAT_CHANGE_MESSAGES.labels("unsent").inc()
-            else:
-                metrics.SEAT_CHANGE_MESSAGES.labels("sent").inc()
+            message = messages.encode(schedule_id, self._me, self._number, changes)
+            await self._publish("PUBLISH", CHANNEL, message)
+
+    async def _publish(self, command: str, channel: str, message: bytes) -> None:
+        try:
+            await self._valkey.command(command, channel, message)
+        except ValkeyUnavailable:
+            metrics.SEAT_CHANGE_MESSAGES.labels("unsent").inc()
+        else:
+            metrics.SEAT_CHANGE_MESSAGES.labels("sent").inc()
 
     async def _send_heartbeats(self) -> None:
         while True:
@@ -229,13 +212,13 @@ class SeatChangeBus:
                     await self._heartbeat_due.wait()
 
     async def _listen(self) -> None:
-        backoff_s = _BACKOFF_FIRST_S
+        backoff_s = messages.BACKOFF_FIRST_S
         while True:
             try:
-                async with self._valkey.subscribed(CHANNEL, _SILENCE_S) as messages:
+                async with self._valkey.subscribed(CHANNEL, messages.SILENCE_S) as received:
                     self._heartbeat_due.set()
-                    async for message in messages:
-                        backoff_s = _BACKOFF_FIRST_S
+                    async for message in received:
+                        backoff_s = messages.BACKOFF_FIRST_S
                         self.receive(message)
             except ValkeyUnavailable:
                 pass
@@ -244,4 +227,4 @@ class SeatChangeBus:
             self._received_own_at = -math.inf
             self.check()
             await asyncio.sleep(backoff_s)
-            backoff_s = min(2 * backoff_s, _BACKOFF_LAST_S)
+            backoff_s = min(2 * backoff_s, messages.BACKOFF_LAST_S)

@@ -1,7 +1,8 @@
 """The queue state in Valkey: counters, one number per account, and the admitted users.
 
 Each method is one script call. It raises `ValkeyUnavailable` when Valkey does not answer, and
-`QueueStateLost` when the server has restarted, was flushed or replaced since the state was built.
+`QueueStateLost` when the server has restarted, was promoted, flushed or replaced since the state was
+built.
 """
 
 from collections.abc import AsyncIterator, Sequence

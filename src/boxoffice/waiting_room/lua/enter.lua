@@ -28,7 +28,9 @@ local state_run, epoch, called, cap, inside_ms, grace_ms, drawn, last_now, is_op
     unpack(redis.call(
         'HMGET', state, 'run', 'epoch', 'called', 'cap', 'inside_ms', 'grace_ms', 'drawn', 'now', 'open',
         'peak_cap'))
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local process, reign = string.match(
+    redis.call('INFO', 'server', 'replication'), 'run_id:(%w+).*master_replid:(%w+)')
+local run = process .. reign
 -- guard: enter_only_server_that_has_queue => if false then
 if state_run ~= run then
     return { -1 }

@@ -5,13 +5,15 @@
 -- ARGV[1]  concatenated accounts of 16 bytes; the caller bounds their count
 --
 -- Returns, separated by commas, the epoch and a number per account: negative when the account already had
--- it, 0 when no number is reserved. Returns 'lost' when the server has restarted or was flushed since the
--- state was built. One long argument and reply cost the client a fraction of many short ones.
+-- it, 0 when no number is reserved. Returns 'lost' when the server has restarted, was promoted or flushed
+-- since the state was built. One long argument and reply cost the client a fraction of many short ones.
 --
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 local room = redis.call('HMGET', KEYS[1], 'run', 'epoch', 'joined', 'limit')
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local process, reign = string.match(
+    redis.call('INFO', 'server', 'replication'), 'run_id:(%w+).*master_replid:(%w+)')
+local run = process .. reign
 -- guard: join_only_server_that_has_queue => if false then
 if room[1] ~= run then
     return 'lost'

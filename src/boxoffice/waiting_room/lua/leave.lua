@@ -12,7 +12,9 @@
 local state, numbers, insiders, admissions, calls, unclaimed, late_users, vacant, exits =
     unpack(KEYS)
 local state_run, last_called, last_now = unpack(redis.call('HMGET', state, 'run', 'called', 'now'))
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local process, reign = string.match(
+    redis.call('INFO', 'server', 'replication'), 'run_id:(%w+).*master_replid:(%w+)')
+local run = process .. reign
 -- guard: leave_only_server_that_has_queue => if false then
 if state_run ~= run then
     return -1

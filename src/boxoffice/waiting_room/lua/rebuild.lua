@@ -15,6 +15,10 @@
 -- ARGV[12…] three per admission: account, number, value of KEYS[4]; then ranges of vacant places,
 --          "first-last". The caller bounds their count and length.
 --
+-- The state is of one process of the server and of one time as a master: `run_id` changes with every
+-- start, `master_replid` with every promotion. A promoted replica may miss the last writes, also one that
+-- was the master before, so every script of the queue compares both.
+--
 -- Returns 0, -1 when the server has lost the first part, or -2 after a later leader.
 --
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
@@ -25,7 +29,9 @@ local fence = tonumber(redis.call('HGET', KEYS[1], 'token') or '0')
 if tonumber(ARGV[1]) < fence then
     return -2
 end
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local process, reign = string.match(
+    redis.call('INFO', 'server', 'replication'), 'run_id:(%w+).*master_replid:(%w+)')
+local run = process .. reign
 local building = ARGV[2] .. ':' .. run
 -- guard: rebuild_only_first_part_begins => if true then
 -- guard: rebuild_first_part_begins => if false then

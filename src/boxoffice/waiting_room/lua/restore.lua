@@ -11,7 +11,9 @@
 --
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local process, reign = string.match(
+    redis.call('INFO', 'server', 'replication'), 'run_id:(%w+).*master_replid:(%w+)')
+local run = process .. reign
 -- guard: restore_only_into_queue_that_is_being_rebuilt => if false then
 if redis.call('HGET', KEYS[1], 'building') ~= ARGV[1] .. ':' .. run then
     return -1

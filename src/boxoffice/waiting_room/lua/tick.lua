@@ -30,7 +30,9 @@ local state, numbers, insiders, admissions, calls, unclaimed, late_users, vacant
 local state_run, token, joined, called, pending, last_now, released, epoch, last_peak_cap =
     unpack(redis.call('HMGET', state, 'run', 'token', 'joined', 'called', 'pending', 'now', 'released',
         'epoch', 'peak_cap'))
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local process, reign = string.match(
+    redis.call('INFO', 'server', 'replication'), 'run_id:(%w+).*master_replid:(%w+)')
+local run = process .. reign
 -- guard: tick_only_server_that_has_queue: state_run ~= run or =>
 -- guard: tick_no_queue_of_earlier_epoch => if state_run ~= run then
 if state_run ~= run or tonumber(epoch) < tonumber(ARGV[14]) then

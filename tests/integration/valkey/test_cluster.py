@@ -1,0 +1,379 @@
+"""Three masters: scripts in one slot, slots that move, a node that is away, a channel per schedule."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from hashlib import sha1
+from pathlib import Path
+from statistics import quantiles
+from uuid import UUID, uuid4
+
+import pytest
+from redis.crc import key_slot
+
+import boxoffice
+from boxoffice.accounts.limits.throttle import LoginThrottle, MailThrottle
+from boxoffice.offers.throttle import CodeThrottle
+from boxoffice.outbox.rules import Message
+from boxoffice.outbox.stream import EventStream
+from boxoffice.platform.valkey import Script, Valkey, ValkeyUnavailable
+from boxoffice.ranking.board import RankingBoard
+from boxoffice.ranking.rules import window
+from boxoffice.ranking.store import HourOfSales
+from boxoffice.reservations.seat_lock import Claim, ClaimResult, SeatLock, Settlement
+from boxoffice.sales_stats.rules import TrafficSums
+from boxoffice.sales_stats.traffic_store import TrafficStore
+from boxoffice.seats.cache.states import HELD
+from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
+from boxoffice.seats.changes.sharded_bus import ShardedSeatChangeBus, channel_of
+from boxoffice.settings import Settings
+from boxoffice.waiting_room.engine.queue_state import IssuedNumbers, QueueStateLost
+from drills.servers.valkey_groups import ValkeyCluster
+from drills.servers.valkey_process import ValkeyProcess
+from tests.integration.catalog.support import Shop
+from tests.integration.guards.waiting_room.scripts.stand import Stand
+from tests.support.waiting import until
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_FAR = 4_000_000_000.0
+_COUNT = Script("count", "return redis.call('INCR', KEYS[1])")
+_SCRIPTS = sorted(Path(boxoffice.__file__).parent.rglob("*.lua"))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyCluster]:
+    """The servers; each test leaves them running."""
+    with ValkeyCluster(tmp_path_factory.mktemp("cluster")) as servers:
+        yield servers
+
+
+@pytest.fixture
+async def valkey(cluster: ValkeyCluster) -> AsyncIterator[Valkey]:
+    """A client of the Cluster; its deadline is for a loaded machine, where a node may sync its file."""
+    client = Valkey(Settings.of(valkey_url=cluster.url, valkey_timeout_ms=2_000).valkey)
+    yield client
+    await client.close()
+
+
+def _tags(cluster: ValkeyCluster) -> dict[int, str]:
+    """A key of each node, by the node's port."""
+    found: dict[int, str] = {}
+    while len(found) < len(cluster.nodes):
+        tag = f"{{{uuid4()}}}:test"
+        found.setdefault(cluster.owner(tag).port, tag)
+    return found
+
+
+async def test_every_script_keeps_to_one_slot(
+    cluster: ValkeyCluster, valkey: Valkey, make_stand: Callable[[Valkey], Stand]
+) -> None:
+    """The nodes refuse keys of two slots; that each script ran is asked of the nodes."""
+    for node in cluster.nodes:
+        node.command("SCRIPT", "FLUSH")
+    settings = Settings.of()
+    # As many schedules and people as it takes to have every node and many slots among them.
+    stands = [make_stand(valkey) for _ in range(12)]
+    for stand in stands:
+        await _use_everything(valkey, settings, stand)
+    schedules = {str(stand.room.schedule_id) for stand in stands}
+    ran = {
+        path.relative_to(Path(boxoffice.__file__).parent).as_posix()
+        for path in _SCRIPTS
+        if any(
+            node.command("SCRIPT", "EXISTS", sha1(path.read_bytes()).hexdigest())[0]  # noqa: S324
+            for node in cluster.nodes
+        )
+    }
+    assert ran == {
+        path.relative_to(Path(boxoffice.__file__).parent).as_posix() for path in _SCRIPTS
+    }
+    # All keys of a schedule, and its channel, are in the slot of its id.
+    keys = {key.decode() for node in cluster.nodes for key in node.command("KEYS", "*")}
+    of_schedules = {one for one in keys if (found := _ID.search(one)) and found[0] in schedules}
+    assert {_ID.sub("…", one).split(":")[0] for one in of_schedules} == {"{…}", "boxoffice"}
+    for key in of_schedules | {channel_of(UUID(one)) for one in schedules}:
+        found = _ID.search(key)
+        assert found is not None
+        assert key_slot(key.encode()) == key_slot(found[0].encode()), key
+
+
+async def _use_everything(valkey: Valkey, settings: Settings, stand: Stand) -> None:
+    schedule_id, user_id = stand.room.schedule_id, uuid4()
+    lock = SeatLock(valkey, 10_000)
+    seats = [f"1-{row}-1" for row in range(8)]
+    assert (await lock.claim(schedule_id, [Claim("me", seats)]))[0].answer is ClaimResult.CLEAR
+    await lock.settle(schedule_id, [Settlement("me", seats, 5_000)])
+    assert (await lock.claim(schedule_id, [Claim("you", seats)]))[0].answer is ClaimResult.TAKEN
+
+    async def places() -> AsyncIterator[IssuedNumbers]:
+        yield IssuedNumbers([1], uuid4().bytes)
+
+    await stand.make(places=places())
+    await stand.join(2)
+    await stand.tick()
+    await stand.enter(1)
+    await stand.leave(1)
+    assert await stand.queue_state.counters(schedule_id) is not None
+    board = RankingBoard(valkey, settings.outbox.relay_stream)
+    hours = window(time.time())
+    await board.rebuild([HourOfSales(schedule_id, hours[0], 3)], hours)
+    assert await board.is_complete()
+    assert schedule_id in await board.scores(time.time(), 1_000)
+    stream = EventStream(valkey, settings.outbox)
+    await stream.publish(
+        [Message(event_id=1, topic="reservation.held", created_at="now", data=b"{}")], 1
+    )
+    store = TrafficStore(valkey)
+    sums = TrafficSums()
+    sums.add("ok", 1, {})
+    await store.add(str(schedule_id), 0, sums)
+    await store.read(str(schedule_id), range(3))
+    login = LoginThrottle(settings.accounts, valkey)
+    await login.count(f"{user_id}@example.test", "192.0.2.1")
+    await login.forgive(f"{user_id}@example.test", "192.0.2.1", succeeded=True)
+    await login.count_address(f"2001:db8:{user_id.hex[:4]}::1")
+    await login.forgive_address(f"2001:db8:{user_id.hex[:4]}::1")
+    await MailThrottle(settings.accounts, valkey).count("reset", f"{user_id}@a.test", "192.0.2.2")
+
+    async def attempt() -> None:
+        return None
+
+    await CodeThrottle(settings.offers, valkey).counted(
+        user_id, "192.0.2.3", attempt, lambda _: True
+    )
+
+
+async def test_a_moved_slot_is_followed_within_a_call(
+    cluster: ValkeyCluster, valkey: Valkey
+) -> None:
+    tag = f"{{{uuid4()}}}"
+    source = cluster.owner(tag)
+    target = next(node for node in cluster.nodes if node is not source)
+    assert await valkey.run(_COUNT, [f"{tag}:n"], []) == 1
+    calls: list[int] = []
+
+    async def call_on() -> None:
+        while True:
+            calls.append(await valkey.run(_COUNT, [f"{tag}:n"], []))
+
+    calling = asyncio.create_task(call_on())
+    await asyncio.to_thread(cluster.move_slot, tag, target)
+    await asyncio.sleep(0.05)
+    assert not calling.done(), "no call has failed"
+    calling.cancel()
+    await asyncio.gather(calling, return_exceptions=True)
+    assert cluster.owner(tag) is target
+    assert valkey.cluster is not None
+    assert valkey.cluster.owner(tag) == target.at
+    assert calls == list(range(2, len(calls) + 2)), "each call counted once"
+    await asyncio.to_thread(cluster.move_slot, tag, source)
+
+
+async def test_a_key_that_has_moved_ahead_of_its_slot_is_asked_for(
+    cluster: ValkeyCluster, valkey: Valkey
+) -> None:
+    tag = f"{{{uuid4()}}}"
+    source = cluster.owner(tag)
+    target = next(node for node in cluster.nodes if node is not source)
+    slot = key_slot(tag.encode())
+    source_id, target_id = source.command("CLUSTER", "MYID"), target.command("CLUSTER", "MYID")
+    target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+    source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+    try:
+        assert await valkey.run(_COUNT, [f"{tag}:n"], []) == 1, "a new key is the target's"
+        assert await valkey.command("GET", f"{tag}:n") == b"1"
+        assert valkey.cluster is not None
+        assert valkey.cluster.owner(tag) == source.at, "the slot itself has not moved"
+    finally:
+        target.command("CLUSTER", "SETSLOT", slot, "STABLE")
+        source.command("CLUSTER", "SETSLOT", slot, "STABLE")
+
+
+async def test_a_node_that_is_away_costs_only_its_own_slots(cluster: ValkeyCluster) -> None:
+    settings = Settings.of(valkey_url=cluster.url, breaker_open_ms=100, valkey_timeout_ms=400)
+    valkey = Valkey(settings.valkey)
+    tags = _tags(cluster)
+    for tag in tags.values():
+        await valkey.run(_COUNT, [tag], [])
+    dead = cluster.nodes[1]
+    dead_tag, other_tags = tags.pop(dead.port), list(tags.values())
+    dead.pause()
+    try:
+        durations, refused = await _call_beside(valkey, other_tags, dead_tag)
+        assert refused > 0
+        assert not valkey.is_breaker_open, "one node does not stand for all"
+        # Others do not wait for the dead node, whose calls take 400 ms.
+        assert quantiles(durations, n=100)[97] < 0.2
+        dead.kill()
+        dead.start()
+
+        async def is_back() -> bool:
+            try:
+                return bool(await valkey.run(_COUNT, [dead_tag], []) == 1)
+            except ValkeyUnavailable:
+                return False
+
+        # It comes back empty and without scripts.
+        await until(is_back, 10.0)
+    finally:
+        await valkey.close()
+
+
+async def _call_beside(valkey: Valkey, tags: list[str], dead_tag: str) -> tuple[list[float], int]:
+    """Call live nodes and the dead one for a second; return durations, and the dead one's refusals."""
+    durations: list[float] = []
+    refused = 0
+    ends_at = time.monotonic() + 1.0
+
+    async def others() -> None:
+        while (began := time.monotonic()) < ends_at:
+            await valkey.run(_COUNT, [tags[len(durations) % len(tags)]], [])
+            durations.append(time.monotonic() - began)
+
+    async def dead() -> None:
+        nonlocal refused
+        while time.monotonic() < ends_at:
+            with pytest.raises(ValkeyUnavailable):
+                await valkey.run(_COUNT, [dead_tag], [])
+            refused += 1
+            await asyncio.sleep(0.001)
+
+    await asyncio.gather(others(), dead())
+    return durations, refused
+
+
+async def test_a_queue_whose_slot_has_moved_is_lost_and_not_continued(
+    cluster: ValkeyCluster, valkey: Valkey, make_stand: Callable[[Valkey], Stand]
+) -> None:
+    stand = make_stand(valkey)
+    await stand.make()
+    await stand.join(3)
+    tag = f"{{{stand.room.schedule_id}}}"
+    source = cluster.owner(tag)
+    target = next(node for node in cluster.nodes if node is not source)
+    await asyncio.to_thread(cluster.move_slot, tag, target)
+    with pytest.raises(QueueStateLost):
+        await stand.numbers(uuid4())
+    with pytest.raises(QueueStateLost):
+        await stand.tick()
+    await asyncio.to_thread(cluster.move_slot, tag, source)
+
+
+class Process:
+    """The seats and the bus of one process."""
+
+    def __init__(self, cluster: ValkeyCluster, shop: Shop) -> None:
+        self.valkey = Valkey(Settings.of(valkey_url=cluster.url, breaker_open_ms=100).valkey)
+        assert self.valkey.cluster is not None
+        self.shop = shop
+        self.bus = ShardedSeatChangeBus(self.valkey, self.valkey.cluster, shop.applier)
+
+
+@asynccontextmanager
+async def _processes(
+    cluster: ValkeyCluster, make_shop: Callable[[], Shop]
+) -> AsyncIterator[tuple[Process, Process]]:
+    both = Process(cluster, make_shop()), Process(cluster, make_shop())
+    running = [asyncio.create_task(one.bus.run()) for one in both]
+
+    async def acquainted() -> bool:
+        return all(one.bus.has_peers and one.bus.is_receiving for one in both)
+
+    try:
+        await until(acquainted, 5.0)
+        yield both
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for one in both:
+            await one.valkey.close()
+
+
+async def _read(process: Process, *schedule_ids: UUID) -> None:
+    """Have schedules in memory, and their changes arrive."""
+    for schedule_id in schedule_ids:
+        await process.shop.seats.states(schedule_id, max_age_s=0)
+
+    async def follows() -> bool:
+        return all(process.bus.follows(one) for one in schedule_ids)
+
+    await until(follows, 5.0)
+    for schedule_id in schedule_ids:
+        await process.shop.seats.states(schedule_id, max_age_s=0)
+
+
+async def _announce(seller: Process, schedule_id: UUID, seat_id: str) -> None:
+    """Send that a person holds a seat; the listener has it from nowhere else."""
+    publisher = SeatChangePublisher(seller.shop.applier, seller.shop.seats, seller.bus)
+    change = SeatChange(uuid4(), HELD, [seat_id], [2], _FAR)
+    await publisher.publish_and_wait(schedule_id, [change])
+
+
+async def test_changes_go_by_schedule_and_a_lost_one_is_noticed(
+    cluster: ValkeyCluster, make_shop: Callable[[], Shop]
+) -> None:
+    async with _processes(cluster, make_shop) as (seller, listener):
+        sold = (await seller.shop.on_sale(3)).schedule_id
+        other = (await seller.shop.on_sale(3)).schedule_id
+        for process in (seller, listener):
+            await _read(process, sold, other)
+        stranger = uuid4()
+        assert listener.shop.refusals.taken(sold, ["1-1-1"], stranger) == []
+        await _announce(seller, sold, "1-1-1")
+
+        async def is_taken() -> bool:
+            return listener.shop.refusals.taken(sold, ["1-1-1"], stranger) == ["1-1-1"]
+
+        # The first message of a sender has number 1: nothing can be missing before it.
+        await until(is_taken, 1.0)
+        # A message that Valkey never had: the next heartbeat counts it.
+        seller.bus._count_sent(sold)
+
+        async def is_read_again() -> bool:
+            return listener.shop.refusals.taken(sold, ["1-1-1"], stranger) is None
+
+        await until(is_read_again, 3.0)
+        assert listener.shop.refusals.taken(other, ["1-1-1"], stranger) == [], "and only that one"
+
+
+async def test_a_subscription_follows_its_slot_and_a_dead_node_is_a_gap(
+    cluster: ValkeyCluster, make_shop: Callable[[], Shop]
+) -> None:
+    async with _processes(cluster, make_shop) as (seller, listener):
+        moved = (await seller.shop.on_sale(3)).schedule_id
+        for process in (seller, listener):
+            await _read(process, moved)
+        source = cluster.owner(channel_of(moved))
+        target = next(node for node in cluster.nodes if node is not source)
+        await asyncio.to_thread(cluster.move_slot, channel_of(moved), target)
+
+        async def is_lost() -> bool:
+            return not listener.bus.follows(moved)
+
+        await until(is_lost, 2.0)
+        await _read(listener, moved)
+        await _announce(seller, moved, "1-1-2")
+
+        async def is_taken() -> bool:
+            return listener.shop.refusals.taken(moved, ["1-1-2"], uuid4()) == ["1-1-2"]
+
+        await until(is_taken, 3.0)
+        safe = await _on_another_node(cluster, seller.shop, target)
+        await _read(listener, safe)
+        target.pause()
+        try:
+            await until(is_lost, 6.0)
+            assert listener.bus.follows(safe), "the other nodes' schedules are as they were"
+        finally:
+            target.resume()
+        await asyncio.to_thread(cluster.move_slot, channel_of(moved), source)
+
+
+async def _on_another_node(cluster: ValkeyCluster, shop: Shop, node: ValkeyProcess) -> UUID:
+    while True:
+        schedule_id = (await shop.on_sale(1)).schedule_id
+        if cluster.owner(channel_of(schedule_id)) is not node:
+            return schedule_id
