@@ -5,11 +5,17 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-<<<<<<< HEAD
-from boxoffice.settings.values import Bytes, Commit, Count, Host, Milliseconds, Port, Role, Token
-=======
-from boxoffice.settings.values import Bytes, Count, FilePath, Host, Milliseconds, Port, Role, Token
->>>>>>> efe9cd8d (wip)
+from boxoffice.settings.values import (
+    Bytes,
+    Commit,
+    Count,
+    FilePath,
+    Host,
+    Milliseconds,
+    Port,
+    Role,
+    Token,
+)
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
