@@ -95,13 +95,19 @@ def head(*schedules: ScheduleOnOffer, **changed: Any) -> Tags:
 def test_a_link_has_a_preview() -> None:
     tags = head(schedule())
     assert tags.meta("og:title") == "Winter · Choir"
-    assert tags.meta("og:description") == "2026-12-18 · Harbor Dome, Busan · One evening."
+    assert tags.meta("og:description") == "2026-12-18 17:00 KST · Harbor Dome, Busan · One evening."
     assert tags.meta("og:image") == "https://tickets.example.org/posters/x/shared.jpg"
     url = f"https://tickets.example.org/concerts/{UUID(int=1)}"
     assert tags.meta("og:url") == url
     assert ("link", {"rel": "canonical", "href": url}) in tags.found
     [preload] = [attributes for _, attributes in tags.found if attributes.get("rel") == "preload"]
     assert preload["imagesrcset"] == "/posters/x/320.webp 320w, /posters/x/540.webp 540w"
+
+
+def test_a_preview_of_several_performances_has_their_days() -> None:
+    later = schedule(starts_at=STARTS_AT + timedelta(days=2))
+    preview = head(schedule(), schedule(starts_at=STARTS_AT + timedelta(hours=3)), later)
+    assert str(preview.meta("og:description")).startswith("2026-12-18 – 2026-12-20 · Harbor")
 
 
 def test_search_engines_get_an_event_per_performance() -> None:

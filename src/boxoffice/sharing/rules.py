@@ -41,7 +41,10 @@ def page_head(concert: ConcertPage, schedules: Sequence[ScheduleOnOffer], base: 
 
 
 def _when(schedules: Sequence[ScheduleOnOffer]) -> str:
-    days = [_local(one.starts_at, one).date().isoformat() for one in schedules]
+    starts = [_local(one.starts_at, one) for one in schedules]
+    if len(starts) == 1:
+        return starts[0].strftime("%Y-%m-%d %H:%M %Z")
+    days = [one.date().isoformat() for one in starts]
     return " – ".join(dict.fromkeys([days[0], days[-1]])) if days else ""
 
 
