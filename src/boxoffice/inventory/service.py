@@ -107,6 +107,7 @@ class Inventory:
     ) -> int:
         """Add seats at the end of the seat map, on sale or blocked; return how many there are now.
 
+        Those on sale are first offered to people who wait for seats.
         Raises `ScheduleNotFound`, `SeatExists` with the `seat_ids`, and `SeatMapInvalid` where there
         would be too many or where labels are spelled differently from those of existing seats.
         """
@@ -114,6 +115,9 @@ class Inventory:
             schedule = await self._lock(connection, schedule_id, actor)
             total = await self._check_new(connection, schedule_id, seats)
             await store.add(connection, schedule_id, seats, blocked=blocked)
+            # guard: line_comes_before_the_public_for_new_seats => if False:
+            if not blocked:
+                await self._line.offer(connection, schedule_id, [one.seat_id for one in seats])
             details: dict[str, object] = {
                 "seats_added": len(seats),
                 "seats_total": total,

@@ -7,6 +7,7 @@ import pytest
 
 from boxoffice.activity_log import ReadLog
 from boxoffice.audit.service import audit
+from boxoffice.catalog.rules import NewSeat
 from boxoffice.inventory.issues.service import Issues
 from boxoffice.inventory.issues.store import IssueCommand, IssueStore
 from boxoffice.inventory.rules import SeatCommand, Selection
@@ -24,6 +25,10 @@ class Heard:
 
     def __init__(self) -> None:
         self.free: list[str] = []
+        self.layouts: list[UUID] = []
+
+    def replace_layout(self, schedule_id: UUID) -> None:
+        self.layouts.append(schedule_id)
 
     async def publish_and_wait(self, _schedule_id: UUID, changes: Any) -> None:
         for one in changes:
@@ -31,14 +36,18 @@ class Heard:
             self.free += [seat_id for seat_id, version in pairs if version]
 
 
-async def _release(line: WaitingLine, heard: Heard) -> None:
-    inventory = Inventory(
+def _inventory(line: WaitingLine, heard: Heard) -> Inventory:
+    return Inventory(
         InventoryStore(line.hall.db),
         heard,  # type: ignore[arg-type]
         lambda _concert_id: None,
-        InventoryLimits(20, 20),
+        InventoryLimits(20, 50),
         PutBackSeats(LIMITS),
     )
+
+
+async def _release(line: WaitingLine, heard: Heard) -> None:
+    inventory = _inventory(line, heard)
     seats = Selection(("S001", "S002", "S003", "S004"))
     actor = member(line.schedule_id)
     for name in ("block", "release"):
@@ -87,6 +96,28 @@ async def test_the_line_gets_what_it_wants_and_the_rest_is_on_sale(
     assert await beside.statuses() == ["WAITING"]
     checks = (await audit(settings)).checks
     assert [one for c in checks for one in c.samples if str(line.schedule_id) in str(one)] == []
+
+
+async def test_the_line_gets_new_seats_before_the_public(line: WaitingLine) -> None:
+    hall = line.hall
+    first, second, other = hall.people[:3]
+    await line.join(first, 2)
+    await line.join(second, 4)
+    heard = Heard()
+    new = [NewSeat(f"N{n}", "New", "1", n, "R", 1_000) for n in (1, 2, 3)]
+    blocked = [NewSeat("N9", "New", "1", 9, "R", 1_000)]
+    inventory = _inventory(line, heard)
+    actor = member(line.schedule_id)
+    await inventory.add(actor, line.schedule_id, blocked, blocked=True)
+    assert await line.statuses() == ["WAITING", "WAITING"]
+    await inventory.add(actor, line.schedule_id, new, blocked=False)
+    assert await line.statuses() == ["OFFERED", "WAITING"]
+    assert (await line.entries())[0]["seat_ids"] == ["N1", "N2"]
+    states = [(await hall.seat(name))["state"] for name in ("N1", "N2", "N3", "N9")]
+    assert states == ["HELD", "HELD", "AVAILABLE", "BLOCKED"]
+    assert heard.layouts == [line.schedule_id] * 2
+    assert (await hall.hold(other, "N2")).name == "seat_taken"
+    assert (await hall.hold(other, "N3")).name == "held"
 
 
 async def test_what_is_put_back_while_nothing_is_sold_is_offered_to_no_entry(
