@@ -9,6 +9,8 @@ import contextlib
 import random
 from uuid import UUID
 
+from prometheus_client import Gauge
+
 from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
 from boxoffice.observability.rounds import rounds
@@ -18,6 +20,12 @@ from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 
 ROLE = "sweep"
+
+# Not among the metrics of the module: a process that sells must not export 0.
+SWEEP_LAG_SECONDS = Gauge(
+    "boxoffice_sweep_lag_seconds",
+    "Time since the end of the oldest lapsed hold that is not closed, at the last round; 0: none.",
+)
 
 _WAIT_AFTER_FAILURE_MAX_S = 5.0
 
@@ -29,7 +37,7 @@ async def sweep_once(store: ReservationStore, batch_max: int) -> int:
     """
     closed = 0
     lapsed = await store.lapsed_schedules()
-    metrics.SWEEP_LAG_SECONDS.set(lapsed[0].lag_s if lapsed else 0.0)
+    SWEEP_LAG_SECONDS.set(lapsed[0].lag_s if lapsed else 0.0)
     for schedule in lapsed:
         closed += await _close(store, schedule.schedule_id, batch_max)
     if closed:

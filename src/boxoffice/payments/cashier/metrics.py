@@ -26,5 +26,5 @@ PROVIDER_AVAILABLE = Gauge(
 
 def forget_work() -> None:
     """Clear what only the leading cashier measures."""
-    WORK_LENGTH.clear()
-    WORK_AGE_SECONDS.clear()
+    for gauge in (WORK_LENGTH, WORK_AGE_SECONDS, PROVIDER_AVAILABLE):
+        gauge.clear()

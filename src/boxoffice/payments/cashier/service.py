@@ -247,7 +247,8 @@ class Cashier:
         now = time.monotonic()
         if now >= self._measure_at:
             self._measure_at = now + _MEASURED_EVERY_S
-            metrics.forget_work()
+            metrics.WORK_LENGTH.clear()
+            metrics.WORK_AGE_SECONDS.clear()
             for one in await self._store.lengths():
                 metrics.WORK_LENGTH.labels(one.kind).set(one.length)
                 metrics.WORK_AGE_SECONDS.labels(one.kind).set(one.age_s)

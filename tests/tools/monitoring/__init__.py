@@ -1,0 +1,1 @@
+"""The files of deploy/ that show and judge what the service exports."""
