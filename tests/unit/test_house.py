@@ -29,7 +29,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 # Tests, benchmarks and fault injection: the code beside the product.
 BESIDE = sorted(
     path
-    for folder in ("tests", "bench", "faults", "drills")
+    for folder in ("tests", "bench", "faults", "drills", "dashboards")
     for path in (ROOT / folder).rglob("*.py")
 )
 # The book of a simulator is a database of its own.

@@ -1,5 +1,6 @@
 """Every metric in rules and panels is exported by a running role, with the labels asked of it."""
 
+import json
 import time
 import urllib.error
 import urllib.request
@@ -9,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from prometheus_client.parser import text_string_to_metric_families
 
 from boxoffice.settings import Settings
+from dashboards.boards import BOARDS
+from dashboards.panels import encoded, expressions
 from tests.support import promql
 from tests.support.exported import declared_metrics
 from tests.support.shop import START_TIMEOUT_S, Pod, Role, free_port
@@ -85,7 +88,7 @@ def _labels(text: str) -> dict[str, frozenset[str]]:
     return found
 
 
-def test_every_metric_in_rules_is_exported_with_its_labels(settings: Settings) -> None:
+def test_every_metric_in_rules_and_panels_is_exported_with_its_labels(settings: Settings) -> None:
     with installation(settings) as at:
         scraped = {role: _scraped(address, role) for role, address in at.items()}
     for role, own in OWN.items():
@@ -99,8 +102,10 @@ def test_every_metric_in_rules_is_exported_with_its_labels(settings: Settings) -
     assert set(declared_metrics()) - set(exported) == set(), "declared, and exported by no role"
 
     recorded = {rule["record"] for rule in rules("record")}
-    for rule in [*rules("record"), *rules("alert")]:
-        assert promql.faults(rule["expr"], exported, recorded) == []
+    shown = [one for board in BOARDS for one in expressions(json.loads(encoded(board)))]
+    assert len(shown) > 50
+    for expression in [*shown, *(rule["expr"] for rule in [*rules("record"), *rules("alert")])]:
+        assert promql.faults(expression, exported, recorded) == []
     assert promql.faults("boxoffice_gone_total", exported, recorded) == ["boxoffice_gone_total"]
     assert promql.faults(
         'sum by (role) (boxoffice_outbox_age_seconds{a="b"})', exported, recorded

@@ -1,0 +1,1 @@
+"""Makes the Grafana dashboards of `deploy/dashboards/` from descriptions of their panels."""
