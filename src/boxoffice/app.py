@@ -39,6 +39,7 @@ from boxoffice.catalog.edits.service import Edits
 from boxoffice.catalog.edits.store import EditStore
 from boxoffice.catalog.service import Catalog
 from boxoffice.catalog.store import CatalogStore
+from boxoffice.examples import STORY
 from boxoffice.http.api import health, openapi
 from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.http.api.router import Router
@@ -393,7 +394,7 @@ def _http(
     streams = Streams(limits_of(settings.streams))
     dependencies = route_dependencies(settings, services.accounts)
     routes = _routes(settings, infrastructure, services, streams, dependencies)
-    document = openapi.document(routes, VERSION)
+    document = openapi.document(routes, VERSION, STORY, webhook_routes.published_events())
     metrics_token = settings.observability.metrics_token
     return Http(
         router=_router(
@@ -474,12 +475,12 @@ def _router(
         [
             *routes,
             *health.metrics_routes(dependencies, access_log, metrics_token, is_open=False),
-            *health.document_routes(dependencies, document),
-            *web_routes.page_routes(dependencies, pages, origins, head),
+            ("/openapi.json", health.Document(dependencies, document)),
+            *web_routes.page_routes(dependencies, pages, origins, head, document),
             *widget_routes(dependencies, pages, frames, fresh_s),
         ],
         dependencies,
-        web_routes.present_unknown(pages),
+        web_routes.present_refusals(pages),
     )
 
 
@@ -487,5 +488,6 @@ def _metrics_router(
     dependencies: RouteDependencies, access_log: AccessLog, metrics_token: str
 ) -> Router:
     """Return the router of the metrics' own port."""
-    routes = health.metrics_routes(dependencies, access_log, metrics_token, is_open=True)
-    return Router(routes, dependencies)
+    return Router(
+        health.metrics_routes(dependencies, access_log, metrics_token, is_open=True), dependencies
+    )

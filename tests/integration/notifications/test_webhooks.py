@@ -5,10 +5,12 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+import jsonschema_rs
 import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from boxoffice.activity_log.store import ActivityStore
+from boxoffice.app import describe
 from boxoffice.notifications.messenger import ROLE
 from boxoffice.notifications.rules import WEBHOOK_DELAYS_S
 from boxoffice.notifications.webhooks import store
@@ -58,6 +60,15 @@ async def test_a_sale_arrives_signed(
     topics = {received.payload["type"] for received in receiver.received}
     assert topics == {"reservation.held", "reservation.confirmed", "payment.succeeded"}
     assert await states(db) == {"DELIVERED": 3}
+    document = describe()
+    for received in receiver.received:
+        described = document["webhooks"][received.payload["type"]]["post"]
+        content = described["requestBody"]["content"][received.headers["content-type"]]
+        schema = {**content["schema"], "components": document["components"]}
+        jsonschema_rs.validate(schema, received.payload)
+        assert set(received.payload) == set(content["example"])
+        assert set(received.payload["data"]) == set(content["example"]["data"])
+        assert {one["name"] for one in described["parameters"]} <= set(received.headers)
 
 
 async def test_while_a_secret_is_rotated_both_sign(

@@ -53,6 +53,8 @@ async def test_every_message_has_exactly_the_fields_of_its_topic(
     for entry, data in told:
         assert set(entry) == {"event_id", "topic", "created_at", "data"}
         assert set(data) == set(topics[entry["topic"]].fields), entry["topic"]
+        # The type that the API reference shows; it forbids other fields.
+        msgspec.json.decode(entry["data"], type=topics[entry["topic"]].data)
 
 
 async def test_ids_are_the_public_ones_and_times_are_utc(

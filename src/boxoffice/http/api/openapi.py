@@ -4,7 +4,8 @@
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Any
 
 import msgspec
@@ -35,6 +36,8 @@ from boxoffice.errors import (
 from boxoffice.http import streams
 from boxoffice.http.api import body as bodies
 from boxoffice.http.api import problems
+from boxoffice.http.api.events import PublishedEvent, describe_stream, describe_webhooks
+from boxoffice.http.api.examples import Story, add_examples, problem_example
 from boxoffice.http.api.operation import READS, Operation, RawBody
 from boxoffice.http.api.statuses import STATUSES
 from boxoffice.platform.conditional import (
@@ -53,10 +56,17 @@ _MEANINGS = {
 }  # fmt: skip
 
 
-def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
-    """Return the OpenAPI document of `routes`, pairs of a URI template and its resource."""
+def document(
+    routes: Iterable[Route], version: str, story: Story, events: Sequence[PublishedEvent] = ()
+) -> dict[str, Any]:
+    """Return the OpenAPI document of `routes`, pairs of a URI template and its resource.
+
+    It has the `events` that the service sends, and examples with the facts of `story`.
+    """
+    routes = list(routes)
     found = list(_operations(routes))
-    schemas, components = _schemas([op for _, _, _, op in found])
+    areas = {template: type(resource).__module__.split(".")[1:-1] for template, resource in routes}
+    schemas, components = _schemas([op for _, _, _, op in found], events)
     spec = APISpec(
         title="boxoffice",
         version=version,
@@ -70,9 +80,28 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
     for name, schema in components.items():
         spec.components.schema(name, schema)
     for template, method, doc, op in found:
-        spec.path(path=template, operations={method: _describe(template, method, doc, op, schemas)})
+        operation = _describe(template, method, doc, op, schemas)
+        operation["tags"] = [_tag(areas[template])]
+        spec.path(path=template, operations={method: operation})
+    for area in dict.fromkeys(tuple(areas[template]) for template, _, _, _ in found):
+        spec.tag({"name": _tag(area), "description": _purpose(area)})
     described: dict[str, Any] = spec.to_dict()
+    examples = add_examples(described, story, _problem_bodies(found, story))
+    described["webhooks"] = describe_webhooks(events, schemas, examples)
+    described["x-event-stream"] = describe_stream(events, schemas, examples)
     return described
+
+
+def _problem_bodies(
+    found: Iterable[tuple[str, str, str, Operation]], story: Story
+) -> dict[str, dict[str, Any]]:
+    """Return the answer of each problem by code, as `problems.render` makes it."""
+    kinds = {kind for _, method, _, op in found for kind in possible_problems(op, method)}
+    return {
+        kind.code: problems.body_of(kind(), story.fields["request_id"])
+        | dict(story.problems.get(kind.code, {}))
+        for kind in sorted(kinds, key=lambda one: one.code)
+    }
 
 
 def _operations(routes: Iterable[Route]) -> Iterable[tuple[str, str, str, Operation]]:
@@ -89,8 +118,12 @@ def _types(op: Operation) -> list[Any]:
     return [kind for kind in (op.body, raw, op.returns, *op.events.values()) if kind is not None]
 
 
-def _schemas(ops: list[Operation]) -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
-    kinds = list(dict.fromkeys([problems.ProblemBody, *(k for op in ops for k in _types(op))]))
+def _schemas(
+    ops: list[Operation], events: Sequence[PublishedEvent]
+) -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
+    sent = [event.data for event in events]
+    of_operations = [kind for op in ops for kind in _types(op)]
+    kinds = list(dict.fromkeys([problems.ProblemBody, *of_operations, *sent]))
     schemas, components = msgspec.json.schema_components(kinds, ref_template=_REF)
     return dict(zip(kinds, schemas, strict=True)), components
 
@@ -101,7 +134,6 @@ def _describe(
     described: dict[str, Any] = {
         "operationId": _operation_id(template, method),
         "summary": op.summary,
-        "tags": [_tag(template)],
         "parameters": [*_path_parameters(op), *_headers(op), *_query_parameters(op)],
         "responses": _responses(op, method, schemas),
     }
@@ -135,9 +167,15 @@ def _operation_id(template: str, method: str) -> str:
     return f"{method}_{words}"
 
 
-def _tag(template: str) -> str:
-    parts = [part for part in template.split("/") if part and part != "v1" and "{" not in part]
-    return parts[-1] if parts[0] in {"schedules", "me"} else parts[0]
+def _tag(area: Sequence[str]) -> str:
+    """Return the name of the module of an operation: `payments.refunds` is `Payments: refunds`."""
+    return ": ".join(part.replace("_", " ") for part in area).capitalize()
+
+
+def _purpose(area: Sequence[str]) -> str:
+    """Return what the package of a module says that it is for."""
+    doc = import_module(".".join(("boxoffice", *area))).__doc__ or ""
+    return doc.partition("\n\n")[0].replace("\n", " ")
 
 
 def _path_parameters(op: Operation) -> list[dict[str, Any]]:
@@ -237,7 +275,12 @@ def _responses(op: Operation, method: str, schemas: dict[Any, dict[str, Any]]) -
     for status, kinds in sorted(by_status.items()):
         responses[str(status)] = {
             "description": " ".join(f"`{kind.code}`: {kind.title}" for kind in kinds),
-            "content": {problems.MEDIA_TYPE: {"schema": schemas[problems.ProblemBody]}},
+            "content": {
+                problems.MEDIA_TYPE: {
+                    "schema": schemas[problems.ProblemBody],
+                    "examples": {kind.code: problem_example(kind.code) for kind in kinds},
+                }
+            },
         }
     return responses
 

@@ -50,17 +50,23 @@ class Rendered(msgspec.Struct, frozen=True, gc=False):
 def render(problem: Problem, request_id: str) -> Rendered:
     """Return the answer to a request that `problem` refuses."""
     status = STATUSES[problem.code]
-    body = _body(problem.code, problem.title, status, problem.detail, request_id, problem.extra)
+    body = _encode(body_of(problem, request_id))
     # The rest of a slow body may never come, so the connection is of no more use (RFC 9110, 15.5.9).
     closes = isinstance(problem, BodyTooSlow)
     return Rendered(status, problem.code, body, _headers(problem), closes=closes)
+
+
+def body_of(problem: Problem, request_id: str) -> dict[str, object]:
+    """Return the members of the answer that `problem` is."""
+    status = STATUSES[problem.code]
+    return _members(problem.code, problem.title, status, problem.detail, request_id, problem.extra)
 
 
 def render_bug(error: BaseException, request_id: str) -> Rendered:
     """Return an answer without details, and log the error under the request's id."""
     log.error("request_failed", request_id=request_id, exc_info=error)
     detail = "It was logged."
-    body = _body(_INTERNAL, "Something broke on our side.", 500, detail, request_id, {})
+    body = _encode(_members(_INTERNAL, "Something broke on our side.", 500, detail, request_id, {}))
     return Rendered(500, _INTERNAL, body, {})
 
 
@@ -76,17 +82,15 @@ def _headers(problem: Problem) -> Mapping[str, str]:
     return NO_STORE
 
 
-def _body(
+def _members(
     code: str, title: str, status: int, detail: str, request_id: str, extra: dict[str, object]
-) -> bytes:
-    return _encode(
-        {
-            "type": f"urn:boxoffice:problem:{code}",
-            "title": title,
-            "status": status,
-            "detail": detail,
-            "code": code,
-            "request_id": request_id,
-            **extra,
-        }
-    )
+) -> dict[str, object]:
+    return {
+        "type": f"urn:boxoffice:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+        **extra,
+    }

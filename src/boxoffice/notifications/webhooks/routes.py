@@ -18,11 +18,13 @@ from boxoffice.errors import (
     WebhookEndpointNotFound,
     WebhookUrlInvalid,
 )
+from boxoffice.http.api.events import PublishedEvent
 from boxoffice.http.api.operation import Call, PathId, Reply, RouteDependencies, operation
 from boxoffice.http.api.paging import Page, PageQuery, decode_cursor, page
 from boxoffice.notifications.webhooks import rules
 from boxoffice.notifications.webhooks.service import ActingMember, Changes, Webhooks
 from boxoffice.notifications.webhooks.store import WebhookDelivery, WebhookEndpoint
+from boxoffice.outbox.topics import TOPICS
 from boxoffice.permissions import Permission, narrowed
 from boxoffice.platform.ids import parse_uuid
 
@@ -368,4 +370,24 @@ def routes(service: Webhooks, dependencies: RouteDependencies) -> list[tuple[str
             f"{one}/deliveries/{{event_id}}/replay",
             AdminWebhookReplay(service, dependencies),
         ),
+    ]
+
+
+class NoData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The data of a test event: none."""
+
+
+def published_events() -> list[PublishedEvent]:
+    """Return all events, for the description: those that endpoints get, and those of the stream."""
+    test = PublishedEvent(
+        rules.TEST_TOPIC, "An organizer asked for it.", NoData, is_webhook=True, is_streamed=False
+    )
+    return [
+        *(
+            PublishedEvent(
+                topic.name, topic.occasion, topic.data, is_webhook=topic.name in rules.TOPIC_NAMES
+            )
+            for topic in TOPICS.values()
+        ),
+        test,
     ]
