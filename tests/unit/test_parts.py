@@ -65,17 +65,9 @@ def test_what_is_pinned_is_what_is_locked() -> None:
 
 
 @pytest.mark.parametrize("package", ["jinja2", "pyyaml", "swagger-ui-py", "markupsafe"])
-def test_nothing_comes_along_for_three_static_files(package: str) -> None:
+def test_the_api_reference_brings_no_package_along(package: str) -> None:
     lock = (ROOT / "requirements" / "run.lock").read_text(encoding="utf-8")
     assert f"\n{package}==" not in f"\n{lock}"
-
-
-def test_files_of_others_come_with_their_licence() -> None:
-    folder = SOURCE / "http" / "api" / "docs" / "swagger-ui"
-    assert "Apache License" in (folder / "LICENSE").read_text(encoding="utf-8")
-    version = re.search(r"Swagger UI (\S+)", (folder / "NOTICE").read_text(encoding="utf-8"))
-    assert version is not None
-    assert f'"{version[1]}"' in (folder / "swagger-ui-bundle.js").read_text(encoding="utf-8")
 
 
 def test_the_venues_time_zone_needs_no_files_of_the_system() -> None:

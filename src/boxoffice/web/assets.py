@@ -27,6 +27,14 @@ ENTRY = "js/main.js"
 # The widget is a page of its own, with one style of its own.
 WIDGET_ENTRY = "widget/main.js"
 WIDGET_STYLE = "widget/widget.css"
+# The API reference has its own script and style; tokens and base styles are those of the shop.
+REFERENCE_ENTRY = "reference/main.js"
+REFERENCE_STYLES = (
+    "css/1-tokens.css",
+    "css/2-base.css",
+    "css/3-components.css",
+    "reference/reference.css",
+)
 # Generated from the table that the server uses too.
 CURRENCIES = "js/lib/currencies.js"
 # Outside the hashed tree: it recovers a page whose release is gone.
@@ -38,9 +46,24 @@ _NEEDS_SCRIPTS = (
     "<p>boxoffice needs JavaScript to show seats as they are this very moment. "
     "좌석을 실시간으로 보여 드리려면 JavaScript가 필요합니다.</p>"
 )
-_NOT_FOUND = (
-    '<p>There is no page at this address. <a href="/">All concerts</a><br>'
-    '이 주소에는 페이지가 없습니다. <a href="/">전체 공연</a></p>'
+# What a page says in place of one that cannot be shown: title and text, in both languages.
+_REFUSALS = {
+    404: (
+        ("Page not found", "There is no page at this address."),
+        ("페이지를 찾을 수 없습니다", "이 주소에는 페이지가 없습니다."),
+    ),
+    405: (
+        ("Not a page", "This address is for programs. The API reference says how they use it."),
+        ("페이지가 아닙니다", "프로그램이 사용하는 주소입니다. API 문서를 참고하세요."),
+    ),
+    503: (
+        ("One moment", "The shop is busy. Please load the page again."),
+        ("잠시만요", "접속이 많습니다. 페이지를 다시 불러와 주세요."),
+    ),
+}
+_BROKEN = (
+    ("Something broke on our side", "It was logged. Please try again."),
+    ("서비스에 문제가 생겼습니다", "오류가 기록되었습니다. 다시 시도해 주세요."),
 )
 
 _HEAD = "<title>boxoffice</title>"
@@ -75,11 +98,16 @@ class Assets:
         self.embed = _asset(EMBED, root.joinpath(EMBED))
         self.widget = self._widget()
         self.shell = self.page(_HEAD, _NEEDS_SCRIPTS)
-        self.not_found = self.page(_HEAD, _NOT_FOUND)
+        self._refusals = {status: self._refusal(texts) for status, texts in _REFUSALS.items()}
+        self._broken = self._refusal(_BROKEN)
 
     def find(self, tree: str, path: str) -> Asset | None:
         """Return the file at `path` of the tree with this hash, or None."""
         return self._files.get(path) if tree == self.hash else None
+
+    def refusal(self, status: int) -> Asset:
+        """Return the page for a browser whose request was refused with `status`."""
+        return self._refusals.get(status, self._broken)
 
     @property
     def paths(self) -> list[str]:
@@ -97,17 +125,37 @@ class Assets:
                 waiting += imports(path, self._files[path].plain.decode())
         return list(found)
 
+    def address(self, path: str) -> str:
+        """Return the address of a file."""
+        return f"{PREFIX}/{self.hash}/{path}"
+
+    def style_links(self, styles: Sequence[str]) -> str:
+        """Return the HTML that loads styles."""
+        lines = (f'<link rel="stylesheet" href="{self.address(path)}">' for path in styles)
+        return "\n    ".join(lines)
+
     def _make_links(self, styles: Sequence[str], entry: str) -> str:
-        base = f"{PREFIX}/{self.hash}"
-        lines = [f'<link rel="stylesheet" href="{base}/{path}">' for path in styles]
+        lines = [self.style_links(styles)]
         lines += [
-            f'<link rel="modulepreload" href="{base}/{path}">' for path in self.modules(entry)
+            f'<link rel="modulepreload" href="{self.address(path)}">'
+            for path in self.modules(entry)
         ]
         return "\n    ".join(lines)
 
     def page(self, head: str, without_scripts: str) -> Asset:
         """Fill the shell with HTML for `<head>` and `<noscript>`, whose texts are escaped."""
         return self._filled(head, without_scripts, ENTRY, self._links)
+
+    def _refusal(self, texts: tuple[tuple[str, str], tuple[str, str]]) -> Asset:
+        """Return a shell that says why there is no page, also where no script runs."""
+        titles = " · ".join(title for title, _ in texts)
+        said = "".join(
+            f'<div lang="{language}"><h1>{title}</h1><p>{text}</p></div>'
+            for language, (title, text) in zip(("en", "ko"), texts, strict=True)
+        )
+        home = '<p><a class="button" href="/">All concerts · 전체 공연</a></p>'
+        head = f'<title>{titles}</title>\n    <meta name="robots" content="noindex">'
+        return self.page(head, f'<main class="error-page card">{said}{home}</main>')
 
     def _widget(self) -> Asset:
         links = self._make_links([WIDGET_STYLE], WIDGET_ENTRY)

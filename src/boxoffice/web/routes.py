@@ -1,8 +1,9 @@
 """Routes of the pages, and the clock for their countdowns."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -22,6 +23,7 @@ from boxoffice.http.api.router import Present
 from boxoffice.web import assets
 from boxoffice.web.assets import Asset, Assets
 from boxoffice.web.page_head import PageHead, head_of, without_scripts
+from boxoffice.web.reference.routes import reference_routes
 from boxoffice.web.replies import PERMISSIONS, negotiated, reply
 
 _YEAR_S = 31_536_000
@@ -136,6 +138,8 @@ class Clock:
 class Shell:
     """The HTML shell of every page."""
 
+    is_page = True
+
     def __init__(
         self, dependencies: RouteDependencies, found: Assets, headers: dict[str, str]
     ) -> None:
@@ -154,6 +158,8 @@ HeadOf = Callable[[str], Awaitable[PageHead | None]]
 
 class ConcertShell:
     """The shell of a concert's page: with its title, preview and data for search engines."""
+
+    is_page = True
 
     def __init__(self, dependencies: RouteDependencies, found: Assets, head: HeadOf) -> None:
         self.dependencies = dependencies
@@ -242,11 +248,16 @@ def routes(dependencies: RouteDependencies, now_s: Callable[[], float]) -> list[
 
 
 def page_routes(
-    dependencies: RouteDependencies, found: Assets, sdk_origins: Sequence[str], head: HeadOf
+    dependencies: RouteDependencies,
+    found: Assets,
+    sdk_origins: Sequence[str],
+    head: HeadOf,
+    document: Mapping[str, Any],
 ) -> list[tuple[str, object]]:
     """Return the pages and their files, by URI template.
 
-    `sdk_origins` are for the checkout alone; `head` returns what a concert's page says of itself.
+    `sdk_origins` are for the checkout alone; `head` returns what a concert's page says of itself;
+    `document` is what the API reference shows.
     """
     shell = Shell(dependencies, found, _PAGE_HEADERS)
     checkout = Shell(dependencies, found, checkout_headers(sdk_origins))
@@ -257,19 +268,20 @@ def page_routes(
         ("/favicon.ico", Icon(dependencies, found)),
         (f"{assets.PREFIX}/{assets.BOOT}", Boot(dependencies, found)),
         (assets.PREFIX + "/{tree}/{path:path}", Files(dependencies, found)),
+        *reference_routes(dependencies, found, document, _PAGE_HEADERS),
     ]
 
 
-def present_unknown(found: Assets) -> Present:
-    """Return the presenter of 404 for unknown addresses: HTML for browsers, a problem for clients."""
-    page = found.not_found
+def present_refusals(found: Assets) -> Present:
+    """Return the presenter of refusals: a page of the shop for browsers, a problem for programs."""
 
     def present(request: Request, refusal: Rendered) -> Rendered:
         vary = {"Vary": "Accept, Accept-Encoding"}
         if request.method not in READS or not prefers_html(request.get_header("Accept")):
             return msgspec.structs.replace(refusal, headers={**refusal.headers, **vary})
+        page = found.refusal(refusal.status)
         body, own = negotiated(request, page)
-        headers = {**_PAGE_HEADERS, **own, **vary}
+        headers = {**_PAGE_HEADERS, **refusal.headers, **own, **vary}
         return msgspec.structs.replace(
             refusal, body=body, media_type=page.media_type, headers=headers
         )

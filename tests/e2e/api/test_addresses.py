@@ -27,7 +27,7 @@ def same_head(api: Api, path: str, headers: dict[str, str] | None = None) -> Ans
     return got
 
 
-OPEN = ["/healthz", "/readyz", "/openapi.json", "/docs", "/docs/start.js", "/", "/login", "/me",
+OPEN = ["/healthz", "/readyz", "/openapi.json", "/docs", "/docs/payments", "/", "/login", "/me",
         "/concerts/any", "/organizer/anything", "/v1/concerts", "/v1/clock", "/assets/boot.js",
         "/favicon.ico"]  # fmt: skip
 
@@ -130,7 +130,22 @@ def test_people_who_are_lost_see_a_page(api: Api, path: str) -> None:
     assert "이 주소에는 페이지가 없습니다" in text
     assert 'href="/"' in text
     assert 'id="app"' in text
+    assert "<title>Page not found · 페이지를 찾을 수 없습니다</title>" in text
+    assert 'name="robots" content="noindex"' in text
+    assert page.headers["cache-control"] == "no-store"
+    assert "nowhere" not in text  # Nothing of the address is in the page.
+    head = api.call("HEAD", path, headers={"Accept": BROWSER})
+    assert (head.status, head.raw) == (404, b"")
+    assert head.headers["content-length"] == str(len(page.raw))
     assert expect(api.get("/"), 200).raw.decode().count("There is no page") == 0
+
+
+def test_people_at_an_address_of_programs_see_a_page(api: Api) -> None:
+    page = api.call("GET", "/v1/sessions", headers={"Accept": BROWSER})
+    assert page.status == 405
+    assert page.headers["allow"] == "DELETE, POST, OPTIONS"
+    assert "This address is for programs" in page.raw.decode()
+    refused(api.get("/v1/sessions"), "method_not_allowed")
 
 
 @pytest.mark.parametrize(

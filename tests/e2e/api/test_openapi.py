@@ -1,6 +1,7 @@
 """The document says what the service does, and its page loads nothing from other hosts."""
 
 import asyncio
+import gzip
 import re
 from typing import Any
 
@@ -17,7 +18,7 @@ from boxoffice.web.assets import PREFIX
 from boxoffice.web.routes import CHECKOUT_PAGES, CONCERT_PAGE, PAGES
 from boxoffice.web.widget import EMBED_SCRIPT, WIDGET_PAGE
 
-from .client import Api, expect
+from .client import Api, expect, refused
 from .conftest import Running
 
 OPERATORS = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/{name}"}
@@ -87,8 +88,13 @@ def test_references_lead_somewhere(document: dict[str, Any]) -> None:
         own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
         return own | {one for child in node.values() for one in references(child)}
 
-    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
-    assert references(document["paths"]) | references(document["components"]) == known
+    known = {
+        f"#/components/{kind}/{name}"
+        for kind in ("schemas", "examples")
+        for name in document["components"][kind]
+    }
+    parts = ("paths", "webhooks", "x-event-stream", "components")
+    assert set().union(*(references(document[part]) for part in parts)) == known
 
 
 def test_every_refusal_has_its_code_under_its_status(document: dict[str, Any]) -> None:
@@ -154,23 +160,45 @@ def test_the_example_of_a_seat_map_is_one(document: dict[str, Any]) -> None:
     assert len(rules.parse_csv(example, 10)) == 2
 
 
-def test_the_page_loads_nothing_from_other_hosts(api: Api) -> None:
-    page = expect(api.get("/docs"), 200)
-    assert page.headers["content-type"].startswith("text/html")
-    assert page.headers["content-security-policy"].startswith("default-src 'self'")
-    text = page.raw.decode()
-    assert "//" not in text
-    parts = re.findall(r'(?:src|href)="([^"]+)"', text)
-    assert len(parts) >= 4
-    types = {"css": "text/css", "js": "text/javascript", "png": "image/png"}
-    for part in parts:
-        assert part.startswith("/docs/")
-        asset = expect(api.get(part), 200)
-        assert asset.headers["content-type"].startswith(types[part.rpartition(".")[2]])
-        assert asset.headers["x-content-type-options"] == "nosniff"
-        assert asset.raw
-    start = expect(api.get("/docs/start.js"), 200).raw.decode()
-    assert 'url: "/openapi.json"' in start
-    assert "http" not in start
-    styles = expect(api.get("/docs/swagger-ui.css"), 200).raw.decode()
-    assert not re.findall(r"""(?:@import|url\(["']?(?!["']?data:))""", styles)
+def test_every_page_of_the_reference_is_complete_without_scripts(
+    api: Api, document: dict[str, Any]
+) -> None:
+    overview = expect(api.get("/docs"), 200).raw.decode()
+    names = list(dict.fromkeys(re.findall(r'href="/docs/([a-z-]+)"', overview)))
+    shown = {}
+    for name in names:
+        page = expect(api.get(f"/docs/{name}"), 200)
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        text = page.raw.decode()
+        ids = re.findall(r'\sid="([^"]+)"', text)
+        assert len(ids) == len(set(ids)), name
+        shown |= dict.fromkeys(ids, text)
+        assert not re.search(r'(?:src|href)="(?!/|#)', text), name
+        assert not re.search(r"<script(?! type=\"module\" src=)|<style|\sstyle=|\son\w+=", text)
+        links = re.findall(r'href="/docs/[a-z-]+#([^"]+)"', text)
+        assert len(links) == len(operations(document))
+    for path, method, item in operations(document):
+        text = shown[item["operationId"]]
+        assert f"{method.upper()} {path}" in text
+        for code in CODES.findall(
+            " ".join(one["description"] for one in item["responses"].values())
+        ):
+            assert f"<code>{code}</code>" in text, (path, code)
+    for name in document["webhooks"]:
+        assert f"webhook_{name.replace('.', '_')}" in shown
+    for topic in document["x-event-stream"]:
+        assert f"topic-{topic}" in shown
+
+
+def test_the_reference_is_sent_compressed_and_has_no_other_pages(api: Api) -> None:
+    for path in ("/docs", "/docs/payments", "/openapi.json"):
+        plain = expect(api.get(path), 200)
+        packed = expect(api.get(path, headers={"Accept-Encoding": "gzip"}), 200)
+        assert packed.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(packed.raw) == plain.raw
+        assert len(packed.raw) * 4 < len(plain.raw)
+        assert plain.headers["vary"] == packed.headers["vary"] == "Accept-Encoding"
+    refused(api.get("/docs/nowhere"), "not_found")
+    page = api.get("/docs/nowhere", headers={"Accept": "text/html"})
+    assert (page.status, page.headers["content-type"]) == (404, "text/html; charset=utf-8")

@@ -1,10 +1,10 @@
 """What operators and their machines ask: alive, ready, metrics, and the description of the API."""
 
 import contextlib
+import gzip
 import os
 import re
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -16,10 +16,10 @@ from prometheus_client import (
     multiprocess,
 )
 
-from boxoffice.errors import Draining, Forbidden, NotFound, Unauthenticated, Unavailable
+from boxoffice.errors import Draining, Forbidden, Unauthenticated, Unavailable
+from boxoffice.http.api.headers import accepts_gzip
 from boxoffice.http.api.operation import (
     Call,
-    PathId,
     Reply,
     Request,
     RouteDependencies,
@@ -31,14 +31,6 @@ from boxoffice.platform.client_addresses import is_loopback
 
 _MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 _COLLECT_ATTEMPTS = 3
-_YEAR_S = 31_536_000
-_ASSETS = {
-    "swagger-ui.css": "text/css",
-    "swagger-ui-bundle.js": "text/javascript",
-    "favicon-32x32.png": "image/png",
-}
-# The viewer sets styles from scripts; nothing else from inside the page, and nothing from outside.
-_CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 # Headers with which a proxy forwards a request.
 _FORWARDING_HEADERS = (
     *("Forwarded", "Via", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Host"),
@@ -141,66 +133,20 @@ def _of_all_workers() -> bytes:
 
 
 class Document:
-    """`GET /openapi.json`."""
+    """`GET /openapi.json`, kept compressed: it is large, and rarely requested."""
 
     def __init__(self, dependencies: RouteDependencies, document: dict[str, Any]) -> None:
         self.dependencies = dependencies
-        self._encoded = msgspec.json.encode(document)
+        self._packed = gzip.compress(msgspec.json.encode(document), mtime=0)
 
     @operation("The description of the API", cached=True)
-    async def on_get(self, _call: Call[None, None]) -> Reply:
-        """Return the document."""
-        return Reply(encoded=self._encoded)
-
-
-def _own_files() -> Any:
-    return files("boxoffice.http.api").joinpath("docs")
-
-
-class Docs:
-    """`GET /docs`: the document for people; every asset comes from this process."""
-
-    def __init__(self, dependencies: RouteDependencies) -> None:
-        self.dependencies = dependencies
-        self._page = _own_files().joinpath("index.html").read_bytes()
-
-    @operation("The description of the API, for people", cached=True)
-    async def on_get(self, _call: Call[None, None]) -> Reply:
-        """Return the page."""
-        return Reply(
-            encoded=self._page,
-            media_type="text/html; charset=utf-8",
-            headers={"Content-Security-Policy": _CSP},
-        )
-
-
-class DocsAsset:
-    """`GET /docs/{name}`: a part of the page."""
-
-    def __init__(self, dependencies: RouteDependencies) -> None:
-        self.dependencies = dependencies
-        own = _own_files()
-        self._assets = {"start.js": ("text/javascript", own.joinpath("start.js").read_bytes())}
-        theirs = own.joinpath("swagger-ui")
-        for name, kind in _ASSETS.items():
-            self._assets[name] = (kind, theirs.joinpath(name).read_bytes())
-
-    @operation(
-        "A part of the page",
-        cached=True,
-        path={"name": PathId(str, NotFound, "The name of a file.")},
-    )
     async def on_get(self, call: Call[None, None]) -> Reply:
-        """Return it."""
-        name = call.ids["name"]
-        if name not in self._assets:
-            raise NotFound
-        media_type, encoded = self._assets[name]
-        return Reply(
-            encoded=encoded,
-            media_type=media_type,
-            headers={"Cache-Control": f"public, max-age={_YEAR_S // 365}"},
-        )
+        """Return the document."""
+        headers = {"Vary": "Accept-Encoding"}
+        if accepts_gzip(call.req.get_header("Accept-Encoding")):
+            headers |= {"Content-Encoding": "gzip"}
+            return Reply(encoded=self._packed, headers=headers)
+        return Reply(encoded=gzip.decompress(self._packed), headers=headers)
 
 
 def metrics_routes(
@@ -211,15 +157,4 @@ def metrics_routes(
         ("/healthz", Alive(dependencies)),
         ("/readyz", Ready(dependencies, access_log.in_flight)),
         ("/metrics", Metrics(dependencies, access_log, metrics_token, is_open=is_open)),
-    ]
-
-
-def document_routes(
-    dependencies: RouteDependencies, document: dict[str, Any]
-) -> list[tuple[str, object]]:
-    """Return the description of the API, for programs and for people."""
-    return [
-        ("/openapi.json", Document(dependencies, document)),
-        ("/docs", Docs(dependencies)),
-        ("/docs/{name}", DocsAsset(dependencies)),
     ]

@@ -138,19 +138,20 @@ class Router:
     """The operations of resources, pairs of a URI template and an object with `on_get`, `on_post` ….
 
     Every resource with GET answers HEAD (RFC 9110, section 9.3.2), and every resource answers OPTIONS.
-    `present_unknown` may replace the body of the refusal of an unknown path.
+    `present` may replace the body of the refusal of an unknown path, of a method that a resource does
+    not have, and of what a page (`is_page`) fails with.
     """
 
     def __init__(
         self,
         resources: Iterable[tuple[str, Any]],
         dependencies: RouteDependencies,
-        present_unknown: Present | None = None,
+        present: Present | None = None,
     ) -> None:
         self._dependencies = dependencies
         self._root = _Node()
-        unknown = self._own(_UNKNOWN, _raising(NotFound))
-        self._unknown = unknown._replace(present=present_unknown)
+        self._present = present
+        self._unknown = self._own(_UNKNOWN, _raising(NotFound))._replace(present=present)
         self._unknown_by_method: dict[str, RouteMatch] = {}
         for template, resource in resources:
             self._add(template, resource)
@@ -209,8 +210,9 @@ class Router:
             refuse = partial(MethodNotAllowed, allow=", ".join([*_allowed(node), "OPTIONS"]))
         else:
             refuse = partial(BadRequest, "Invalid HTTP method")
-        node.routes[method] = self._own(node.template, _raising(refuse))
-        return node.routes[method]
+        refused = self._own(node.template, _raising(refuse))._replace(present=self._present)
+        node.routes[method] = refused
+        return refused
 
     def _add(self, template: str, resource: Any) -> None:
         node = self._root
@@ -222,6 +224,8 @@ class Router:
             op = getattr(handler, "operation", None)
             if op is not None:
                 match = RouteMatch(op, template, handler, resource.dependencies, {})  # type: ignore[arg-type]
+                if getattr(resource, "is_page", False):
+                    match = match._replace(present=self._present)
                 node.routes[name.removeprefix("on_").upper()] = match
         if "GET" in node.routes:
             # The server sends the same head without the body.

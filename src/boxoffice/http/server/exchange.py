@@ -346,10 +346,10 @@ class Exchange(HandlerTask[Reply | Stream | Download]):
             self.retry_at_s = self._loop.time() + error.retry_after_s
         if isinstance(error, Problem):
             refusal = problems.render(error, self.request_id)
-            if self.match.present is not None:
-                refusal = self.match.present(self, refusal)
         else:
             refusal = problems.render_bug(error, self.request_id)
+        if self.match.present is not None:
+            refusal = self.match.present(self, refusal)
         self._context.answers.refuse(self, refusal)
 
     def _stream(self, stream: Stream) -> None:
