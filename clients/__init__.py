@@ -1,0 +1,1 @@
+"""Clients of the API for other programs, generated from the OpenAPI document."""
