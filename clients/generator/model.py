@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from boxoffice.web.reference.document import Described, ApiDescription, refusals
+from boxoffice.web.reference.document import ApiDescription, Described, refusals
 
 _SCHEMA = "#/components/schemas/"
 _JSON = "application/json"

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from boxoffice.app import describe
-from boxoffice.web.reference.document import Described, ApiDescription, type_name
+from boxoffice.web.reference.document import ApiDescription, Described, type_name
 from boxoffice.web.reference.snippets import samples
 from clients.generator.files import generated, stale
 

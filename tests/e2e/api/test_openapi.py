@@ -165,7 +165,7 @@ def test_every_page_of_the_reference_is_complete_without_scripts(
 ) -> None:
     overview = expect(api.get("/docs"), 200).raw.decode()
     names = list(dict.fromkeys(re.findall(r'href="/docs/([a-z-]+)"', overview)))
-    shown = {}
+    shown: dict[str, str] = {}
     for name in names:
         page = expect(api.get(f"/docs/{name}"), 200)
         assert page.headers["content-type"] == "text/html; charset=utf-8"

@@ -48,6 +48,7 @@ from boxoffice.platform.conditional import (
 
 Route = tuple[str, Any]
 
+_NO_STORY = Story()
 _REF = "#/components/schemas/{name}"
 _METHODS = ("get", "post", "put", "patch", "delete")
 _MEANINGS = {
@@ -57,7 +58,10 @@ _MEANINGS = {
 
 
 def document(
-    routes: Iterable[Route], version: str, story: Story, events: Sequence[PublishedEvent] = ()
+    routes: Iterable[Route],
+    version: str,
+    story: Story = _NO_STORY,
+    events: Sequence[PublishedEvent] = (),
 ) -> dict[str, Any]:
     """Return the OpenAPI document of `routes`, pairs of a URI template and its resource.
 
@@ -98,7 +102,7 @@ def _problem_bodies(
     """Return the answer of each problem by code, as `problems.render` makes it."""
     kinds = {kind for _, method, _, op in found for kind in possible_problems(op, method)}
     return {
-        kind.code: problems.body_of(kind(), story.fields["request_id"])
+        kind.code: problems.body_of(kind(), str(story.fields.get("request_id", "")))
         | dict(story.problems.get(kind.code, {}))
         for kind in sorted(kinds, key=lambda one: one.code)
     }

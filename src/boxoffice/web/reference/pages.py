@@ -5,7 +5,7 @@ from html import escape
 from string import Template
 from typing import Any
 
-from boxoffice.web.reference.document import Described, ApiDescription, refusals, successes
+from boxoffice.web.reference.document import ApiDescription, Described, refusals, successes
 from boxoffice.web.reference.markup import as_json, code, folded, prose, table
 from boxoffice.web.reference.schemas import kind_of, show
 from boxoffice.web.reference.snippets import samples

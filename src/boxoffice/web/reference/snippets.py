@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from boxoffice.http.api.body import JSON_TYPE
-from boxoffice.web.reference.document import Described, ApiDescription, type_name
+from boxoffice.web.reference.document import ApiDescription, Described, type_name
 
 _HOST = "https://tickets.example"
 
