@@ -2945,16 +2945,18 @@ export interface Operations {
   };
   /** Create a concert */
   "POST /v1/admin/concerts": {
+    headers?: { "Idempotency-Key"?: string };
     body: ConcertBody;
     answer: Concert;
-    code: "body_too_large" | "body_too_slow" | "draining" | "forbidden" | "invalid" | "malformed" | "media_type_unsupported" | "organization_not_found" | "outcome_unknown" | "overloaded" | "token_expired" | "token_invalid" | "unauthenticated" | "unavailable";
+    code: "body_too_large" | "body_too_slow" | "draining" | "forbidden" | "idempotency_key_invalid" | "idempotency_key_reused" | "invalid" | "malformed" | "media_type_unsupported" | "organization_not_found" | "outcome_unknown" | "overloaded" | "token_expired" | "token_invalid" | "unauthenticated" | "unavailable";
   };
   /** Add a schedule to a concert */
   "POST /v1/admin/concerts/{concert_id}/schedules": {
     path: { concert_id: string };
+    headers?: { "Idempotency-Key"?: string };
     body: ScheduleBody;
     answer: Schedule;
-    code: "body_too_large" | "body_too_slow" | "concert_not_found" | "draining" | "forbidden" | "invalid" | "local_time_ambiguous" | "local_time_skipped" | "malformed" | "media_type_unsupported" | "outcome_unknown" | "overloaded" | "schedule_limit" | "token_expired" | "token_invalid" | "unauthenticated" | "unavailable" | "venue_not_found";
+    code: "body_too_large" | "body_too_slow" | "concert_not_found" | "draining" | "forbidden" | "idempotency_key_invalid" | "idempotency_key_reused" | "invalid" | "local_time_ambiguous" | "local_time_skipped" | "malformed" | "media_type_unsupported" | "outcome_unknown" | "overloaded" | "schedule_limit" | "token_expired" | "token_invalid" | "unauthenticated" | "unavailable" | "venue_not_found";
   };
   /** Publish a concert */
   "POST /v1/admin/concerts/{concert_id}/publish": {
@@ -3341,6 +3343,7 @@ export interface Operations {
   /** Release a hold */
   "DELETE /v1/reservations/{reservation_id}": {
     path: { reservation_id: string };
+    headers?: { "Schedule-Id"?: string };
     answer: undefined;
     code: "draining" | "not_held" | "outcome_unknown" | "overloaded" | "payment_in_progress" | "reservation_not_found" | "token_expired" | "token_invalid" | "unauthenticated" | "unavailable";
   };
@@ -3453,7 +3456,7 @@ export interface Operations {
   };
   /** Pay a hold */
   "POST /v1/payments": {
-    headers: { "Idempotency-Key": string };
+    headers: { "Schedule-Id"?: string; "Idempotency-Key": string };
     body: PayRequest;
     answer: PaymentOut;
     code: "already_paid" | "body_too_large" | "body_too_slow" | "draining" | "hold_expired" | "idempotency_in_flight" | "idempotency_key_invalid" | "idempotency_key_required" | "idempotency_key_reused" | "insufficient_balance" | "invalid" | "malformed" | "media_type_unsupported" | "not_held" | "outcome_unknown" | "overloaded" | "payment_in_progress" | "payment_method_unknown" | "reservation_not_found" | "token_expired" | "token_invalid" | "unauthenticated" | "unavailable";
@@ -3666,7 +3669,7 @@ export interface Operations {
   };
   /** Make a payment intent */
   "POST /v1/payment-intents": {
-    headers: { "Idempotency-Key": string };
+    headers: { "Schedule-Id"?: string; "Idempotency-Key": string };
     body: IntentRequest;
     answer: IntentOut;
     code: "already_paid" | "amount_invalid" | "body_too_large" | "body_too_slow" | "draining" | "hold_expired" | "idempotency_in_flight" | "idempotency_key_invalid" | "idempotency_key_required" | "idempotency_key_reused" | "invalid" | "malformed" | "media_type_unsupported" | "not_held" | "outcome_unknown" | "overloaded" | "payment_in_progress" | "payment_method_unknown" | "provider_unavailable" | "reservation_not_found" | "token_expired" | "token_invalid" | "unauthenticated" | "unavailable";
@@ -3680,12 +3683,14 @@ export interface Operations {
   /** Cancel a payment intent */
   "DELETE /v1/payment-intents/{intent_id}": {
     path: { intent_id: string };
+    headers?: { "Schedule-Id"?: string };
     answer: undefined;
     code: "draining" | "intent_final" | "outcome_unknown" | "overloaded" | "payment_in_progress" | "payment_intent_not_found" | "token_expired" | "token_invalid" | "unauthenticated" | "unavailable";
   };
   /** Confirm a payment intent */
   "POST /v1/payment-intents/{intent_id}/confirm": {
     path: { intent_id: string };
+    headers?: { "Schedule-Id"?: string };
     body: ConfirmationRequest;
     answer: IntentOut;
     code: "amount_mismatch" | "body_too_large" | "body_too_slow" | "draining" | "hold_expired" | "intent_final" | "invalid" | "malformed" | "media_type_unsupported" | "outcome_unknown" | "overloaded" | "payment_declined" | "payment_in_progress" | "payment_intent_not_found" | "provider_unavailable" | "token_expired" | "token_invalid" | "unauthenticated" | "unavailable";

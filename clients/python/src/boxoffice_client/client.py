@@ -360,24 +360,33 @@ class Client(Transport):
             answer=types.PageOwnConcert,
         )
 
-    def post_admin_concerts(self, body: types.ConcertBody) -> types.Concert:
+    def post_admin_concerts(
+        self, body: types.ConcertBody, *, idempotency_key: str | None = None
+    ) -> types.Concert:
         """Create a concert.
 
-        Creates a draft: only its organizer sees it until it is published.
+        Creates a draft: only its organizer sees it until it is published. With an `Idempotency-Key`, a repetition is answered with the first draft.
         """
-        return self.call("POST", "/v1/admin/concerts", body=body, answer=types.Concert)
+        return self.call(
+            "POST",
+            "/v1/admin/concerts",
+            header={"Idempotency-Key": idempotency_key},
+            body=body,
+            answer=types.Concert,
+        )
 
     def post_admin_concerts_concert_id_schedules(
-        self, concert_id: str, body: types.ScheduleBody
+        self, concert_id: str, body: types.ScheduleBody, *, idempotency_key: str | None = None
     ) -> types.Schedule:
         """Add a schedule to a concert.
 
-        It has no seats, and is not on sale until it is opened.
+        It has no seats, and is not on sale until it is opened. With an `Idempotency-Key`, a repetition is answered with the first schedule.
         """
         return self.call(
             "POST",
             "/v1/admin/concerts/{concert_id}/schedules",
             path={"concert_id": concert_id},
+            header={"Idempotency-Key": idempotency_key},
             body=body,
             answer=types.Schedule,
         )
@@ -1226,13 +1235,18 @@ class Client(Transport):
             answer=types.ReservationOut,
         )
 
-    def delete_reservations_reservation_id(self, reservation_id: str) -> None:
+    def delete_reservations_reservation_id(
+        self, reservation_id: str, *, schedule_id: str | None = None
+    ) -> None:
         """Release a hold.
 
         The seats are on sale again, at once or after the schedule's return delay.
         """
         self.read(
-            "DELETE", "/v1/reservations/{reservation_id}", path={"reservation_id": reservation_id}
+            "DELETE",
+            "/v1/reservations/{reservation_id}",
+            path={"reservation_id": reservation_id},
+            header={"Schedule-Id": schedule_id},
         )
 
     def get_me_reservations(
@@ -1458,7 +1472,9 @@ class Client(Transport):
             answer=types.ListSummaryOut,
         )
 
-    def post_payments(self, body: types.PayRequest, *, idempotency_key: str) -> types.PaymentOut:
+    def post_payments(
+        self, body: types.PayRequest, *, idempotency_key: str, schedule_id: str | None = None
+    ) -> types.PaymentOut:
         """Pay a hold.
 
         After the response the seats are sold and the tickets issued.
@@ -1466,7 +1482,7 @@ class Client(Transport):
         return self.call(
             "POST",
             "/v1/payments",
-            header={"Idempotency-Key": idempotency_key},
+            header={"Schedule-Id": schedule_id, "Idempotency-Key": idempotency_key},
             body=body,
             answer=types.PaymentOut,
         )
@@ -1938,7 +1954,7 @@ class Client(Transport):
         return self.call("GET", "/v1/payment-methods", answer=types.MethodsOut)
 
     def post_payment_intents(
-        self, body: types.IntentRequest, *, idempotency_key: str
+        self, body: types.IntentRequest, *, idempotency_key: str, schedule_id: str | None = None
     ) -> types.IntentOut:
         """Make a payment intent.
 
@@ -1947,7 +1963,7 @@ class Client(Transport):
         return self.call(
             "POST",
             "/v1/payment-intents",
-            header={"Idempotency-Key": idempotency_key},
+            header={"Schedule-Id": schedule_id, "Idempotency-Key": idempotency_key},
             body=body,
             answer=types.IntentOut,
         )
@@ -1964,15 +1980,22 @@ class Client(Transport):
             answer=types.IntentOut,
         )
 
-    def delete_payment_intents_intent_id(self, intent_id: str) -> None:
+    def delete_payment_intents_intent_id(
+        self, intent_id: str, *, schedule_id: str | None = None
+    ) -> None:
         """Cancel a payment intent.
 
         Afterwards the hold can be paid otherwise or released; a repetition has no effect.
         """
-        self.read("DELETE", "/v1/payment-intents/{intent_id}", path={"intent_id": intent_id})
+        self.read(
+            "DELETE",
+            "/v1/payment-intents/{intent_id}",
+            path={"intent_id": intent_id},
+            header={"Schedule-Id": schedule_id},
+        )
 
     def post_payment_intents_intent_id_confirm(
-        self, intent_id: str, body: types.ConfirmationRequest
+        self, intent_id: str, body: types.ConfirmationRequest, *, schedule_id: str | None = None
     ) -> types.IntentOut:
         """Confirm a payment intent.
 
@@ -1982,6 +2005,7 @@ class Client(Transport):
             "POST",
             "/v1/payment-intents/{intent_id}/confirm",
             path={"intent_id": intent_id},
+            header={"Schedule-Id": schedule_id},
             body=body,
             answer=types.IntentOut,
         )
