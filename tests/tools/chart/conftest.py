@@ -1,7 +1,5 @@
 """One rendering for each file of values."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.tools.chart.helm import VALUES, Helm, Rendered
@@ -17,14 +15,3 @@ def texts(helm: Helm) -> dict[str, str]:
 def renderings(texts: dict[str, str]) -> dict[str, Rendered]:
     """The same, read."""
     return {name: Rendered.of(text) for name, text in texts.items()}
-
-
-@pytest.fixture(scope="session")
-def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of Prometheus rules, with braces that Helm must leave alone."""
-    path = tmp_path_factory.mktemp("rules") / "rules.yaml"
-    text = (
-        'groups: [{name: a, rules: [{alert: B, expr: up == 0, annotations: {at: "{{ $value }}"}}]}]'
-    )
-    path.write_text(text)
-    return path

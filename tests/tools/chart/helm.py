@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-CHART = Path(__file__).parents[3] / "deploy" / "chart" / "boxoffice"
+DEPLOY = Path(__file__).parents[3] / "deploy"
+CHART, ALERTS = DEPLOY / "chart" / "boxoffice", DEPLOY / "alerts"
 # The values that the checks render: each file of ci/ by its name.
 VALUES = {path.name.removesuffix("-values.yaml"): path for path in (CHART / "ci").iterdir()}
 NAMESPACE = "tickets"

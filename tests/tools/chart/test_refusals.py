@@ -40,7 +40,7 @@ _SET = "metrics.prometheusRule."
         ("ingress.enabled=true", "ingress.hosts is empty: name the host of the shop"),
         ("httpRoute.enabled=true", "httpRoute.parentRefs is empty: name the Gateway"),
         (f"{_SET}enabled=true", f"{_SET}rules is empty: give it with --set-file"),
-        (f"{_SET}enabled=true,{_SET}rules=a", f"{_SET}rules has no groups"),
+        (f"{_SET}enabled=true,{_SET}rules.a=b", f"{_SET}rules.a has no groups"),
     ],
 )
 def test_a_wrong_value_is_named(helm: Helm, given: str, sentence: str) -> None:

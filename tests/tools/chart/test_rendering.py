@@ -275,15 +275,6 @@ def test_pods_are_scraped_in_one_way(renderings: dict[str, Rendered], production
     assert annotated(renderings["bare"]) == annotated(production) == set()
 
 
-def test_rules_come_out_as_they_went_in(helm: Helm, rules: Path) -> None:
-    text = helm.rendered(
-        *("--set", "metrics.prometheusRule.enabled=true"),
-        *("--set-file", f"metrics.prometheusRule.rules={rules}"),
-    )
-    [rule] = Rendered.of(text).kind("PrometheusRule")
-    assert rule["spec"] == yaml.safe_load(rules.read_text())
-
-
 def test_a_chart_can_contain_this_one_twice(helm: Helm, tmp_path: Path) -> None:
     parent = tmp_path / "shops"
     for name in ("seoul", "busan"):

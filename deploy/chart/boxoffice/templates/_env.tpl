@@ -47,7 +47,7 @@
 {{- end -}}
 {{- end -}}
 {{- if and .Values.metrics.prometheusRule.enabled (not .Values.metrics.prometheusRule.rules) -}}
-{{- fail "metrics.prometheusRule.rules is empty: give it with --set-file metrics.prometheusRule.rules=FILE" -}}
+{{- fail "metrics.prometheusRule.rules is empty: give it with --set-file metrics.prometheusRule.rules.NAME=FILE" -}}
 {{- end -}}
 {{- end -}}
 
