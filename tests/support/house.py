@@ -132,7 +132,7 @@ TABLES = {
         "refunds", "statement_findings", "statement_lines", "statement_runs", "transfers", "wallets",
     },
     "posters": {"poster_files", "posters"},
-    "platform": {"leases", "schema_functions", "schema_migrations"},
+    "platform": {"given_up_statements", "leases", "schema_functions", "schema_migrations"},
     "reports": {"report_mails", "report_subscriptions"},
     "reservations": {"closed_reservations", "lapsing_holds", "reservations", "schedule_buyers"},
     "seats": {"seats"},

@@ -128,7 +128,7 @@ class PaymentStore:
 
     async def pay(self, schedule_id: UUID, commands: Sequence[PayCommand]) -> list[PayOutcome]:
         """Decide `commands` in one transaction; no (person, key) may appear twice."""
-        (row,) = await self._db.fetch(_QUERIES["pay"], schedule_id, *_columns(commands))
+        (row,) = await self._db.decide(_QUERIES["pay"], schedule_id, *_columns(commands))
         outcomes = _pay_outcomes(commands, row)
         await self._look_up_replayed(schedule_id, commands, outcomes)
         return outcomes
@@ -173,7 +173,7 @@ class PaymentStore:
         self, commands: Sequence[TopUpCommand], balance_max_minor: int
     ) -> list[TopUpOutcome]:
         """Decide `commands` in one transaction; no (person, key) may appear twice."""
-        rows = await self._db.fetch(
+        rows = await self._db.decide(
             _QUERIES["top_up"],
             [command.transfer_id for command in commands],
             [command.user_id for command in commands],

@@ -192,12 +192,12 @@ class ReservationStore:
         """Decide holds; the database refuses the plain statement where a schedule has offers."""
         args = (schedule_id, *_columns(commands), *self._cooldown)
         if schedule_id not in self._with_offers and all(one.offer is None for one in commands):
-            (row,) = await self._db.fetch(_QUERIES["hold"], *args)
+            (row,) = await self._db.decide(_QUERIES["hold"], *args)
             if not row["outcomes"] or row["outcomes"][0] != _OFFERS_DECIDE:
                 return _hold_outcomes(commands, tuple(row))
             self._note_offers(schedule_id)
         asked = _offer_columns(commands)
-        (row,) = await self._db.fetch(_QUERIES["hold_with_offers"], *args, *asked)
+        (row,) = await self._db.decide(_QUERIES["hold_with_offers"], *args, *asked)
         return _hold_outcomes_with_offers(commands, row)
 
     def _note_offers(self, schedule_id: UUID) -> None:
@@ -240,7 +240,7 @@ class ReservationStore:
         self, schedule_id: UUID, commands: Sequence[ReleaseCommand]
     ) -> list[ReleaseOutcome]:
         """Decide `commands` in one transaction."""
-        rows = await self._db.fetch(
+        rows = await self._db.decide(
             _QUERIES["release"],
             schedule_id,
             [command.request_id for command in commands],

@@ -220,10 +220,10 @@ class IntentStore:
         )
         if schedule_id is None:
             amounts = [one.amount_minor for one in commands]
-            rows = await self._db.fetch(_QUERIES["open_top_ups"], ids, people, amounts, *keyed)
+            rows = await self._db.decide(_QUERIES["open_top_ups"], ids, people, amounts, *keyed)
         else:
             reservations = [one.reservation_id for one in commands]
-            rows = await self._db.fetch(
+            rows = await self._db.decide(
                 _QUERIES["open"],
                 schedule_id, ids, people, reservations, *keyed, self._bounds.extension_s,
             )  # fmt: skip
@@ -243,7 +243,7 @@ class IntentStore:
         self, schedule_id: UUID | None, commands: Sequence[BeginCommand]
     ) -> list[IntentOutcome]:
         """Begin confirmations in one transaction; no intent may appear twice."""
-        rows = await self._db.fetch(
+        rows = await self._db.decide(
             _QUERIES["begin"],
             schedule_id,
             *_intents(commands),

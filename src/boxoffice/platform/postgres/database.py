@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from boxoffice.errors import OutcomeUnknown, Overloaded, Unavailable
+from boxoffice.errors import OutcomeUnknown, Overloaded, SettingsInvalid, Unavailable
 from boxoffice.platform.postgres import multi_host, sql_files
 from boxoffice.platform.postgres.metrics import observe_turn, observe_wait
 from boxoffice.platform.postgres.outcomes import (
@@ -23,6 +23,12 @@ from boxoffice.platform.postgres.outcomes import (
     acknowledged,
     classify,
 )
+from boxoffice.platform.postgres.pooler.probe import (
+    require_own_backend,
+    require_pooler,
+    require_prepared,
+)
+from boxoffice.platform.postgres.pooler.statements import LostStatements, new_number, numbered
 from boxoffice.settings import CLIENT_GRACE_MS, Settings
 
 Record = asyncpg.Record
@@ -65,6 +71,8 @@ class Database:
         self._settings = settings
         self._pool: asyncpg.Pool[Record] | None = None
         self._backends = BackendRegistry()
+        self._is_pooled = settings.database.db_pooler != "none"
+        self._statements = LostStatements()
         self._beside_batches = asyncio.Semaphore(
             max(1, settings.database.db_pool_max - settings.batching.batches_in_flight)
         )
@@ -92,8 +100,10 @@ class Database:
 
     async def _register(self, connection: "asyncpg.Connection[Record]") -> None:
         # A transaction pooler changes the backend with each transaction.
-        if self._settings.database.db_pooler != "transaction":
-            await self._backends.register(connection)
+        if not self._is_pooled:
+            require_own_backend(connection, await self._backends.register(connection))
+        elif self._settings.database.db_pooler == "transaction_prepared":
+            await require_prepared(connection)
 
     async def close(self) -> None:
         """Close every connection, by force where a server does not answer."""
@@ -115,7 +125,7 @@ class Database:
             lent = await self._pool.acquire(
                 timeout=self._settings.database.db_acquire_timeout_ms / 1000
             )
-        except _CANNOT_CONNECT as error:
+        except (*_CANNOT_CONNECT, SettingsInvalid) as error:
             raise Unavailable("PostgreSQL cannot be reached; try again.") from error
         finally:
             observe_wait(time.perf_counter() - since_s)
@@ -145,27 +155,38 @@ class Database:
     async def fetch(self, query: str, *args: object) -> list[Record]:
         """Run one statement as one transaction and return its rows.
 
-        Driver errors pass through: `classify` gives their meaning. After an unknown outcome, `look_up`
-        finds it. Raises `OutcomeUnknown` where the server committed without waiting for its standby.
+        Driver errors pass through: `classify` gives their meaning. Raises `OutcomeUnknown` where the
+        server committed without waiting for its standby.
         """
         async with self.connection() as connection:
             with self._backends.watched(connection):
                 return await connection.fetch(query, *args)
 
+    async def decide(self, query: str, *args: object) -> list[Record]:
+        """Run the `SELECT` that decides a batch as `fetch` does; `look_up` reads a lost outcome."""
+        # guard: statement_behind_a_pooler_has_a_number => if True:
+        if not self._is_pooled:
+            return await self.fetch(query, *args)
+        number = new_number()
+        async with self.connection() as connection:
+            with self._statements.watched(connection, number):
+                return await connection.fetch(numbered(query, len(args)), *args, number)
+
     async def look_up(self, query: str, *args: object, is_durable: bool = False) -> list[Record]:
-        """Run a statement that reads the outcome of a `fetch` whose answer was lost.
+        """Run a statement that reads the outcome of a `decide` whose answer was lost.
 
         A row that is found was committed, but may not be on the standby: the commit's wait was
         cancelled, or the server restarted. So the look-up writes, and its own commit waits for the
         standby, unless `is_durable`: a later commit has done so already.
 
-        A row that is not found will not appear later, because lost backends are terminated first;
-        behind a transaction pooler they cannot be identified. Raises `OutcomeUnknown` where the
-        server is not available or a backend has not ended; driver errors pass through.
+        A row that is not found will not appear later, because lost backends are terminated first, or
+        behind a pooler lost statements are given up. Raises `OutcomeUnknown` where the server is not
+        available or one of them has not ended; driver errors pass through.
         """
         try:
             async with self.connection() as connection:
                 await self._backends.terminate_lost(connection)
+                await self._statements.give_up(connection)
                 if is_durable:
                     return await connection.fetch(query, *args)
                 async with asyncio.timeout(
@@ -342,10 +363,10 @@ def connection_options(
     if not bounded:
         options["command_timeout"] = None
     if limits.db_pooler == "transaction":
-        # The pooler hands each transaction to another server connection: no prepared statement and
-        # no session setting survives, so the role carries the timeouts (see docs/operations.md).
+        # The pooler gives each transaction another server connection: no prepared statement survives.
         options["statement_cache_size"] = 0
-    if plain or limits.db_pooler == "transaction":
+    if plain or limits.db_pooler != "none":
+        # No session setting survives either: the role carries the timeouts (docs/high-availability.md).
         return options
     options["server_settings"] = {
         "application_name": "boxoffice",
@@ -369,12 +390,18 @@ def connection_options(
 async def connect(
     settings: Settings, *, bounded: bool = True, plain: bool = False
 ) -> "asyncpg.Connection[Record]":
-    """Open one connection outside a pool, for commands; raise `Unavailable` where it fails."""
+    """Open one connection outside a pool, for commands.
+
+    Raises `Unavailable` where it fails, and `SettingsInvalid` where a pooler is not what the settings
+    say.
+    """
     options = connection_options(settings, bounded=bounded, plain=plain)
     try:
-        return await multi_host.connect(settings.database.database_url, **options)
+        made = await multi_host.connect(settings.database.database_url, **options)
+        await require_pooler(made, settings.database.db_pooler)
     except _CANNOT_CONNECT as error:
         raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
+    return made
 
 
 def column(rows: Sequence[Record], name: str) -> list[Any]:

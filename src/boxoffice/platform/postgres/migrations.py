@@ -31,6 +31,7 @@ MODULES_WITH_FUNCTIONS = (
     "boxoffice.payments.disputes",
     "boxoffice.payments.notices",
     "boxoffice.platform.lease",
+    "boxoffice.platform.postgres.pooler",
     "boxoffice.waiting_room",
     "boxoffice.archive",
     "boxoffice.catalog.edits",

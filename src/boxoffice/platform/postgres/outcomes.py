@@ -131,13 +131,14 @@ class BackendRegistry:
         self._by_pid: dict[int, Backend] = {}
         self._lost: set[Backend] = set()
 
-    async def register(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-        """Record the backend of a new connection; for the `init` of a pool."""
+    async def register(self, connection: "asyncpg.Connection[asyncpg.Record]") -> int:
+        """Record the backend of a new connection, for the `init` of a pool; return its process id."""
         [row] = await connection.fetch(_QUERIES["backend"])
         backend = Backend(row["pid"], row["began_at"])
         named = connection.get_server_pid()
         self._by_pid[named] = backend
         connection.add_termination_listener(partial(self._forget, named, backend))
+        return backend.pid
 
     @contextmanager
     def watched(self, connection: Connection) -> Iterator[None]:

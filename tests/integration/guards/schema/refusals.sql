@@ -2043,3 +2043,7 @@ SELECT c.organization_id, 'seat', 'k', '\x', gen_random_uuid() FROM concerts c;
 -- The key of no organization.
 INSERT INTO creation_keys (organization_id, kind, creation_key, fingerprint, created_id)
 VALUES (gen_random_uuid(), 'concert', 'k', '\x', gen_random_uuid());
+
+-- name: given_up_statements_pkey
+-- One statement that was given up twice.
+INSERT INTO given_up_statements (number) VALUES (1), (1);

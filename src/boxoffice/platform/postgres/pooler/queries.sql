@@ -1,0 +1,22 @@
+-- name: numbered
+-- A statement, in the place of `SELECT NULL`, that does not run where its number $1 was given up. The
+-- condition depends on no row, so it is evaluated once and before the statement.
+SELECT s.*
+  FROM (SELECT NULL) s
+ -- guard: statement_is_begun_by_its_number => WHERE $1::bigint IS NOT NULL
+ WHERE (SELECT statements_begin_v1($1));
+
+-- name: give_up
+-- Give up statements by their numbers.
+SELECT statements_give_up_v1($1);
+
+-- name: own_statement
+-- Under which names the server has prepared this very text, of which the word boxoffice_probe is a part.
+SELECT p.name, pg_backend_pid() AS pid
+  FROM pg_prepared_statements p
+ -- no guard: Other statements have other names, which are not this one's either.
+ WHERE position('boxoffice_probe' IN p.statement) > 0;
+
+-- name: backend
+-- The process id of the backend.
+SELECT pg_backend_pid();
