@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from boxoffice.http.server.proxies import TrustedProxies
+from boxoffice.settings.settings import SECTION_OF
 from tests.support.exported import declared_metrics
 from tests.tools.chart.helm import (
     ALERTS,
@@ -21,6 +22,9 @@ from tests.tools.chart.helm import (
     selects,
     variables_of,
 )
+
+# The command `backup` has them, which no pod of the chart runs.
+_NOT_OF_PODS = "backup_"
 
 
 def _services(rendered: Rendered) -> dict[str, Document]:
@@ -107,6 +111,16 @@ def test_no_label_of_a_target_hides_one_of_a_metric(renderings: dict[str, Render
     assert "role" in labels
     assert targets == {"component"}
     assert not targets & labels
+
+
+def test_every_secret_of_a_pod_can_come_from_the_secret() -> None:
+    """A new setting that is one needs a row in the chart, and its readers."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    offered = set(schema["properties"]["secretSettings"]["items"]["enum"])
+    # By their names, as the settings' own messages hide them; an address may have a password.
+    secrets = {one for one in SECTION_OF if re.search(r"_(secrets?|password|token|key)$", one)}
+    secrets = {one.upper() for one in secrets if not one.startswith(_NOT_OF_PODS)}
+    assert offered == secrets | {"SMTP_URL"}
 
 
 def test_files_for_tls_are_where_the_documents_say(renderings: dict[str, Rendered]) -> None:

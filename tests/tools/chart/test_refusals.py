@@ -37,6 +37,7 @@ _SET = "metrics.prometheusRule."
             "serve.autoscaling.enabled=true,serve.autoscaling.minReplicas=20",
             "minReplicas (20) is above maxReplicas (10)",
         ),
+        ("networkPolicy.https.ports={}", "minItems: got 0, want 1"),
         ("ingress.enabled=true", "ingress.hosts is empty: name the host of the shop"),
         ("httpRoute.enabled=true", "httpRoute.parentRefs is empty: name the Gateway"),
         (f"{_SET}enabled=true", f"{_SET}rules is empty: give it with --set-file"),

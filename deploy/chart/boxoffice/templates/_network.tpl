@@ -18,8 +18,10 @@
 {{- define "boxoffice.egress" -}}
 {{- $policy := .root.Values.networkPolicy -}}
 - ports:
-    - {port: {{ int $policy.dns.port }}, protocol: UDP}
-    - {port: {{ int $policy.dns.port }}, protocol: TCP}
+    {{- range $policy.dns.ports }}
+    - {port: {{ int . }}, protocol: UDP}
+    - {port: {{ int . }}, protocol: TCP}
+    {{- end }}
   {{- with $policy.dns.to }}
   to:
     {{- toYaml . | nindent 4 }}
@@ -27,7 +29,9 @@
 {{- range include "boxoffice.flows" .role | fromJsonArray }}
 {{- $server := get $policy . }}
 - ports:
-    - {port: {{ int $server.port }}, protocol: TCP}
+    {{- range $server.ports }}
+    - {port: {{ int . }}, protocol: TCP}
+    {{- end }}
   {{- with $server.to }}
   to:
     {{- toYaml . | nindent 4 }}
