@@ -29,13 +29,17 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; columns in `numeric` are right-aligned. `outcome` is the column with signs and tones."""
+    """A table; columns in `numeric` are right-aligned. `outcome` is the column with signs and tones.
+
+    `is_detail`: a print leaves it out.
+    """
 
     columns: list[str]
     rows: list[list[str]]
     numeric: frozenset[int] = frozenset()
     outcome: int | None = None
     tones: list[str] = field(default_factory=list)
+    is_detail: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,40 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines with a common x axis."""
+    """Lines with a common x axis; one of the first page, or one that a print leaves out."""
 
     title: str
     x_name: str
     series: list[Series]
+    is_headline: bool = False
+    is_detail: bool = False
 
 
-Block = Heading | Paragraph | Bullets | Table | Chart
+@dataclass(frozen=True)
+class Tile:
+    """A figure of the first page: its name, its value, and the bound that it is measured against."""
+
+    name: str
+    value: str
+    note: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The headline figures."""
+
+    items: list[Tile]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A list of the sections that follow."""
+
+    title: str
+
+
+Block = Heading | Paragraph | Bullets | Table | Chart | Tiles | Contents
 
 
 def number(value: float, digits: int | None = None) -> str:

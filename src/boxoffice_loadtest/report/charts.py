@@ -111,7 +111,9 @@ def _style(number_: int) -> str:
     dash = _DASHES[number_ % len(_DASHES)]
     dashes = f' stroke-dasharray="{dash}"' if dash else ""
     colour = COLOURS[number_ % len(COLOURS)]
-    return f'stroke="{colour}" stroke-width="2" fill="none" stroke-linejoin="round"{dashes}'
+    # The class gives it another colour in the dark.
+    of_line = f'class="line-{number_ % len(COLOURS)}" stroke="{colour}"'
+    return f'{of_line} stroke-width="2" fill="none" stroke-linejoin="round"{dashes}'
 
 
 def _line(scale: _Scale, number_: int, one: Series) -> Iterator[str]:
@@ -140,15 +142,16 @@ def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _mark(number_: int, x: float, y: float) -> str:
-    colour = COLOURS[number_ % len(COLOURS)]
+    place = number_ % len(COLOURS)
+    filled = f'class="mark-{place}" fill="{COLOURS[place]}"'
     shape = number_ % 4
     if shape == 0:
-        return f'<circle cx="{x}" cy="{y}" r="3.2" fill="{colour}"/>'
+        return f'<circle cx="{x}" cy="{y}" r="3.2" {filled}/>'
     if shape == 1:
-        return f'<rect x="{x - 3}" y="{y - 3}" width="6" height="6" fill="{colour}"/>'
+        return f'<rect x="{x - 3}" y="{y - 3}" width="6" height="6" {filled}/>'
     if shape == 2:
-        return f'<path d="M{x} {y - 4}l4 7h-8z" fill="{colour}"/>'
-    return f'<path d="M{x} {y - 4}l4 4-4 4-4-4z" fill="{colour}"/>'
+        return f'<path d="M{x} {y - 4}l4 7h-8z" {filled}/>'
+    return f'<path d="M{x} {y - 4}l4 4-4 4-4-4z" {filled}/>'
 
 
 def sparkline(one: Series) -> str:

@@ -7,9 +7,11 @@ from boxoffice_loadtest.report.blocks import (
     Block,
     Bullets,
     Chart,
+    Contents,
     Heading,
     Paragraph,
     Table,
+    Tiles,
     number,
 )
 
@@ -26,6 +28,13 @@ def _block(block: Block) -> str:
         return f"**{block.text}**" if block.tone in ("good", "bad") else block.text
     if isinstance(block, Bullets):
         return "\n".join(f"- {item}" for item in block.items)
+    if isinstance(block, Tiles):
+        return "\n".join(
+            f"- {one.name}: **{one.value}**{f' ({one.note})' if one.note else ''}"
+            for one in block.items
+        )
+    if isinstance(block, Contents):
+        return ""  # Renderers of Markdown make their own.
     return _table(block) if isinstance(block, Table) else _chart(block)
 
 

@@ -36,7 +36,7 @@ _KIB = 1024.0
 
 def steps(run: LoadTestRun, t: Texts) -> Iterator[Block]:
     """Show the steps and the knee."""
-    found = [step for one in run.scenarios if one.name == STEPS for step in one.steps]
+    found = steps_of(run)
     if not found:
         return
     yield Heading(2, t("section.steps"))
@@ -48,7 +48,11 @@ def steps(run: LoadTestRun, t: Texts) -> Iterator[Block]:
     if run.analysis.cpu_limit_cores is not None:
         yield Paragraph(t("knee.cpu_limit", share=f"{run.analysis.cpu_limit_cores:g}"))
     yield step_table(found, t)
-    yield from _step_charts(found, t)
+
+
+def steps_of(run: LoadTestRun) -> list[StepResult]:
+    """Return the steps of the run, in the order in which they were tried."""
+    return [step for one in run.scenarios if one.name == STEPS for step in one.steps]
 
 
 def _knee(knee: Knee, t: Texts) -> Iterator[Block]:
@@ -85,7 +89,8 @@ def step_table(found: Sequence[StepResult], t: Texts) -> Table:
     return Table(columns, rows, frozenset(range(9)))
 
 
-def _step_charts(found: Sequence[StepResult], t: Texts) -> Iterator[Chart]:
+def step_charts(found: Sequence[StepResult], t: Texts) -> Iterator[Chart]:
+    """Draw answers and latency against the offered load."""
     ordered = sorted(found, key=offered)
     answered = [(one.offered_per_s, one.answers_per_s) for one in ordered]
     diagonal = [(one.offered_per_s, one.offered_per_s) for one in ordered]

@@ -1,6 +1,6 @@
 """CPU, memory and server counters. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from boxoffice_loadtest.analysis import windows
 from boxoffice_loadtest.model import LoadTestRun, ResourceSample
@@ -34,7 +34,7 @@ def resources(run: LoadTestRun, t: Texts) -> Iterator[Block]:
     ]
     if visible:
         yield _usage_table(run.samples, visible, t)
-        yield from _usage_charts(run.samples, visible, t)
+        yield _chart_of("memory", windows.memory_of, run.samples, t)
     else:
         yield Paragraph(t("unseen.processes"), "note")
     counters = list(_counters(run.samples, t))
@@ -54,16 +54,25 @@ def _usage(samples: Sequence[ResourceSample], name: str, t: Texts) -> list[str]:
     return [t(f"component.{name}"), number(mean), number(max(cores)), number(memory, 0)]
 
 
-def _usage_charts(
-    samples: Sequence[ResourceSample], visible: Sequence[str], t: Texts
-) -> Iterator[Chart]:
-    charted = [name for name in windows.COMPONENTS if name in visible]
-    for key, read in (("cores", windows.cores_of), ("memory", windows.memory_of)):
-        lines = [
-            Series(t(f"component.{name}"), [(one.at_s, read(one, name)) for one in samples])
-            for name in charted
-        ]
-        yield Chart(t(f"chart.{key}"), t("chart.seconds"), lines)
+def core_chart(run: LoadTestRun, t: Texts) -> Iterator[Chart]:
+    """Draw the cores of each component, where processes could be seen."""
+    if any(windows.memory_of(one, name) for one in run.samples for name in COMPONENTS):
+        yield _chart_of("cores", windows.cores_of, run.samples, t)
+
+
+def _chart_of(
+    key: str,
+    read: Callable[[ResourceSample, str], float],
+    samples: Sequence[ResourceSample],
+    t: Texts,
+) -> Chart:
+    visible = [name for name in COMPONENTS if any(windows.memory_of(one, name) for one in samples)]
+    lines = [
+        Series(t(f"component.{name}"), [(one.at_s, read(one, name)) for one in samples])
+        for name in windows.COMPONENTS
+        if name in visible
+    ]
+    return Chart(t(f"chart.{key}"), t("chart.seconds"), lines)
 
 
 def _counters(samples: Sequence[ResourceSample], t: Texts) -> Iterator[list[str]]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from boxoffice_loadtest.analysis import least_squares, windows
 from boxoffice_loadtest.measurement.client_log import REJECTIONS
@@ -31,7 +32,14 @@ def scenarios(run: LoadTestRun, t: Texts) -> Iterator[Block]:
         yield Bullets([*facts(one, t), *_memory_growth(one, run, t)])
         yield _requests(one, t)
         yield _codes(one, t)
-        yield from _timeline(one, t)
+        yield from (replace(chart, is_detail=True) for chart in _timeline(one, t))
+
+
+def busiest(run: LoadTestRun, t: Texts) -> Iterator[Chart]:
+    """Draw throughput and latency of the scenario with the most answers."""
+    if run.scenarios:
+        one = max(run.scenarios, key=lambda found: found.answers)
+        yield from list(_timeline(one, t))[:2]
 
 
 def facts(one: ScenarioResult, t: Texts) -> Iterator[str]:
@@ -123,7 +131,7 @@ def _codes(one: ScenarioResult, t: Texts) -> Table:
         counts.update(request.codes)
     rows = [[code, number(count, 0), meaning(code, t)] for code, count in counts.most_common()]
     columns = [t("col.code"), t("col.count"), t("col.meaning")]
-    return Table(columns, rows, numeric=frozenset({1}))
+    return Table(columns, rows, numeric=frozenset({1}), is_detail=True)
 
 
 def meaning(code: str, t: Texts) -> str:

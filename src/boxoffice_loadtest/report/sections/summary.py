@@ -1,22 +1,37 @@
 """Summary, environment, thresholds, and the comparison with an earlier run. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from boxoffice_loadtest.analysis import windows
 from boxoffice_loadtest.model import FAIL, GENERATOR, NOTE, LoadTestRun, ThresholdResult
 from boxoffice_loadtest.report.blocks import (
     Block,
+    Chart,
+    Contents,
     Heading,
     Paragraph,
     Table,
+    Tile,
+    Tiles,
     number,
     percent,
     shown,
 )
+from boxoffice_loadtest.report.sections import capacity, resources, scenarios
 from boxoffice_loadtest.report.texts import Texts
 
 _TONES = {"PASS": "good", "FAIL": "bad", "NOTE": "note"}
 _US = 1e6
+# Thresholds whose figures are on the first page.
+_HEADLINES = (
+    "throughput",
+    "reliability",
+    "latency.onsale",
+    "oversell",
+    "audit",
+    "prediction",
+)
 
 
 def overview(run: LoadTestRun, t: Texts) -> Iterator[Block]:
@@ -30,11 +45,43 @@ def overview(run: LoadTestRun, t: Texts) -> Iterator[Block]:
         yield Paragraph(t("failed", count=failed, total=total), "bad")
     elif run.stopped is None:
         yield Paragraph(t("passed"), "good")
+    yield from _headline(run, t)
+    yield Contents(t("contents"))
     yield Heading(2, t("section.overview"))
     yield Paragraph(t("overview.text"))
     if run.is_quick:
         yield Paragraph(t("overview.quick"), "note")
     yield Table([t("col.what"), t("col.value")], [[a, b] for a, b in environment(run, t)])
+
+
+def _headline(run: LoadTestRun, t: Texts) -> Iterator[Block]:
+    """Show the figures and the three charts that matter."""
+    tiles = [
+        Tile(metric(one, t), _short(one), f"{t('col.target')}: {one.target}", _TONES[one.outcome])
+        for one in run.thresholds
+        if one.metric.partition(".")[0] in _HEADLINES or one.metric in _HEADLINES
+    ]
+    if tiles:
+        yield Tiles(tiles)
+    yield from (replace(chart, is_headline=True) for chart in _three_charts(run, t))
+
+
+def _three_charts(run: LoadTestRun, t: Texts) -> Iterator[Chart]:
+    found = capacity.steps_of(run)
+    if found:
+        yield from capacity.step_charts(found, t)
+    else:
+        yield from scenarios.busiest(run, t)
+    yield from resources.core_chart(run, t)
+
+
+def _short(one: ThresholdResult) -> str:
+    """Return the percentile that has the bound, of a latency; else what was measured."""
+    parts = one.measured.split(" · ")
+    if len(parts) == 1:
+        return one.measured
+    unit = parts[-1].rpartition(" ")[2]
+    return next((f"{part} {unit}" for part in parts if part.startswith("p95 ")), one.measured)
 
 
 def stop_reason(stopped: str, t: Texts) -> str:
