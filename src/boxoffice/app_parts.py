@@ -22,12 +22,12 @@ from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
+from boxoffice.platform.objects.object_store import ObjectStore
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.signing import KeyRing
 from boxoffice.platform.valkey import Valkey
 from boxoffice.posters import routes as poster_routes
 from boxoffice.posters.files import PictureFiles
-from boxoffice.posters.object_store import ObjectStore
 from boxoffice.posters.service import Posters
 from boxoffice.posters.store import PosterStore
 from boxoffice.ranking import routes as ranking_routes

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from boxoffice.errors import NotFound
 from boxoffice.platform.cache import Cache
+from boxoffice.platform.objects.object_store import ObjectStore
 from boxoffice.posters import store
-from boxoffice.posters.object_store import ObjectStore
 from boxoffice.posters.store import Connection, PosterStore
 from boxoffice.settings import PosterSettings
 

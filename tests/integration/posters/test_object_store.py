@@ -9,9 +9,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from boxoffice.errors import Unavailable
+from boxoffice.platform.objects.object_store import ObjectStore
+from boxoffice.platform.objects.signature import AccessKey, signed_headers
 from boxoffice.platform.postgres.database import Database
-from boxoffice.posters.object_store import ObjectStore
-from boxoffice.posters.signature import AccessKey, signed_headers
 from boxoffice.settings import PosterSettings, Settings
 from tests.support.hall import Hall
 from tests.unit.posters.pictures import picture

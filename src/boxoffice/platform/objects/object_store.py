@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 
 from boxoffice.errors import Unavailable
-from boxoffice.posters.signature import AccessKey, signed_headers
+from boxoffice.platform.objects.signature import AccessKey, signed_headers
 from boxoffice.settings import PosterSettings
 
 _IMMUTABLE = "public, max-age=31536000, immutable"

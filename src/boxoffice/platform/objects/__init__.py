@@ -1,0 +1,1 @@
+"""A client of S3-compatible stores, and the signatures of its requests."""
