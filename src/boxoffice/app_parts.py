@@ -22,12 +22,11 @@ from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
-from boxoffice.platform.objects.object_store import ObjectStore
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.signing import KeyRing
 from boxoffice.platform.valkey import Valkey
 from boxoffice.posters import routes as poster_routes
-from boxoffice.posters.files import PictureFiles
+from boxoffice.posters.files import PictureFiles, object_store_of
 from boxoffice.posters.service import Posters
 from boxoffice.posters.store import PosterStore
 from boxoffice.ranking import routes as ranking_routes
@@ -188,7 +187,7 @@ def compose_storefront(settings: Settings, infrastructure: Infrastructure) -> St
     """Return the parts that lists and pages show."""
     db, now = infrastructure.db, infrastructure.clock.now
     in_s3 = settings.posters.poster_storage == "s3"
-    objects = ObjectStore(settings.posters, now) if in_s3 else None
+    objects = object_store_of(settings.posters, now) if in_s3 else None
     pictures = PictureFiles(settings.posters, PosterStore(db), objects)
     posters = Posters(PosterStore(db), pictures)
     board = RankingBoard(infrastructure.valkey, settings.outbox.relay_stream)

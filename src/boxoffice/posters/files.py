@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from boxoffice.errors import NotFound
 from boxoffice.platform.cache import Cache
-from boxoffice.platform.objects.object_store import ObjectStore
+from boxoffice.platform.objects.object_store import Bucket, ObjectStore
+from boxoffice.platform.objects.signature import AccessKey
 from boxoffice.posters import store
 from boxoffice.posters.store import Connection, PosterStore
 from boxoffice.settings import PosterSettings
@@ -17,7 +18,16 @@ _FORGOTTEN_AFTER_S = 86_400
 # The content at an address never changes.
 _CACHED_S = 86_400.0
 
+_HEADERS = {"cache-control": "public, max-age=31536000, immutable"}
+
 E = TypeVar("E")
+
+
+def object_store_of(settings: PosterSettings, now_s: Callable[[], float]) -> ObjectStore:
+    """Return the object store of the settings, not of pictures in PostgreSQL."""
+    key = AccessKey(settings.s3_access_key, settings.s3_secret_key, settings.s3_region)
+    bucket = Bucket(settings.s3_url, settings.s3_bucket, key, settings.s3_timeout_ms / 1000)
+    return ObjectStore(bucket, now_s, settings.poster_max_bytes)
 
 
 class PictureFiles:
@@ -48,7 +58,7 @@ class PictureFiles:
         if self._objects is None:
             return dict(files)
         for name, content in files.items():
-            await self._objects.put(_key(image_hash, name), content, media_type_of(name))
+            await self._objects.put(_key(image_hash, name), content, media_type_of(name), _HEADERS)
         return dict.fromkeys(files)
 
     async def write(

@@ -9,9 +9,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from boxoffice.errors import Unavailable
-from boxoffice.platform.objects.object_store import ObjectStore
 from boxoffice.platform.objects.signature import AccessKey, signed_headers
 from boxoffice.platform.postgres.database import Database
+from boxoffice.posters.files import object_store_of
 from boxoffice.settings import PosterSettings, Settings
 from tests.support.hall import Hall
 from tests.unit.posters.pictures import picture
@@ -83,7 +83,7 @@ async def test_files_are_in_the_store_and_not_in_postgresql(
     bucket: tuple[Bucket, str], make_http: Make, mine: Hall, db: Database
 ) -> None:
     store, url = bucket
-    http = make_http(ObjectStore(settings_of(url), time.time))
+    http = make_http(object_store_of(settings_of(url), time.time))
     poster = (await put(http, mine, picture())).json
     assert f"/pictures{poster['url']}" in store.objects
     assert store.objects[f"/pictures{poster['shared_url']}"][1] == "image/jpeg"
@@ -98,7 +98,7 @@ async def test_a_forgotten_file_leaves_the_store(
     bucket: tuple[Bucket, str], make_http: Make, mine: Hall, db: Database
 ) -> None:
     store, url = bucket
-    http = make_http(ObjectStore(settings_of(url), time.time))
+    http = make_http(object_store_of(settings_of(url), time.time))
     first = (await put(http, mine, picture())).json
     await call(http, "DELETE", mine.schedule_id)
     await db.fetch("UPDATE poster_files SET stored_at = stored_at - interval '25 hours'")
@@ -112,19 +112,19 @@ async def test_a_store_that_fails_changes_nothing(
 ) -> None:
     store, url = bucket
     store.is_broken = True
-    answer = await put(make_http(ObjectStore(settings_of(url), time.time)), mine, picture())
+    answer = await put(make_http(object_store_of(settings_of(url), time.time)), mine, picture())
     assert (answer.status_code, answer.json["code"]) == (503, "unavailable")
     assert not await db.fetch("SELECT FROM posters")
 
 
 async def test_a_wrong_key_is_refused_by_the_store(bucket: tuple[Bucket, str]) -> None:
     """The control: the store does look at signatures."""
-    store = ObjectStore(settings_of(bucket[1], "another"), time.time)
+    store = object_store_of(settings_of(bucket[1], "another"), time.time)
     with pytest.raises(Unavailable, match="403"):
         await store.put("posters/x", b"x", "image/webp")
 
 
 async def test_a_store_that_is_away_is_unavailable() -> None:
-    store = ObjectStore(settings_of("http://127.0.0.1:1"), time.time)
+    store = object_store_of(settings_of("http://127.0.0.1:1"), time.time)
     with pytest.raises(Unavailable):
         await store.get("posters/x")
