@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from boxoffice.platform.files import give_to_folder_owner
 from boxoffice.platform.processes.supervisor import wait_until, wrapped_command
 from boxoffice_embedded.errors import ServerFailed
-from boxoffice_embedded.servers.files import give_to_folder_owner
 
 LOG_MAX_BYTES = 8 * 1024 * 1024
 LOG_TAIL_BYTES = 2_000

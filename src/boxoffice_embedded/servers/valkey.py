@@ -4,8 +4,8 @@ import signal
 import socket
 from pathlib import Path
 
+from boxoffice.platform.files import write_private
 from boxoffice_embedded.errors import ServerFailed
-from boxoffice_embedded.servers.files import write_private
 from boxoffice_embedded.servers.home import Home, State, free_port
 from boxoffice_embedded.servers.identity import own
 from boxoffice_embedded.servers.server_process import EmbeddedProcess, Log
