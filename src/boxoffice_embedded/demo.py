@@ -19,9 +19,9 @@ from boxoffice.app import Application, open_services
 from boxoffice.cli import seeding
 from boxoffice.errors import BoxofficeError, CredentialsInvalid, EmailTaken, SettingsInvalid
 from boxoffice.permissions import Actor
-from boxoffice.platform.files import give_to_folder_owner, write_private
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
+from boxoffice.platform.storage.files import give_to_folder_owner, write_private
 from boxoffice.settings import Settings
 from boxoffice_embedded import demo_concerts
 

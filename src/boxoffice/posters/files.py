@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from boxoffice.errors import NotFound
 from boxoffice.platform.cache import Cache
-from boxoffice.platform.objects.object_store import Bucket, ObjectStore
-from boxoffice.platform.objects.signature import AccessKey
+from boxoffice.platform.storage.object_store import Bucket, ObjectStore
+from boxoffice.platform.storage.signature import AccessKey
 from boxoffice.posters import store
 from boxoffice.posters.store import Connection, PosterStore
 from boxoffice.settings import PosterSettings

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from boxoffice.platform.files import give_to_folder_owner, write_private
 from boxoffice.platform.processes.supervisor import wait_until
+from boxoffice.platform.storage.files import give_to_folder_owner, write_private
 from boxoffice_embedded.errors import DataDirectoryBusy, EmbeddedUnavailable
 from boxoffice_embedded.servers.binaries import Binaries, copy_binaries, find_binaries
 from boxoffice_embedded.servers.identity import Identity, candidates, own_tree, refusal

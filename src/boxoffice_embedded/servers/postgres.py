@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from boxoffice.platform.files import sync_folder, write_private
 from boxoffice.platform.processes.supervisor import wait_until
+from boxoffice.platform.storage.files import sync_folder, write_private
 from boxoffice_embedded.errors import ServerFailed
 from boxoffice_embedded.servers.home import POSTGRES_NAME, Home, State, free_port
 from boxoffice_embedded.servers.identity import own

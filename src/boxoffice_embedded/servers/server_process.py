@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from boxoffice.platform.files import give_to_folder_owner
 from boxoffice.platform.processes.supervisor import wait_until, wrapped_command
+from boxoffice.platform.storage.files import give_to_folder_owner
 from boxoffice_embedded.errors import ServerFailed
 
 LOG_MAX_BYTES = 8 * 1024 * 1024

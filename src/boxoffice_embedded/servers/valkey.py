@@ -4,7 +4,7 @@ import signal
 import socket
 from pathlib import Path
 
-from boxoffice.platform.files import write_private
+from boxoffice.platform.storage.files import write_private
 from boxoffice_embedded.errors import ServerFailed
 from boxoffice_embedded.servers.home import Home, State, free_port
 from boxoffice_embedded.servers.identity import own

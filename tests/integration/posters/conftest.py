@@ -8,8 +8,8 @@ from boxoffice.accounts.rules import OPERATOR
 from boxoffice.accounts.tokens import Caller
 from boxoffice.errors import TokenInvalid
 from boxoffice.http.api.operation import RouteDependencies
-from boxoffice.platform.objects.object_store import ObjectStore
 from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.storage.object_store import ObjectStore
 from boxoffice.posters.files import PictureFiles
 from boxoffice.posters.routes import file_routes, routes
 from boxoffice.posters.service import Posters

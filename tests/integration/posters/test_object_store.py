@@ -9,8 +9,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from boxoffice.errors import Unavailable
-from boxoffice.platform.objects.signature import AccessKey, signed_headers
 from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.storage.signature import AccessKey, signed_headers
 from boxoffice.posters.files import object_store_of
 from boxoffice.settings import PosterSettings, Settings
 from tests.support.hall import Hall

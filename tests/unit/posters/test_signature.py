@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from boxoffice.platform.objects.signature import AccessKey, signed_headers
+from boxoffice.platform.storage.signature import AccessKey, signed_headers
 
 KEY = AccessKey("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1")
 AT = datetime(2013, 5, 24, tzinfo=UTC)

@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from boxoffice.errors import Unavailable
-from boxoffice.platform.objects.signature import AccessKey, quoted_query, signed_headers
+from boxoffice.platform.storage.signature import AccessKey, quoted_query, signed_headers
 
 _RETRY_AFTER_S = 0.2
 _SERVER_ERRORS = 500

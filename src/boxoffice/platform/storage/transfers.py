@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from boxoffice.errors import Unavailable
-from boxoffice.platform.objects.object_store import ObjectStore
+from boxoffice.platform.storage.object_store import ObjectStore
 
 PART_BYTES = 16 * 1024 * 1024
 _PARTS_MAX = 10_000

@@ -1,1 +1,0 @@
-"""A client of S3-compatible stores, and the signatures of its requests."""

@@ -1,0 +1,1 @@
+"""Files for their owner alone, and a client of S3-compatible stores."""
