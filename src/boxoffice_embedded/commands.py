@@ -37,6 +37,17 @@ def server_addresses(data_dir: Path) -> Mapping[str, str]:
     return {"database_url": running.database_url, "valkey_url": running.valkey_url}
 
 
+def server_programs() -> Path | None:
+    """Return the folder of the programs of the embedded PostgreSQL; None where it is not installed."""
+    from boxoffice_embedded.errors import EmbeddedUnavailable  # noqa: PLC0415 — costs time
+    from boxoffice_embedded.servers.binaries import find_binaries  # noqa: PLC0415 — costs time
+
+    try:
+        return find_binaries().postgres.parent
+    except EmbeddedUnavailable:
+        return None
+
+
 def check_serving(settings: Settings) -> None:
     """Raise `SettingsInvalid` where a demo would be served to other machines."""
     from boxoffice_embedded.demo import require_private  # noqa: PLC0415 — costs time

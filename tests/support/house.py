@@ -110,6 +110,7 @@ TABLES = {
     "activity_log": {"logbook"},
     "archive": {"archive_progress", "queue_archive", "reservations_archive"},
     "audit": {"audit_runs"},
+    "backups": {"restores"},
     "brands": {"brands"},
     "catalog": {"concerts", "creation_keys", "schedule_changes", "schedules"},
     "listings": {"featured_concerts"},

@@ -33,6 +33,14 @@ def settings_of(**options: Any) -> Settings:
     return load(**{name: value for name, value in options.items() if value is not None})
 
 
+def addressed_database(data_dir: Path = DATA_DIR) -> Settings:
+    """Return settings with the database's address: the given one, else that of a running `up`."""
+    settings = settings_of()
+    if settings.database.database_url:
+        return settings
+    return addressed_settings(data_dir)
+
+
 def addressed_settings(data_dir: Path = DATA_DIR, **options: Any) -> Settings:
     """Return settings with the servers' addresses: the given ones, else those of a running `up`."""
     settings = settings_of(**options)

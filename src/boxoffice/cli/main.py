@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from boxoffice.cli import database, operators, plugins, roles
+from boxoffice.cli import backups, database, operators, plugins, roles
 from boxoffice.cli.context import progress
 from boxoffice.cli.printing import printable
 from boxoffice.errors import BoxofficeError
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 for _command in COMMANDS:
     app.command()(_command)
+app.add_typer(backups.app, name="backup")
 
 
 def main() -> None:
@@ -51,7 +52,8 @@ def main() -> None:
 
 def _is_own(first: list[str]) -> bool:
     """Say whether the command is the product's, so that a role does not import the plugins."""
-    return bool(first) and first[0] in {one.__name__.replace("_", "-") for one in COMMANDS}
+    own = {one.__name__.replace("_", "-") for one in COMMANDS} | {"backup"}
+    return bool(first) and first[0] in own
 
 
 def _fail(sentence: str) -> None:

@@ -2,7 +2,7 @@
 
 A plugin is a package `boxoffice_*` in the folder that holds `boxoffice`, with a module `commands`. The
 product finds it by that name, and imports it nowhere else. The module has `register(app)`, and may have
-`server_addresses(data_dir)` and `check_serving(settings)`.
+`server_addresses(data_dir)`, `server_programs()` and `check_serving(settings)`.
 """
 
 import pkgutil
@@ -35,6 +35,16 @@ def server_addresses(data_dir: Path) -> Mapping[str, str]:
             if found:
                 return found
     return {}
+
+
+def server_programs() -> Path | None:
+    """Return the folder of the PostgreSQL programs that a plugin brings; None where none does."""
+    for module in _modules():
+        if hasattr(module, "server_programs"):
+            found: Path | None = module.server_programs()
+            if found is not None:
+                return found
+    return None
 
 
 def check_serving(settings: Settings) -> None:

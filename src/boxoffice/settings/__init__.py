@@ -38,9 +38,6 @@ from boxoffice.settings.notifications import (
 from boxoffice.settings.payments import (
     PaymentSettings,
 )
-from boxoffice.settings.posters import (
-    PosterSettings,
-)
 from boxoffice.settings.providers import (
     ProviderSettings,
 )
@@ -56,6 +53,10 @@ from boxoffice.settings.settings import (
     SECTION_OF,
     Settings,
 )
+from boxoffice.settings.storage import (
+    BackupSettings,
+    PosterSettings,
+)
 from boxoffice.settings.values import (
     CLIENT_GRACE_MS,
     PREFIX,
@@ -69,6 +70,7 @@ __all__ = [
     "AccountSettings",
     "ArchiveSettings",
     "AuditSettings",
+    "BackupSettings",
     "BatchingSettings",
     "CashierSettings",
     "CatalogSettings",

@@ -53,6 +53,9 @@ def _agreements(one: Settings) -> Iterator[Agreement]:
     in_s3 = posters.poster_storage == "s3"
     for name in ("s3_url", "s3_bucket", "s3_access_key", "s3_secret_key"):
         yield name, bool(one.get(name)) or not in_s3, f"set where {named('poster_storage')} is s3"
+    for name in ("backup_s3_url", "backup_s3_access_key", "backup_s3_secret_key"):
+        is_needed = one.backups.backup_location.startswith("s3://")
+        yield name, bool(one.get(name)) or not is_needed, "set where the backups are in s3://"
     ordered = one.holds.hold_cooldown_first_s <= one.holds.hold_cooldown_max_s
     yield "hold_cooldown_first_s", ordered, f"at most {named('hold_cooldown_max_s')}"
 

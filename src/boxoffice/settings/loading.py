@@ -70,7 +70,7 @@ def types_of_settings() -> dict[str, Any]:
 def _read(name: str, text: str, kind: Any) -> object:
     """Return a setting's value; raise `SettingsInvalid` that states what it must be."""
     fault = None
-    if name == "database_url" and text:
+    if name in ("database_url", "backup_database_url") and text:
         fault, form = server_addresses.postgres_fault(text), server_addresses.POSTGRES_FORM
     elif name == "valkey_url" and text:
         fault, form = server_addresses.valkey_fault(text), server_addresses.VALKEY_FORM

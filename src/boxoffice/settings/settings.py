@@ -26,7 +26,6 @@ from boxoffice.settings.features import (
 )
 from boxoffice.settings.notifications import NotificationSettings
 from boxoffice.settings.payments import PaymentSettings
-from boxoffice.settings.posters import PosterSettings
 from boxoffice.settings.providers import ProviderSettings
 from boxoffice.settings.servers import (
     BatchingSettings,
@@ -36,6 +35,7 @@ from boxoffice.settings.servers import (
     StreamSettings,
     ValkeySettings,
 )
+from boxoffice.settings.storage import BackupSettings, PosterSettings
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reports: ReportSettings = ReportSettings()
     archive: ArchiveSettings = ArchiveSettings()
     audit: AuditSettings = AuditSettings()
+    backups: BackupSettings = BackupSettings()
     observability: ObservabilitySettings = ObservabilitySettings()
 
     @classmethod

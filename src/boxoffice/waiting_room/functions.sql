@@ -175,3 +175,25 @@ BEGIN
     RETURN true;
 END;
 $$;
+
+-- Raise the waiting rooms of a restored database above what was given out in the time that it lost: the next epoch,
+-- which the leader begins, counts p_numbers more numbers as perhaps issued, for each incarnation that began since.
+-- Their owners come first. A draw of that time is made again. Returns how many rooms are open.
+CREATE OR REPLACE FUNCTION queue_after_restore_v1(p_incarnation bigint, p_numbers bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    rooms bigint;
+BEGIN
+    UPDATE queue_rooms r
+       -- An incarnation has at most 65,536 epochs; those of a ticket have 32 bits.
+       -- guard: restored_epoch_is_above_those_that_were_lost => SET epoch = r.epoch,
+       SET epoch = p_incarnation << 16,
+           -- guard: restored_numbers_are_above_those_that_were_lost => numbers_to = r.numbers_to
+           numbers_to = r.numbers_to + p_numbers * (p_incarnation - (r.epoch >> 16))
+     -- guard: restored_rooms_that_are_open => WHERE false;
+     WHERE r.mode <> 'off' AND p_incarnation > r.epoch >> 16;
+    -- no guard: A figure for people.
+    GET DIAGNOSTICS rooms = ROW_COUNT;
+    RETURN rooms;
+END;
+$$;

@@ -157,7 +157,7 @@ async def test_accounts_keys_concerts_and_waiting_rooms_work(runtime: Settings) 
         "DELETE FROM users", "DELETE FROM wallets", "DELETE FROM tickets", "DELETE FROM payments",
         "DELETE FROM seats", "DELETE FROM concerts", "DELETE FROM schedules",
         "INSERT INTO schema_migrations VALUES ('x')", "DELETE FROM schema_migrations",
-        "UPDATE schema_functions SET digest = ''", "CREATE TABLE x (y int)",
+        "UPDATE schema_functions SET digest = ''", "DELETE FROM restores", "CREATE TABLE x (y int)",
         "CREATE TEMPORARY TABLE seats (y int)",
         "DROP INDEX tickets_one_live_per_seat", "CREATE INDEX x ON seats (seat_id)",
         "CREATE FUNCTION x() RETURNS int LANGUAGE sql AS 'SELECT 1'",

@@ -215,3 +215,20 @@ EXCEPTION
         RETURN QUERY SELECT p_link_id, ''::text, 'taken'::text;
 END;
 $$;
+
+-- Revoke all access tokens of a restored database: log-outs of the time that it lost are forgotten, and their tokens
+-- would be good again. Tokens of that time may have later versions than the database knows. Returns how many people.
+CREATE OR REPLACE FUNCTION accounts_after_restore_v1() RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    people bigint;
+BEGIN
+    INSERT INTO token_versions AS v (user_id, version)
+    SELECT u.user_id, 1000 FROM users u
+        -- guard: restored_versions_are_above_those_that_were_lost => ON CONFLICT (user_id) DO NOTHING;
+        ON CONFLICT (user_id) DO UPDATE SET version = v.version + 1000, changed_at = clock_timestamp();
+    -- no guard: A figure for people.
+    GET DIAGNOSTICS people = ROW_COUNT;
+    RETURN people;
+END;
+$$;

@@ -8,6 +8,13 @@ SELECT r.kind, r.since
  -- no guard: A run that is not finished is found by `unfinished` as well; the provider is a guard.
  WHERE r.provider = $1 AND r.since >= $2 AND r.finished_at IS NOT NULL;
 
+-- name: lost_since
+-- Since when restores of the last week have lost what happened, null without one; for a week the days are caught up.
+SELECT min(r.recovered_to) AS lost_since
+  FROM restores r
+ -- no guard: Saves comparisons; a day that was compared is not compared again.
+ WHERE r.restored_at > clock_timestamp() - interval '7 days';
+
 -- name: start
 -- Begin a run, or go on with one that was not finished.
 INSERT INTO statement_runs AS r (provider, kind, since, until, started_at, changed_at)

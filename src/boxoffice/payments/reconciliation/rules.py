@@ -202,18 +202,25 @@ class DueRun:
 
 
 def due_runs(
-    now: datetime, compared: Collection[tuple[str, datetime]], zone: ZoneInfo, lag: timedelta
+    now: datetime,
+    compared: Collection[tuple[str, datetime]],
+    zone: ZoneInfo,
+    lag: timedelta,
+    lost_since: datetime | None = None,
 ) -> list[DueRun]:
     """Return the windows that have ended `lag` ago and were not compared, the oldest first.
 
     `compared` has the kinds and beginnings of finished runs. Hours are caught up for two days, days for
-    a week; longer gaps are for an operator.
+    a week, and all days since `lost_since`, where the database was restored; other gaps are for an
+    operator.
     """
     ended = now - lag
     hour = ended.replace(minute=0, second=0, microsecond=0)
     hours = [hour - timedelta(hours=back) for back in range(1, _HOURS_CAUGHT_UP + 1)]
     today = ended.astimezone(zone).date()
-    days = [today - timedelta(days=back) for back in range(1, _DAYS_CAUGHT_UP + 1)]
+    lost = 0 if lost_since is None else (today - lost_since.astimezone(zone).date()).days
+    # guard: statement_of_all_that_a_restore_lost: max(_DAYS_CAUGHT_UP, lost) => _DAYS_CAUGHT_UP
+    days = [today - timedelta(days=back) for back in range(1, max(_DAYS_CAUGHT_UP, lost) + 1)]
     due = [DueRun("hour", StatementWindow(at, at + timedelta(hours=1))) for at in hours]
     due += [DueRun("day", day_window(day, zone)) for day in days]
     waiting = (one for one in due if (one.kind, one.window.since) not in compared)

@@ -74,8 +74,10 @@ class Reconciliation:
 
     async def _run_due(self, provider: str) -> int:
         now = datetime.fromtimestamp(await self._store.now_s(), UTC)
-        done = await self._store.compared(provider, now - _COMPARED_SINCE)
-        due = rules.due_runs(now, done, zone_of(provider), self._lag)
+        lost_since = await self._store.lost_since()
+        first = min(now, lost_since or now) - _COMPARED_SINCE
+        done = await self._store.compared(provider, first)
+        due = rules.due_runs(now, done, zone_of(provider), self._lag, lost_since)
         due += [one for one in await self._store.unfinished(provider) if one not in due]
         for one in due:
             await self.compare(provider, one.kind, one.window)

@@ -108,6 +108,12 @@ class StatementStore:
         rows = await self._db.read(_QUERIES["compared"], provider, since)
         return {(row["kind"], row["since"]) for row in rows}
 
+    async def lost_since(self) -> datetime | None:
+        """Return since when a restore of the last week has lost what happened; None without one."""
+        rows = await self._db.read(_QUERIES["lost_since"])
+        found: datetime | None = rows[0]["lost_since"]
+        return found
+
     async def start(self, key: RunKey, until: datetime) -> StartedRun | None:
         """Begin a run or go on with it; None if it is finished."""
         async with self.transaction() as connection:

@@ -58,3 +58,13 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
+
+-- Raise the fencing tokens of a restored database above all that its earlier incarnations gave out: what still
+-- runs with one of those is fenced, and what fenced them lets the new ones pass. Every lease is over.
+CREATE OR REPLACE FUNCTION leases_after_restore_v1(p_incarnation bigint) RETURNS void
+LANGUAGE sql AS $$
+    UPDATE leases l
+       -- guard: restored_tokens_are_above_those_that_were_lost => SET token = l.token + 0,
+       SET token = greatest(l.token, p_incarnation << 40),
+           expires_at = least(l.expires_at, clock_timestamp());
+$$;

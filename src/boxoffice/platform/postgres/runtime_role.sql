@@ -41,7 +41,7 @@ WITH everything (place, statement) AS (
         (10, format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()))
 ), kept (rights, tables) AS (
     VALUES
-        ('INSERT, UPDATE, DELETE', '{schema_migrations,schema_functions}'::text[]),
+        ('INSERT, UPDATE, DELETE', '{schema_migrations,schema_functions,restores}'::text[]),
         ('UPDATE, DELETE', '{ledger_entries,transfers,logbook,reservations_archive,queue_archive,'
                            'provider_calls,provider_answers,provider_transactions,refund_policies,'
                            'seat_price_changes,order_numbers}'::text[]),

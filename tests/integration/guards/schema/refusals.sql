@@ -2047,3 +2047,18 @@ VALUES (gen_random_uuid(), 'concert', 'k', '\x', gen_random_uuid());
 -- name: given_up_statements_pkey
 -- One statement that was given up twice.
 INSERT INTO given_up_statements (number) VALUES (1), (1);
+
+-- name: restores_pkey
+-- One incarnation, twice.
+INSERT INTO restores (incarnation, restored_at, recovered_to, backup_label, target)
+SELECT 1, clock_timestamp(), 'epoch', 'b', 'latest' FROM generate_series(1, 2);
+
+-- name: restores_incarnation_fits
+-- More incarnations than the ids of events have room for.
+INSERT INTO restores (incarnation, restored_at, recovered_to, backup_label, target)
+VALUES (128, clock_timestamp(), 'epoch', 'b', 'latest');
+
+-- name: restores_forward
+-- A restore to the future.
+INSERT INTO restores (incarnation, restored_at, recovered_to, backup_label, target)
+VALUES (1, clock_timestamp(), 'infinity', 'b', 'latest');

@@ -1,0 +1,1 @@
+"""Backups of a real server, restored to real servers."""

@@ -1,0 +1,1 @@
+"""Tests of the archive, of stores, and of what follows a restore."""
