@@ -37,7 +37,7 @@ _SET = "metrics.prometheusRule."
             "serve.autoscaling.enabled=true,serve.autoscaling.minReplicas=20",
             "minReplicas (20) is above maxReplicas (10)",
         ),
-        ("networkPolicy.https.ports={}", "minItems: got 0, want 1"),
+        ("networkPolicy.https.ports={70000}", "maximum: got 70,000, want 65,535"),
         ("ingress.enabled=true", "ingress.hosts is empty: name the host of the shop"),
         ("httpRoute.enabled=true", "httpRoute.parentRefs is empty: name the Gateway"),
         (f"{_SET}enabled=true", f"{_SET}rules is empty: give it with --set-file"),
@@ -48,6 +48,12 @@ def test_a_wrong_value_is_named(helm: Helm, given: str, sentence: str) -> None:
     ended = helm.template("--set", given)
     assert ended.returncode != 0
     assert sentence in ended.stderr
+
+
+def test_a_rule_without_ports_would_open_all_of_them(helm: Helm) -> None:
+    ended = helm.template("--set-json", "networkPolicy.https.ports=[]")
+    assert ended.returncode != 0
+    assert "at '/networkPolicy/https/ports': minItems: got 0, want 1" in ended.stderr
 
 
 def test_an_old_cluster_is_refused(helm: Helm) -> None:
