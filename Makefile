@@ -22,7 +22,7 @@ TEST_STAMPS := $(DEV_STAMP) $(BROWSER_STAMP) $(LOCALSTRIPE_STAMP) $(SERVERS_STAM
 	$(RELEASE_STAMP) $(PROGRAMS_STAMP)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit bench bench-servers bench-waiting-room drills faults loadtest lint format audit lock clean
+.PHONY: help run test test-unit bench bench-servers bench-waiting-room drills faults loadtest image lint format audit lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench-waiting-room: $(DEV_STAMP) ## run a million people through the waiting roo
 
 loadtest: $(LOADTEST_STAMP) ## run an on-sale with k6 and write its report; LOADTEST_ARGS="--quick --lang ko"
 	@exec $(BIN)/boxoffice loadtest $(LOADTEST_ARGS)
+
+image: ## build the image with docker, podman or buildah; BUILDER=podman IMAGE=name:tag BASE=image@digest IMAGE_ARGS="…"
+	@scripts/image $(IMAGE_ARGS)
 
 lint: $(DEV_STAMP) ## check formatting, lint rules, strict types and the migrations
 	@$(BIN)/ruff format --check .
