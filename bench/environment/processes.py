@@ -34,10 +34,10 @@ def clean_environment() -> dict[str, str]:
 
 
 class ServerProcess:
-    """One server on a free port; `{port}` in its arguments is replaced by that port."""
+    """One server on `port`, or a free one; `{port}` in its arguments is replaced by that port."""
 
-    def __init__(self, argv: Sequence[str], env: dict[str, str], log: Path) -> None:
-        self.port = free_port(0)
+    def __init__(self, argv: Sequence[str], env: dict[str, str], log: Path, port: int = 0) -> None:
+        self.port = port or free_port(0)
         self._log = log
         with log.open("wb") as out:
             self._process = subprocess.Popen(

@@ -90,9 +90,9 @@ def make_certificate(folder: Path) -> EdgeCertificate:
 def haproxy_variables(
     pods: Sequence[str], certificate: EdgeCertificate, folder: Path, **changed: str
 ) -> dict[str, str]:
-    """Return the environment of HAProxy in front of `pods`, each host:port."""
+    """Return the environment of HAProxy in front of `pods`, each host:port; empty ones are left out."""
     named = {f"EDGE_POD_{number}": pod for number, pod in enumerate(pods, start=1)}
-    return named | {
+    variables = named | {
         "EDGE_HTTP": f"127.0.0.1:{free_port(0)}",
         "EDGE_HTTPS": f"127.0.0.1:{free_port(0)}",
         "EDGE_CERTIFICATE": str(certificate.pem),
@@ -100,6 +100,7 @@ def haproxy_variables(
         "EDGE_ADMIN": str(folder / "haproxy.sock"),
         **changed,
     }
+    return {name: value for name, value in variables.items() if value}
 
 
 def haproxy_command(*options: str) -> list[str]:
@@ -116,7 +117,7 @@ def haproxy_command(*options: str) -> list[str]:
 def haproxy(
     pods: Sequence[str], certificate: EdgeCertificate, folder: Path, **changed: str
 ) -> Iterator[EdgeProxy]:
-    """Run HAProxy until the block is left; `changed` are variables of its configuration."""
+    """Run HAProxy until the block is left; without `EDGE_CERTIFICATE` it speaks plain HTTP."""
     env = haproxy_variables(pods, certificate, folder, **changed)
     ports = [int(env[name].rpartition(":")[2]) for name in ("EDGE_HTTP", "EDGE_HTTPS")]
     with _running("haproxy", haproxy_command(), env, ports, certificate, folder) as proxy:
@@ -202,7 +203,7 @@ def _wait_until_open(proxy: EdgeProxy) -> None:
     until = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < until and proxy.process.poll() is None:
         try:
-            socket.create_connection(("127.0.0.1", proxy.https_port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", proxy.http_port), timeout=1).close()
         except OSError:
             time.sleep(0.02)
         else:
