@@ -199,6 +199,24 @@ def test_the_values_of_the_readme_are_accepted(helm: Helm, tmp_path: Path) -> No
     assert variables_of(rendered.pod("migrate"))["BOXOFFICE_RUNTIME_ROLE"] == "shop_runtime"
 
 
+def test_the_notes_say_what_is_left_to_do(helm: Helm) -> None:
+    def notes(*words: str | Path) -> str:
+        ended = helm.run("install", "shop", CHART, "--dry-run=client", *words)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.partition("NOTES:")[2]
+
+    first = notes("--set", "ingress.enabled=true,ingress.hosts={shop.example.com}")
+    hints = (
+        "serve as the owner of the tables",
+        "No registry has this image",
+        "trustedProxies is empty",
+    )
+    assert [hint for hint in hints if hint not in first] == []
+    production = notes("--values", VALUES["production"])
+    assert [hint for hint in hints if hint in production] == []
+    assert "never applied to a cluster" in production
+
+
 def test_the_packed_chart_renders_the_same(helm: Helm, tmp_path: Path) -> None:
     ended = helm.run("package", CHART, "--destination", tmp_path)
     assert ended.returncode == 0, ended.stderr
