@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from boxoffice_embedded.servers.binaries import find_binaries
+from drills.servers.certificates import Certificates
 
 HOST = "127.0.0.1"
 PASSWORD = "of-the-servers"  # noqa: S105 - on this machine, for a moment
@@ -32,6 +35,7 @@ class ValkeyProcess:
         program: str | None = None,
         flags: tuple[str, ...] = (),
         lines: tuple[str, ...] = (),
+        tls: Certificates | None = None,
         **connection: Any,
     ) -> None:
         self.port = free_port()
@@ -42,6 +46,14 @@ class ValkeyProcess:
         self._lines = lines
         self._settings = dict(settings or {})
         self._connection = connection
+        if tls is not None:
+            self._settings |= _tls(tls, self.port)
+            self._connection |= {
+                "ssl": True,
+                "ssl_ca_certs": str(tls.ca),
+                "ssl_certfile": str(tls.client.certificate),
+                "ssl_keyfile": str(tls.client.key),
+            }
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -52,7 +64,8 @@ class ValkeyProcess:
     def client(self, **changed: Any) -> "Redis":
         """Return a connection of a test's own; the caller closes it."""
         login: dict[str, Any] = {"password": PASSWORD, **self._connection, **changed}
-        return Redis(host=HOST, port=self.port, socket_timeout=5.0, **login)
+        once = Retry(NoBackoff(), 0)
+        return Redis(host=HOST, port=self.port, socket_timeout=5.0, retry=once, **login)
 
     def command(self, *words: str | bytes | int) -> Any:
         """Send one command and return its reply."""
@@ -118,6 +131,18 @@ class ValkeyProcess:
                 return bool(client.ping())
         except (RedisError, OSError):
             return False
+
+
+def _tls(tls: Certificates, port: int) -> Settings:
+    """Return settings of a server that talks TLS only, with clients that have a certificate."""
+    return {
+        "port": 0,
+        "tls-port": port,
+        "tls-ca-cert-file": str(tls.ca),
+        "tls-cert-file": str(tls.server.certificate),
+        "tls-key-file": str(tls.server.key),
+        "tls-auth-clients": "yes",
+    }
 
 
 def free_port() -> int:

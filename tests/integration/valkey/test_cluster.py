@@ -5,41 +5,28 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from hashlib import sha1
-from pathlib import Path
 from statistics import quantiles
 from uuid import UUID, uuid4
 
 import pytest
 from redis.crc import key_slot
 
-import boxoffice
-from boxoffice.accounts.limits.throttle import LoginThrottle, MailThrottle
-from boxoffice.offers.throttle import CodeThrottle
-from boxoffice.outbox.rules import Message
-from boxoffice.outbox.stream import EventStream
 from boxoffice.platform.valkey import Script, Valkey, ValkeyUnavailable
-from boxoffice.ranking.board import RankingBoard
-from boxoffice.ranking.rules import window
-from boxoffice.ranking.store import HourOfSales
-from boxoffice.reservations.seat_lock import Claim, ClaimResult, SeatLock, Settlement
-from boxoffice.sales_stats.rules import TrafficSums
-from boxoffice.sales_stats.traffic_store import TrafficStore
 from boxoffice.seats.cache.states import HELD
 from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
 from boxoffice.seats.changes.sharded_bus import ShardedSeatChangeBus, channel_of
 from boxoffice.settings import Settings
-from boxoffice.waiting_room.engine.queue_state import IssuedNumbers, QueueStateLost
+from boxoffice.waiting_room.engine.queue_state import QueueStateLost
 from drills.servers.valkey_groups import ValkeyCluster
 from drills.servers.valkey_process import ValkeyProcess
 from tests.integration.catalog.support import Shop
 from tests.integration.guards.waiting_room.scripts.stand import Stand
+from tests.integration.valkey.every_use import SCRIPTS, use_everything
 from tests.support.waiting import until
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FAR = 4_000_000_000.0
 _COUNT = Script("count", "return redis.call('INCR', KEYS[1])")
-_SCRIPTS = sorted(Path(boxoffice.__file__).parent.rglob("*.lua"))
 
 
 @pytest.fixture(scope="module")
@@ -76,19 +63,14 @@ async def test_every_script_keeps_to_one_slot(
     # As many schedules and people as it takes to have every node and many slots among them.
     stands = [make_stand(valkey) for _ in range(12)]
     for stand in stands:
-        await _use_everything(valkey, settings, stand)
+        await use_everything(valkey, settings, stand)
     schedules = {str(stand.room.schedule_id) for stand in stands}
     ran = {
-        path.relative_to(Path(boxoffice.__file__).parent).as_posix()
-        for path in _SCRIPTS
-        if any(
-            node.command("SCRIPT", "EXISTS", sha1(path.read_bytes()).hexdigest())[0]  # noqa: S324
-            for node in cluster.nodes
-        )
+        path
+        for digest, path in SCRIPTS.items()
+        if any(node.command("SCRIPT", "EXISTS", digest)[0] for node in cluster.nodes)
     }
-    assert ran == {
-        path.relative_to(Path(boxoffice.__file__).parent).as_posix() for path in _SCRIPTS
-    }
+    assert ran == set(SCRIPTS.values())
     # All keys of a schedule, and its channel, are in the slot of its id.
     keys = {key.decode() for node in cluster.nodes for key in node.command("KEYS", "*")}
     of_schedules = {one for one in keys if (found := _ID.search(one)) and found[0] in schedules}
@@ -97,52 +79,6 @@ async def test_every_script_keeps_to_one_slot(
         found = _ID.search(key)
         assert found is not None
         assert key_slot(key.encode()) == key_slot(found[0].encode()), key
-
-
-async def _use_everything(valkey: Valkey, settings: Settings, stand: Stand) -> None:
-    schedule_id, user_id = stand.room.schedule_id, uuid4()
-    lock = SeatLock(valkey, 10_000)
-    seats = [f"1-{row}-1" for row in range(8)]
-    assert (await lock.claim(schedule_id, [Claim("me", seats)]))[0].answer is ClaimResult.CLEAR
-    await lock.settle(schedule_id, [Settlement("me", seats, 5_000)])
-    assert (await lock.claim(schedule_id, [Claim("you", seats)]))[0].answer is ClaimResult.TAKEN
-
-    async def places() -> AsyncIterator[IssuedNumbers]:
-        yield IssuedNumbers([1], uuid4().bytes)
-
-    await stand.make(places=places())
-    await stand.join(2)
-    await stand.tick()
-    await stand.enter(1)
-    await stand.leave(1)
-    assert await stand.queue_state.counters(schedule_id) is not None
-    board = RankingBoard(valkey, settings.outbox.relay_stream)
-    hours = window(time.time())
-    await board.rebuild([HourOfSales(schedule_id, hours[0], 3)], hours)
-    assert await board.is_complete()
-    assert schedule_id in await board.scores(time.time(), 1_000)
-    stream = EventStream(valkey, settings.outbox)
-    await stream.publish(
-        [Message(event_id=1, topic="reservation.held", created_at="now", data=b"{}")], 1
-    )
-    store = TrafficStore(valkey)
-    sums = TrafficSums()
-    sums.add("ok", 1, {})
-    await store.add(str(schedule_id), 0, sums)
-    await store.read(str(schedule_id), range(3))
-    login = LoginThrottle(settings.accounts, valkey)
-    await login.count(f"{user_id}@example.test", "192.0.2.1")
-    await login.forgive(f"{user_id}@example.test", "192.0.2.1", succeeded=True)
-    await login.count_address(f"2001:db8:{user_id.hex[:4]}::1")
-    await login.forgive_address(f"2001:db8:{user_id.hex[:4]}::1")
-    await MailThrottle(settings.accounts, valkey).count("reset", f"{user_id}@a.test", "192.0.2.2")
-
-    async def attempt() -> None:
-        return None
-
-    await CodeThrottle(settings.offers, valkey).counted(
-        user_id, "192.0.2.3", attempt, lambda _: True
-    )
 
 
 async def test_a_moved_slot_is_followed_within_a_call(

@@ -84,6 +84,8 @@ class ValkeyNode:
             settings.breaker_failures_max, settings.breaker_open_ms / 1000, self._breaker_changed
         )
         self._answers_of_slots = _OF_A_SLOT if in_cluster else ()
+        # Without CLIENT SETINFO, which Redis 7.0 and an ACL without it would refuse.
+        connection = {**connection, "driver_info": None}
         pool = BlockingConnectionPool(
             max_connections=settings.valkey_pool_max,
             timeout=self._timeout_s,

@@ -1,0 +1,77 @@
+"""All that the product does with Valkey, through its own parts: every script and every command."""
+
+import time
+from collections.abc import AsyncIterator
+from hashlib import sha1
+from pathlib import Path
+from uuid import uuid4
+
+import boxoffice
+from boxoffice.accounts.limits.throttle import LoginThrottle, MailThrottle
+from boxoffice.offers.throttle import CodeThrottle
+from boxoffice.outbox.rules import Message
+from boxoffice.outbox.stream import EventStream
+from boxoffice.platform.valkey import Valkey
+from boxoffice.ranking.board import RankingBoard
+from boxoffice.ranking.rules import window
+from boxoffice.ranking.store import HourOfSales
+from boxoffice.reservations.seat_lock import Claim, ClaimResult, SeatLock, Settlement
+from boxoffice.sales_stats.rules import TrafficSums
+from boxoffice.sales_stats.traffic_store import TrafficStore
+from boxoffice.settings import Settings
+from boxoffice.waiting_room.engine.queue_state import IssuedNumbers
+from tests.integration.guards.waiting_room.scripts.stand import Stand
+
+PRODUCT = Path(boxoffice.__file__).parent
+# Every script by its digest.
+SCRIPTS = {
+    sha1(path.read_bytes(), usedforsecurity=False).hexdigest(): path.relative_to(PRODUCT).as_posix()
+    for path in sorted(PRODUCT.rglob("*.lua"))
+}
+
+
+async def use_everything(valkey: Valkey, settings: Settings, stand: Stand) -> None:
+    """Call every part once, for the schedule of `stand`."""
+    schedule_id, user_id = stand.room.schedule_id, uuid4()
+    lock = SeatLock(valkey, 10_000)
+    seats = [f"1-{row}-1" for row in range(8)]
+    assert (await lock.claim(schedule_id, [Claim("me", seats)]))[0].answer is ClaimResult.CLEAR
+    await lock.settle(schedule_id, [Settlement("me", seats, 5_000)])
+    assert (await lock.claim(schedule_id, [Claim("you", seats)]))[0].answer is ClaimResult.TAKEN
+
+    async def places() -> AsyncIterator[IssuedNumbers]:
+        yield IssuedNumbers([1], uuid4().bytes)
+
+    await stand.make(places=places())
+    await stand.join(2)
+    await stand.tick()
+    await stand.enter(1)
+    await stand.leave(1)
+    assert await stand.queue_state.counters(schedule_id) is not None
+    board = RankingBoard(valkey, settings.outbox.relay_stream)
+    hours = window(time.time())
+    await board.rebuild([HourOfSales(schedule_id, hours[0], 3)], hours)
+    assert await board.is_complete()
+    assert schedule_id in await board.scores(time.time(), 1_000)
+    stream = EventStream(valkey, settings.outbox)
+    await stream.publish(
+        [Message(event_id=1, topic="reservation.held", created_at="now", data=b"{}")], 1
+    )
+    store = TrafficStore(valkey)
+    sums = TrafficSums()
+    sums.add("ok", 1, {})
+    await store.add(str(schedule_id), 0, sums)
+    await store.read(str(schedule_id), range(3))
+    login = LoginThrottle(settings.accounts, valkey)
+    await login.count(f"{user_id}@example.test", "192.0.2.1")
+    await login.forgive(f"{user_id}@example.test", "192.0.2.1", succeeded=True)
+    await login.count_address(f"2001:db8:{user_id.hex[:4]}::1")
+    await login.forgive_address(f"2001:db8:{user_id.hex[:4]}::1")
+    await MailThrottle(settings.accounts, valkey).count("reset", f"{user_id}@a.test", "192.0.2.2")
+
+    async def attempt() -> None:
+        return None
+
+    await CodeThrottle(settings.offers, valkey).counted(
+        user_id, "192.0.2.3", attempt, lambda _: True
+    )
