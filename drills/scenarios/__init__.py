@@ -1,6 +1,11 @@
 """All drills, in the order in which they run."""
 
 from drills.drill import Drill
-from drills.scenarios import edge_batches, edge_drain, edge_slow_clients
+from drills.scenarios import edge_batches, edge_drain, edge_slow_clients, valkey
 
-ALL: tuple[Drill, ...] = (edge_drain.DRILL, edge_slow_clients.DRILL, edge_batches.DRILL)
+ALL: tuple[Drill, ...] = (
+    edge_drain.DRILL,
+    edge_slow_clients.DRILL,
+    edge_batches.DRILL,
+    *valkey.DRILLS,
+)

@@ -84,7 +84,9 @@ async def test_a_demoted_server_is_left(
     name = Name(two)
     with Redis.from_url(two[0]) as old, Redis.from_url(two[1]) as new:
         async with name.listening() as url:
-            client = Valkey(Settings.of(valkey_url=url, breaker_open_ms=20).valkey)
+            client = Valkey(
+                Settings.of(valkey_url=url, breaker_open_ms=20, valkey_timeout_ms=1_000).valkey
+            )
 
             async def write() -> object:
                 if is_script:

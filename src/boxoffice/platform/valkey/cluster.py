@@ -27,6 +27,7 @@ _TRY_AGAIN_S = 0.01
 _READ_EVERY_S = 5.0
 # After a redirection or a failure the slots are read this often.
 _READ_AFTER_CHANGE_S = 0.1
+_LOG_FAILURE_EVERY_S = 5.0
 
 Words = Sequence[str | bytes | float]
 
@@ -47,6 +48,7 @@ class ClusterServers:
         self._slots: list[HostPort | None] = [None] * SLOTS
         self._is_stale = False
         self._read_at = -_READ_EVERY_S
+        self._logged_at = -_LOG_FAILURE_EVERY_S
         self._reading: asyncio.Task[None] | None = None
 
     @property
@@ -194,7 +196,10 @@ class ClusterServers:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._reading = None
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        now = time.monotonic()
+        if error is not None and now - self._logged_at >= _LOG_FAILURE_EVERY_S:
+            self._logged_at = now
             log.warning("valkey_slots_not_read", error=repr(error))
 
     async def _read(self) -> None:

@@ -19,6 +19,7 @@ from boxoffice.settings import ValkeySettings
 _ASK_EVERY_S = 1.0
 # After a failure the Sentinels are asked this often.
 _ASK_AFTER_FAILURE_S = 0.1
+_LOG_FAILURE_EVERY_S = 5.0
 
 
 class SentinelServers:
@@ -36,6 +37,7 @@ class SentinelServers:
         self._at: HostPort | None = None
         self._has_failed = False
         self._asked_at = -_ASK_EVERY_S
+        self._logged_at = -_LOG_FAILURE_EVERY_S
         self._asking: asyncio.Task[None] | None = None
 
     @property
@@ -98,7 +100,10 @@ class SentinelServers:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._asking = None
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        now = time.monotonic()
+        if error is not None and now - self._logged_at >= _LOG_FAILURE_EVERY_S:
+            self._logged_at = now
             log.warning("valkey_sentinels_not_asked", error=repr(error))
 
     async def _ask(self) -> None:
@@ -106,6 +111,8 @@ class SentinelServers:
         answers = await asyncio.gather(*(self._named_by(one) for one in self._sentinels))
         had_failed, self._has_failed = self._has_failed, False
         votes = Counter(answer for answer in answers if answer is not None)
+        if not votes:
+            raise ValkeyUnavailable("no Sentinel has answered, or none knows the master")
         for at, _ in votes.most_common():
             if at == self._at and not had_failed:
                 return
