@@ -1,4 +1,5 @@
-"""Organizations, their members, invitations and applications; roles are in `permissions.py`.
+"""Organizations, their members, invitations and applications.
 
-Other modules read memberships where they confirm a caller; only this module changes them.
+Other modules read memberships where they confirm a caller; only this module changes them. Roles are
+in `permissions.py`.
 """

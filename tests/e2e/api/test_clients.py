@@ -1,5 +1,6 @@
 """The clients buy tickets from a running shop: Python, and TypeScript where its compiler is at hand."""
 
+import json
 import runpy
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import boxoffice_client
+import jsonschema_rs
 import pytest
 
 from boxoffice.app import describe
@@ -15,7 +17,7 @@ from boxoffice.web.reference.document import ApiDescription
 from boxoffice.web.reference.snippets import samples
 
 from .client import Person
-from .conftest import Running, on_sale
+from .conftest import Running, join, on_sale, open_room
 
 CLIENTS = Path(__file__).parents[3] / "clients"
 INSTALL_MAX_S = 90
@@ -44,6 +46,44 @@ def test_the_python_client_buys_and_understands_refusals(
         assert next(iter(events)).event == "snapshot"
         listed = client.get_me_reservations(limit=1, status="CONFIRMED")
         assert [one.reservation_id for one in listed.items] == [paid.reservation_id]
+
+
+def check_event(document: dict[str, Any], path: str, event: boxoffice_client.ServerEvent) -> None:
+    """An event of a stream is what the document says that it is."""
+    content = document["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    kinds = {one["properties"]["event"]["const"]: one for one in content["schema"]["oneOf"]}
+    schema = kinds[event.event]["properties"]["data"]["contentSchema"]
+    data = json.loads(event.data)
+    jsonschema_rs.validate({**schema, "components": document["components"]}, data)
+    example = json.loads(content["examples"][event.event]["value"]["data"])
+    assert set(data) <= set(example), event.event
+
+
+def test_events_of_streams_are_those_of_the_document(
+    server: Running, organizer: Person, buyer: Person
+) -> None:
+    document = describe()
+    sale = on_sale(organizer, 2)
+    with boxoffice_client.Client(server.api.url, buyer.api.token) as client:
+        seats = client.get_schedules_schedule_id_seats_events(sale.schedule_id)
+        found = [next(seats)]
+        client.post_schedules_schedule_id_reservations(
+            sale.schedule_id,
+            boxoffice_client.HoldRequest(quantity=2),
+            idempotency_key=str(uuid4()),
+        )
+        while found[-1].event != "sale":
+            found.append(next(seats))
+        assert {one.event for one in found} >= {"snapshot", "changes", "sale"}
+        for one in found:
+            check_event(document, "/v1/schedules/{schedule_id}/seats/events", one)
+        waited_for = on_sale(organizer, 2)
+        open_room(organizer, waited_for)
+        ticket = join(buyer, waited_for)["queue_ticket"]
+        queue = client.get_schedules_schedule_id_queue_events(
+            waited_for.schedule_id, queue_ticket=ticket
+        )
+        check_event(document, "/v1/schedules/{schedule_id}/queue/events", next(queue))
 
 
 @pytest.fixture(scope="module")

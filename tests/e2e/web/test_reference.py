@@ -38,7 +38,7 @@ async def test_a_search_leads_to_an_operation_whose_request_is_copied(visit: Vis
     await visitor.open("/docs")
     await page.keyboard.press("/")
     await page.keyboard.type("pay a hold")
-    await expect(page.get_by_role("status")).to_have_text("1 operations")
+    await expect(page.get_by_role("status")).to_have_text("1 operation")
     await page.get_by_role("link", name="Pay a hold").click()
     await expect(page).to_have_url(re.compile("/docs/payments#post_payments$"))
     section = page.locator("#post_payments")

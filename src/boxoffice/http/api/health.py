@@ -137,7 +137,7 @@ class Document:
 
     def __init__(self, dependencies: RouteDependencies, document: dict[str, Any]) -> None:
         self.dependencies = dependencies
-        self._packed = gzip.compress(msgspec.json.encode(document), mtime=0)
+        self._packed = gzip.compress(msgspec.json.encode(document), 6, mtime=0)
 
     @operation("The description of the API", cached=True)
     async def on_get(self, call: Call[None, None]) -> Reply:

@@ -36,7 +36,7 @@ function startSearch() {
   input.addEventListener("input", () => {
     const count = filter(list, input.value);
     if (count !== null) contents.open = true;
-    status.textContent = count === null ? "" : `${count} operations`;
+    status.textContent = count === null ? "" : `${count} ${count === 1 ? "operation" : "operations"}`;
   });
   document.addEventListener("keydown", (event) => {
     const isTyping = event.target.closest("input, textarea, select, [contenteditable]");
