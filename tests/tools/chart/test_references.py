@@ -123,6 +123,17 @@ def test_every_secret_of_a_pod_can_come_from_the_secret() -> None:
     assert offered == secrets | {"SMTP_URL"}
 
 
+def test_the_pods_run_as_the_image_expects(renderings: dict[str, Rendered]) -> None:
+    lines = (CHART.parents[1] / "Dockerfile").read_text().splitlines()
+    [user] = [line.split()[1] for line in lines if line.startswith("USER ")]
+    [entry] = [line.split(maxsplit=1)[1] for line in lines if line.startswith("ENTRYPOINT ")]
+    for role, pod in renderings["default"].pods():
+        security = pod["spec"]["securityContext"]
+        assert user == f"{security['runAsUser']}:{security['runAsGroup']}"
+        if role != "test":
+            assert container_of(pod)["command"] == json.loads(entry)
+
+
 def test_files_for_tls_are_where_the_documents_say(renderings: dict[str, Rendered]) -> None:
     for role, pod in renderings["production"].pods():
         [tls] = [one for one in pod["spec"]["volumes"] if one["name"] == "tls"]

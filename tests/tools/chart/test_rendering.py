@@ -27,7 +27,7 @@ from tests.tools.chart.helm import (
 ROLES = {one.__name__ for one in main.COMMANDS if one.__module__ == roles.__name__}
 _SECRETS = {
     "DATABASE_URL": "postgresql://shop:secret@db/shop",
-    "VALKEY_URL": "redis://valkey",
+    "VALKEY_URL": "rediss://valkey",
     "METRICS_TOKEN": "a-token-of-32-characters-or-more",
     "SMTP_URL": "smtp://mail",
     "S3_ACCESS_KEY": "access",
