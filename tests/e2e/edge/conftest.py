@@ -23,7 +23,7 @@ from .clients import EdgeClient
 
 NAMES = ("haproxy", "nginx")
 # The edge gives an idle connection up after this; streams live longer by their signs of life.
-IDLE_S = 1.0
+IDLE_S = 2.5
 SLOW_S = 1.0
 REQUESTS_MAX = 250
 POD_SETTINGS = {
@@ -33,14 +33,14 @@ POD_SETTINGS = {
     "drain_delay_ms": "1200",
 }
 HAPROXY = {
-    "EDGE_TIMEOUT": f"{IDLE_S:.0f}s",
+    "EDGE_TIMEOUT": f"{1000 * IDLE_S:.0f}ms",
     "EDGE_SLOW": f"{SLOW_S:.0f}s",
     "EDGE_CHECK": "150ms",
     "EDGE_ADDRESS_REQUESTS": str(REQUESTS_MAX),
     "EDGE_TRUSTED_PROXIES": "127.0.1.99",
 }
 NGINX = {
-    "EDGE_TIMEOUT": f"{IDLE_S:.0f}s",
+    "EDGE_TIMEOUT": f"{1000 * IDLE_S:.0f}ms",
     "EDGE_SLOW": f"{SLOW_S:.0f}s",
     "EDGE_ADDRESS_REQUESTS": "20r/s",
     "EDGE_ADDRESS_BURST": str(REQUESTS_MAX),

@@ -41,6 +41,9 @@ def test_http2_over_tls_of_this_decade(edges: Edges, name: str) -> None:
     got = curl("--include", "--http2", *tls)
     assert got.stdout.startswith("HTTP/2 200")
     assert "strict-transport-security: max-age=31536000" in got.stdout
+    body = ("--header", "Content-Type: application/json", "--data", '{"email": "x"}')
+    posted = curl("--include", "--http2", *tls[:2], *body, proxy.url + "/v1/sessions").stdout
+    assert posted.startswith("HTTP/2 422")
     weak = ("--tls-max", "1.1", "--ciphers", "ALL:@SECLEVEL=0")
     assert "alert protocol version" in curl("--show-error", *weak, *tls).stderr
 
@@ -60,7 +63,7 @@ def test_a_stream_is_not_buffered_and_outlives_the_timeouts(edges: Edges, name: 
     stream.wait_for(b"event: ")
     started = time.monotonic()
     # A sign of life comes every 300 ms, so the connection is never idle for as long as the edge allows.
-    while time.monotonic() - started < 2.5 * IDLE_S:
+    while time.monotonic() - started < 1.2 * IDLE_S:
         stream.wait_for(b"\n\n", times=stream.read.count(b"\n\n") + 1)
     held = edges.client(name, 11, buyer.api.token).call(
         "POST", sale.holds, {"seat_ids": sale.seat_ids[:1]}, Idempotency_Key=str(uuid4())
@@ -140,7 +143,7 @@ def test_a_slow_head_and_a_slow_body_reach_no_pod(edges: Edges, name: str, sale:
         slow_body.sendall(f"{head}\r\n{{".encode())
         for connection in (slow_head, slow_body):
             seconds, got = seconds_until_closed(connection)
-            assert seconds < SLOW_S + 1.5
+            assert seconds < SLOW_S + 4
             # nginx closes without an answer.
             assert got[9:12] in (b"408", b"")
     assert sum(edges.asked("POST", HOLDS)) == before
