@@ -164,6 +164,14 @@ SELECT token_id, extract(epoch FROM expires_at)::float8 AS expires_at
  -- no guard: Reading a row twice has no effect; an expired token is refused for that.
  WHERE ended_at > to_timestamp($1::float8) AND expires_at > clock_timestamp();
 
+-- name: lost_times
+-- The times that restores have lost, while tokens of them have not expired ($1: their longest life in seconds); in
+-- seconds since the Unix epoch.
+SELECT extract(epoch FROM recovered_to)::float8 AS since, extract(epoch FROM restored_at)::float8 AS until
+  FROM restores
+ -- no guard: An expired token is refused for that.
+ WHERE restored_at > clock_timestamp() - make_interval(secs => $1);
+
 -- name: keys
 -- Every key that still verifies; times in seconds since the Unix epoch.
 SELECT kid, secret, extract(epoch FROM created_at)::float8 AS created_at,

@@ -5,7 +5,7 @@ version; a log-out revokes one token. Processes read the changes together with t
 request needs no query.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import msgspec
@@ -31,11 +31,19 @@ class RevokedToken(msgspec.Struct, frozen=True):
     expires_at: float
 
 
+class LostTime(msgspec.Struct, frozen=True):
+    """What a restore of the database has lost; in seconds since the Unix epoch."""
+
+    since: float
+    until: float
+
+
 class NewRevocations(msgspec.Struct, frozen=True):
-    """The revocations since some time."""
+    """The revocations since some time, and the times that restores have lost."""
 
     versions: list[MinimumVersion]
     tokens: list[RevokedToken]
+    lost: Sequence[LostTime] = ()
 
 
 async def _none(_since: float) -> NewRevocations:
@@ -58,6 +66,7 @@ class Revocations:
         self._read_to = 0.0
         self._versions: dict[UUID, MinimumVersion] = {}
         self._tokens: dict[str, float] = {}
+        self._lost: Sequence[LostTime] = ()
 
     def covers(self, user_id: UUID, version: int, token_id: str) -> bool:
         """Return whether a token is revoked."""
@@ -65,6 +74,14 @@ class Revocations:
         # guard: revocations_token_by_its_name: token_id in self._tokens or =>
         # guard: revocations_tokens_of_older_versions => return token_id in self._tokens or False
         return token_id in self._tokens or (least is not None and version < least.version)
+
+    def covers_log_in(self, issued_at: int) -> bool:
+        """Return whether a token is of a log-in that a restore has lost, perhaps with its account.
+
+        `issued_at` is in whole seconds. Processes start anew after a restore, so none has verified one.
+        """
+        # guard: tokens_of_the_lost_time_are_no_log_ins => return False
+        return any(int(lost.since) <= issued_at <= lost.until for lost in self._lost)
 
     async def refresh(self) -> bool:
         """Read the revocations; return whether there are new ones."""
@@ -74,6 +91,7 @@ class Revocations:
         read = await self._load(since)
         fresh = [self.revoke_below(one) for one in read.versions]
         fresh += [self.revoke(one) for one in read.tokens]
+        self._lost = read.lost
         self._read_to = began
         self._forget(began)
         return any(fresh)

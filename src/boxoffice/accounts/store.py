@@ -8,7 +8,13 @@ import msgspec
 
 from boxoffice.accounts.credentials.rules import NewLink
 from boxoffice.accounts.devices.rules import Device
-from boxoffice.accounts.revocations import MinimumVersion, NewRevocations, RevokedToken
+from boxoffice.accounts.revocations import (
+    RETAINED_S,
+    LostTime,
+    MinimumVersion,
+    NewRevocations,
+    RevokedToken,
+)
 from boxoffice.accounts.tokens import IssuedToken
 from boxoffice.errors import EmailTaken, IntegrityError
 from boxoffice.platform.postgres import sql_files
@@ -167,8 +173,11 @@ class AccountStore:
         """Return the revocations since a time, in seconds since the Unix epoch."""
         versions = await self._db.read(_Q["minimum_versions_since"], since)
         tokens = await self._db.read(_Q["revoked_tokens_since"], since)
+        lost = await self._db.read(_Q["lost_times"], RETAINED_S)
         return NewRevocations(
-            [MinimumVersion(**row) for row in versions], [RevokedToken(**row) for row in tokens]
+            [MinimumVersion(**row) for row in versions],
+            [RevokedToken(**row) for row in tokens],
+            [LostTime(**row) for row in lost],
         )
 
     async def keys(self) -> list[SigningKey]:

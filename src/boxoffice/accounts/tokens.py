@@ -212,7 +212,7 @@ class TokenAuthority:
         if now >= expires_at:
             raise TokenExpired
         # guard: token_it_may_end_before_its_time => if False:
-        if self._is_revoked(caller):
+        if self._is_revoked(caller) or self._revocations.covers_log_in(claims["iat"]):
             raise TokenInvalid(REVOKED)
         # A token is invalid once its key is retired.
         # guard: token_it_ends_with_its_key => until = expires_at

@@ -138,6 +138,29 @@ async def test_tokens_that_have_expired_are_forgotten(
     assert ours.tokens._revocations._tokens == {}
 
 
+async def test_a_log_in_that_a_restore_has_lost_is_over(
+    pods: tuple[Accounts, Accounts], make_accounts: MakeAccounts, db: Database, clock: MovedClock
+) -> None:
+    """Its account may be lost too, and its token is good by its signature."""
+    before = await token_of(pods[0])
+    lost_at = clock.now() + 30
+    clock.at += 32
+    lost = await token_of(pods[0])
+    await db.fetch(
+        """
+        INSERT INTO restores (incarnation, restored_at, recovered_to, backup_label, target)
+        VALUES (1, to_timestamp($1 + 5), to_timestamp($1), 'b', 'latest')
+        """,
+        lost_at,
+    )
+    clock.at += 10
+    after = await token_of(pods[0])
+    restarted = make_accounts()
+    await restarted.ensure_key()
+    await restarted.tokens.refresh()
+    assert [refused(restarted, token) for token in (before, lost, after)] == [False, True, False]
+
+
 class FakeStore:
     """Returns given revocations, and records since when they were read."""
 
