@@ -1,5 +1,6 @@
 """The commands about backups: `boxoffice backup …`."""
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import typer
 from boxoffice.cli import plugins
 from boxoffice.cli.context import addressed_database, progress, say, settings_of
 from boxoffice.cli.printing import printable
+from boxoffice.platform.ids import ScopedId
 from boxoffice.settings import Settings
 
 if TYPE_CHECKING:
@@ -158,6 +160,37 @@ def mark_restored(
         incarnation_min=incarnation,
     )
     progress.print(f"this database is in incarnation {begun.number}")
+
+
+@app.command()
+def lost_payments(
+    give_back: Annotated[
+        bool, typer.Option("--give-back", help="Have the cashier return the money.")
+    ] = False,
+) -> None:
+    """Show payments of the time that a restore lost, as the statements have them; return them."""
+    from boxoffice.payments.reconciliation import lost_orders  # noqa: PLC0415 — costs time
+    from boxoffice.platform.postgres.database import Database  # noqa: PLC0415 — costs time
+
+    settings = addressed_database()
+
+    async def work() -> tuple[list[lost_orders.LostOrder], set[ScopedId]]:
+        db = Database(settings)
+        await db.open()
+        try:
+            found = await lost_orders.find_lost_orders(db, settings.payments.statement_overlap_s)
+            return found, await lost_orders.give_back(db, found) if give_back else set()
+        finally:
+            await db.close()
+
+    found, returning = asyncio.run(work())
+    for one in found:
+        is_returned = one.intent in returning
+        _print(
+            f"{one.provider}  {one.happened_at:%Y-%m-%d %H:%M:%S}Z  {one.amount_minor:,} "
+            f"{one.currency}  {one.payment_key}" + ("  is being returned" if is_returned else "")
+        )
+    _print(f"{len(found)} lost payments, {len(returning)} are being returned")
 
 
 @app.command()

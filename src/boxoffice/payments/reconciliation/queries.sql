@@ -15,6 +15,50 @@ SELECT min(r.recovered_to) AS lost_since
  -- no guard: Saves comparisons; a day that was compared is not compared again.
  WHERE r.restored_at > clock_timestamp() - interval '7 days';
 
+-- name: lost_orders
+-- Captures that statements show for orders that a restore has lost: open findings of the time that one lost, with
+-- $1 seconds around it for the provider's clock.
+SELECT f.provider, f.transaction_key, f.order_id, f.payment_key, f.there_minor AS amount_minor, f.currency,
+       f.happened_at
+  FROM statement_findings f
+ -- guard: lost_orders_are_unknown: f.kind = 'unknown_order' AND =>
+ -- guard: lost_orders_were_paid: AND f.movement = 'capture' =>
+ WHERE f.kind = 'unknown_order' AND f.movement = 'capture'
+   -- guard: lost_orders_that_no_operator_has_resolved
+   AND f.resolved_at IS NULL
+   -- guard: lost_orders_of_the_lost_time { => AND $1::float8 IS NOT NULL
+   AND EXISTS (SELECT FROM restores r
+                WHERE f.happened_at >= r.recovered_to - make_interval(secs => $1)
+                  AND f.happened_at <= r.restored_at + make_interval(secs => $1))
+   -- guard: }
+ ORDER BY f.happened_at, f.transaction_key;
+
+-- name: adopt_lost_orders
+-- Make cancelled intents of lost orders whose buyers are known, and have them looked up: what a cancelled intent has
+-- captured is booked and goes back to its buyer. Returns the intents, those that were adopted before included.
+WITH adopted AS (
+    INSERT INTO payment_intents (
+           user_id, intent_id, amount_minor, created_at, changed_at, session_ends_at, closed_at, purpose, provider,
+           currency, status, payment_key, idempotency_key, fingerprint)
+    SELECT n.user_id, n.intent_id, n.amount_minor, n.happened_at, clock_timestamp(), n.happened_at,
+           clock_timestamp(), 'top_up', n.provider, n.currency, 'CANCELLED', n.payment_key,
+           'lost by a restore: ' || n.intent_id, ''
+      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])
+           n (user_id, intent_id, amount_minor, happened_at, provider, currency, payment_key)
+      -- guard: lost_orders_of_known_buyers => WHERE true
+      JOIN users u ON u.user_id = n.user_id
+        -- no guard: An intent is adopted once; without it the second call fails.
+        ON CONFLICT ON CONSTRAINT payment_intents_pkey DO NOTHING
+)
+INSERT INTO cashier_work AS w (kind, subject_id, user_id, due_at)
+SELECT 'look_up', n.intent_id, n.user_id, clock_timestamp()
+  FROM unnest($1::uuid[], $2::uuid[]) n (user_id, intent_id)
+  -- no guard: Of an unknown buyer there is no intent to look up; the cashier would drop the work.
+  JOIN users u ON u.user_id = n.user_id
+    -- no guard: Work that exists is due now.
+    ON CONFLICT ON CONSTRAINT cashier_work_pkey DO UPDATE SET due_at = least(w.due_at, excluded.due_at)
+RETURNING w.user_id, w.subject_id AS intent_id;
+
 -- name: start
 -- Begin a run, or go on with one that was not finished.
 INSERT INTO statement_runs AS r (provider, kind, since, until, started_at, changed_at)
