@@ -1,11 +1,18 @@
 """All drills, in the order in which they run."""
 
 from drills.drill import Drill
-from drills.scenarios import edge_batches, edge_drain, edge_slow_clients, valkey
+from drills.scenarios import (
+    edge_batches,
+    edge_drain,
+    edge_slow_clients,
+    point_in_time_restore,
+    valkey,
+)
 
 ALL: tuple[Drill, ...] = (
     edge_drain.DRILL,
     edge_slow_clients.DRILL,
     edge_batches.DRILL,
     *valkey.DRILLS,
+    point_in_time_restore.DRILL,
 )
