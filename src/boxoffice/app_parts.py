@@ -17,6 +17,7 @@ from boxoffice.listings import routes as listing_routes
 from boxoffice.listings.featured import Featured
 from boxoffice.listings.service import Listings
 from boxoffice.listings.store import ListingStore
+from boxoffice.observability.tracing import spans
 from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.ids import new_id
@@ -90,9 +91,18 @@ def compose_infrastructure(settings: Settings) -> Infrastructure:
         db=db,
         valkey=Valkey(settings.valkey),
         clock=DatabaseClock(db.now_s),
-        group_commit=GroupCommit(batch_limits(settings.batching)),
+        group_commit=_group_commit(settings),
         background=Background(),
     )
+
+
+def _group_commit(settings: Settings) -> GroupCommit:
+    limits, tracer = batch_limits(settings.batching), spans.current()
+    if tracer is None:
+        return GroupCommit(limits)
+    from boxoffice.batching.traced import TracedGroupCommit  # noqa: PLC0415 — optional packages
+
+    return TracedGroupCommit(limits, tracer)
 
 
 def compose_seats(settings: Settings, infrastructure: Infrastructure) -> SeatServices:

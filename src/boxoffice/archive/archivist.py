@@ -13,6 +13,7 @@ from boxoffice.archive.store import ArchiveStore
 from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
 from boxoffice.observability.rounds import rounds
+from boxoffice.observability.tracing import spans
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 
@@ -48,7 +49,8 @@ async def _move(
     archived = 0
     try:
         while True:
-            moved = await store.move(schedule_id, closed_before, batch_max)
+            with spans.span("archive"):
+                moved = await store.move(schedule_id, closed_before, batch_max)
             archived += moved.archived
             if not moved.more:
                 return archived, moved.kept

@@ -14,6 +14,7 @@ from boxoffice.errors import Unavailable
 from boxoffice.observability.lag import keep_measuring
 from boxoffice.observability.logs import log
 from boxoffice.observability.rounds import rounds
+from boxoffice.observability.tracing import spans
 from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.concurrency.tasks import cancel_and_wait
 from boxoffice.platform.postgres.database import Database
@@ -79,7 +80,8 @@ async def audit_once(runs: AuditRuns, settings: Settings) -> bool:
         return False
     started_at = await runs.now()
     try:
-        result = await _audited(settings)
+        with spans.span("audit"):
+            result = await _audited(settings)
     except Unavailable as error:
         # A timed-out check is a result too; otherwise the audit would be repeated for ever.
         await runs.finish(run_id, started_at, str(error), settings.audit.audit_runs_kept_max)

@@ -41,45 +41,45 @@ def sweep() -> None:
             # Both fail alike: the command says it as for one.
             raise failed.exceptions[0] from failed
 
-    _run(both)
+    _run("sweep", both)
 
 
 def archive() -> None:
     """Move what ended unpaid long ago into the archive, periodically."""
     from boxoffice.archive import archivist  # noqa: PLC0415 — costs time
 
-    _run(archivist.run)
+    _run("archive", archivist.run)
 
 
 def relay() -> None:
     """Deliver the outbox to the Valkey stream, at least once."""
     from boxoffice.outbox import relay as relaying  # noqa: PLC0415 — costs time
 
-    _run(relaying.run)
+    _run("relay", relaying.run)
 
 
 def messenger() -> None:
     """Send queued webhooks and mails."""
     from boxoffice.notifications import messenger as sending  # noqa: PLC0415 — costs time
 
-    _run(sending.run)
+    _run("messenger", sending.run)
 
 
 def cashier() -> None:
     """Look up, renew, return and compare what payments through providers left open."""
     from boxoffice import app_cashier  # noqa: PLC0415 — costs time
 
-    _run(app_cashier.run)
+    _run("cashier", app_cashier.run)
 
 
 def auditor() -> None:
     """Check every invariant periodically, and when an operator asks; keep the results."""
     from boxoffice.audit import auditor as auditing  # noqa: PLC0415 — costs time
 
-    _run(auditing.run)
+    _run("auditor", auditing.run)
 
 
-def _run(role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+def _run(name: str, role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Run a role until SIGTERM or SIGINT; it finishes the work in progress.
 
     Raises `Unavailable` without PostgreSQL, and `SettingsInvalid` without this release's schema.
@@ -90,14 +90,11 @@ def _run(role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]) -
     from boxoffice.observability.metrics import flush_counters  # noqa: PLC0415 — costs time
     from boxoffice.observability.role_health import RoleHealth  # noqa: PLC0415 — costs time
     from boxoffice.observability.role_metrics import serve_metrics  # noqa: PLC0415 — costs time
+    from boxoffice.observability.tracing.starting import traced  # noqa: PLC0415 — costs time
     from boxoffice.platform.concurrency.supervision import supervised  # noqa: PLC0415 — likewise
 
     settings = addressed_settings()
-    configure_logs(settings.observability)
-    announce_build(settings.observability.build_commit)
     health = RoleHealth()
-    if settings.observability.role_metrics_port:
-        serve_metrics(settings, health)
 
     async def until_stopped() -> None:
         stop = asyncio.Event()
@@ -111,7 +108,12 @@ def _run(role: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]) -
                 health.started()
                 await role(settings, stop)
 
-    asyncio.run(until_stopped())
+    with traced(settings.observability, name):
+        configure_logs(settings.observability)
+        announce_build(settings.observability.build_commit)
+        if settings.observability.role_metrics_port:
+            serve_metrics(settings, health)
+        asyncio.run(until_stopped())
 
 
 async def _require_schema(settings: Settings) -> None:

@@ -14,6 +14,7 @@ from boxoffice.observability.build_info import announce_build
 from boxoffice.observability.event_loop import watch_event_loop
 from boxoffice.observability.logs import log
 from boxoffice.observability.metrics import flush_counters
+from boxoffice.observability.tracing.starting import traced
 from boxoffice.observability.worker_metrics import forget_process, metrics_folder
 from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.processes.file_limit import raise_file_limit
@@ -34,12 +35,13 @@ def serve(settings: Settings, fd: int | None = None) -> None:
     # Not at the top: a supervisor of workers does not need it.
     import uvloop  # noqa: PLC0415 — costs time
 
-    logs.configure_logs(settings.observability)
-    announce_build(settings.observability.build_commit)
-    if settings.server.host != "127.0.0.1":
-        plugins.check_serving(settings)
-    _allow_connections(settings)
     with ExitStack() as stack:
+        stack.enter_context(traced(settings.observability, "serve"))
+        logs.configure_logs(settings.observability)
+        announce_build(settings.observability.build_commit)
+        if settings.server.host != "127.0.0.1":
+            plugins.check_serving(settings)
+        _allow_connections(settings)
         sock = stack.enter_context(listen(settings) if fd is None else socket.socket(fileno=fd))
         metrics = None
         if settings.observability.metrics_port:

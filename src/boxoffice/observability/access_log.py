@@ -18,7 +18,7 @@ from boxoffice.observability.metrics import REQUEST_SECONDS, REQUESTS, flush_cou
 
 _WRITE_AFTER_S = 0.1
 _WAITING_MAX = 512
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _encode = msgspec.json.Encoder().encode
 
@@ -56,12 +56,16 @@ Listener = Callable[[Kind, int, Mapping[int, int]], None]
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """One answer: its request's id, the time that it took in seconds, and its Unix time."""
+    """One answer: its request's id, the time that it took in seconds, and its Unix time.
+
+    `trace_fields` are further fields of its line, encoded, each with a comma in front.
+    """
 
     kind: Kind
     request_id: str
     seconds: float
     at: float
+    trace_fields: str = ""
 
 
 class AccessLog:
@@ -76,10 +80,12 @@ class AccessLog:
         self._waiting: list[Answer] = []
         self._timer: asyncio.Handle | None = None
 
-    def answered(self, kind: Kind, request_id: str, started_at: float) -> None:
+    def answered(
+        self, kind: Kind, request_id: str, started_at: float, trace_fields: str = ""
+    ) -> None:
         """Record an answer to a request that began at `started_at` (`time.perf_counter`)."""
         seconds = time.perf_counter() - started_at
-        self._waiting.append(Answer(kind, request_id, seconds, time.time()))
+        self._waiting.append(Answer(kind, request_id, seconds, time.time(), trace_fields))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_WRITE_AFTER_S, self.write)
         elif len(self._waiting) == _WAITING_MAX:
@@ -96,7 +102,7 @@ class AccessLog:
         answers, self._waiting = self._waiting, []
         _count(answers, self._listener)
         if self._log_requests:
-            _log([answer for answer in answers if answer.kind.route not in _QUIET])
+            _log([answer for answer in answers if answer.kind.route not in QUIET_ROUTES])
 
 
 def _count(answers: Iterable[Answer], listener: Listener | None) -> None:
@@ -138,7 +144,8 @@ def _parts(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 def _fields(answer: Answer) -> dict[str, object]:
     ms = round(answer.seconds * 1000, 2)
-    return {"request_id": answer.request_id, **answer.kind.log_fields(), "ms": ms}
+    traced = msgspec.json.decode(f"{{{answer.trace_fields[1:]}}}", type=dict[str, str])
+    return {"request_id": answer.request_id, **traced, **answer.kind.log_fields(), "ms": ms}
 
 
 def _lines(answers: Iterable[Answer]) -> Iterable[bytes]:
@@ -156,10 +163,11 @@ def _lines(answers: Iterable[Answer]) -> Iterable[bytes]:
             moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
             seconds[second] = moment
         yield (
-            b'{"request_id":"%b",%b,"ms":%.2f,"event":"request","level":"info",'
+            b'{"request_id":"%b"%b,%b,"ms":%.2f,"event":"request","level":"info",'
             b'"timestamp":"%b.%06dZ"}\n'
             % (
                 answer.request_id.encode(),
+                answer.trace_fields.encode(),
                 shared,
                 answer.seconds * 1000,
                 moment,

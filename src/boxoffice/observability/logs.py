@@ -76,6 +76,7 @@ def configure_logs(settings: ObservabilitySettings, stream: TextIO | None = None
     raw_lines = lines if settings.log_format == "json" and level <= logging.INFO else None
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        *_trace_fields(settings),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -97,6 +98,14 @@ def configure_logs(settings: ObservabilitySettings, stream: TextIO | None = None
         cache_logger_on_first_use=True,
     )
     _configure_libraries(out, max(level, logging.WARNING), shared, rendering)
+
+
+def _trace_fields(settings: ObservabilitySettings) -> list[Any]:
+    if not settings.traces_url:
+        return []
+    from boxoffice.observability.tracing.log_fields import add_span  # noqa: PLC0415 — optional
+
+    return [add_span]
 
 
 def _console_renderer(*, is_colored: bool) -> structlog.dev.ConsoleRenderer:

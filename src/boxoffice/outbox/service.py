@@ -7,6 +7,7 @@ between publish and delete delivers twice; consumers deduplicate by `event_id`.
 from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
+from boxoffice.observability.tracing import spans
 from boxoffice.outbox import metrics
 from boxoffice.outbox.rules import Event, Message, to_message
 from boxoffice.outbox.store import OutboxStore
@@ -66,7 +67,8 @@ class Relay:
             return 0
         try:
             for part in _parts(events, self._batch_size):
-                await self._stream.publish([to_message(event) for event in part], token)
+                with spans.span("relay", {"boxoffice.events": len(part)}):
+                    await self._stream.publish([to_message(event) for event in part], token)
         except ValkeyUnavailable:
             # A batch too large for the deadline would fail for ever.
             self._batch_size = max(1, self._batch_size // 2)

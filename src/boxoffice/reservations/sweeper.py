@@ -14,6 +14,7 @@ from prometheus_client import Gauge
 from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
 from boxoffice.observability.rounds import rounds
+from boxoffice.observability.tracing import spans
 from boxoffice.platform.postgres.database import Database
 from boxoffice.reservations import metrics
 from boxoffice.reservations.store import ReservationStore
@@ -82,7 +83,8 @@ async def _close(store: ReservationStore, schedule_id: UUID, batch_max: int) -> 
         # Most of the due ones may have been paid, so a call may close fewer than it read.
         more = True
         while more and closed < batch_max:
-            swept = await store.expire(schedule_id, batch_max - closed)
+            with spans.span("sweep"):
+                swept = await store.expire(schedule_id, batch_max - closed)
             closed += swept.closed
             more = swept.more
     except Unavailable:

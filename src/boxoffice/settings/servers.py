@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from boxoffice.settings.values import (
     Bytes,
+    CollectorUrl,
     Commit,
     Count,
     FilePath,
@@ -117,6 +118,11 @@ class ObservabilitySettings(msgspec.Struct, frozen=True, kw_only=True):
     role_metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
     lag_check_interval_ms: Milliseconds = 5_000
     build_commit: Commit = ""
+    traces_url: CollectorUrl = ""
+    traces_sample_percent: Annotated[float, Meta(ge=0, le=100)] = 1.0
+    traces_trust_parent: bool = False
+    traces_queue_max: Count = 4_096
+    traces_export_timeout_ms: Milliseconds = 5_000
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_requests: bool = True

@@ -47,6 +47,13 @@ Commit = Annotated[
         description="7 to 64 hexadecimal digits in small letters, or empty for none",
     ),
 ]
+CollectorUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https?://[^\s/?#@]+/[!-~]*)?$",
+        description="an address with its path, as http://collector:4318/v1/traces, or empty for none",
+    ),
+]
 Currency = Annotated[
     str, Meta(pattern="^[A-Z]{3}$", description="three capital letters of ISO 4217, as KRW")
 ]

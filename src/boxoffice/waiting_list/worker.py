@@ -16,6 +16,7 @@ from boxoffice.errors import BoxofficeError, Unavailable
 from boxoffice.observability.lag import keep_measuring
 from boxoffice.observability.logs import log
 from boxoffice.observability.rounds import rounds
+from boxoffice.observability.tracing import spans
 from boxoffice.platform.concurrency.supervision import supervised
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
@@ -122,9 +123,10 @@ async def _serve(lists: WaitingListStore, schedule_id: UUID, limits: TurnLimits)
     """Give one line turns until no entry is left that seats fit; return how many offers were made."""
     offered = 0
     try:
-        await lists.settle(schedule_id)
-        while made := await take_turn(lists, schedule_id, limits):
-            offered += made
+        with spans.span("waiting list"):
+            await lists.settle(schedule_id)
+            while made := await take_turn(lists, schedule_id, limits):
+                offered += made
     except TurnMoot:
         pass
     except Unavailable:

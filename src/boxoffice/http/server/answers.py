@@ -116,8 +116,8 @@ class AnswerWriter:
             lines += b"content-length: %d\r\n" % length_bytes
             request.connection.send_head(self._head(request, status, lines))
 
-    def account(self, request: Answered, status: int, code: str) -> None:
-        """Record an answer in the access log."""
+    def account(self, request: Answered, status: int, code: str, trace_fields: str = "") -> None:
+        """Record an answer in the access log; `trace_fields` as in `AccessLog`."""
         match = request.match
         kind = match.kinds.get((status, code))
         if kind is None:
@@ -125,7 +125,7 @@ class AnswerWriter:
             scope = "" if status == _NOT_FOUND else match.scope
             kind = Kind(request.method, match.template, status, code, scope)
             match.kinds[status, code] = kind
-        self._access_log.answered(kind, request.request_id, request.started_at)
+        self._access_log.answered(kind, request.request_id, request.started_at, trace_fields)
 
     def status_line(self, status: int) -> bytes:
         """Return the status line of an answer, and its `Date` (RFC 9110, section 6.6.1)."""

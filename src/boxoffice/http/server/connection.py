@@ -201,7 +201,7 @@ class Connection(asyncio.Protocol):
         client = self._peer
         if b"x-forwarded-for" in fields:
             client = context.proxies.client_of(client, fields[b"x-forwarded-for"])
-        request = Exchange(self, context, match, name, fields, client, self._loop)
+        request = context.exchange_class(self, context, match, name, fields, client, self._loop)
         if is_last:
             self._is_last = True
         if self._is_last:

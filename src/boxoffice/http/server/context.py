@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from boxoffice.http.api.router import Router
 from boxoffice.http.server.address_limit import AddressLimit
 from boxoffice.http.server.answers import AnswerWriter
-from boxoffice.http.server.exchange import Deadlines
+from boxoffice.http.server.exchange import Deadlines, Exchange
 from boxoffice.http.server.parsing import Refusal
 from boxoffice.http.server.proxies import TrustedProxies, trusted_proxies
 from boxoffice.http.server.write_buffers import WriteBufferBudget
 from boxoffice.observability.access_log import AccessLog
+from boxoffice.observability.tracing import spans
 from boxoffice.settings import ServerSettings
 
 if TYPE_CHECKING:
     from boxoffice.http.server.connection import Connection
+    from boxoffice.observability.tracing.tracer import ProcessTracer
 
 _LATER = b"retry-after: 1\r\n"
 _TOO_MANY = Refusal(503, "too_many_connections", _LATER)
@@ -72,12 +74,21 @@ class ServerContext:
         self.limits = limits
         self.proxies = proxies or trusted_proxies()
         self.answers = AnswerWriter(access_log)
+        self.exchange_class = Exchange
+        if (tracer := spans.current()) is not None:
+            self._trace(tracer, access_log)
         self.deadlines = Deadlines()
         self.write_budget = WriteBufferBudget(limits.unsent_max_bytes)
         # Each connection with its bucket in the count of connections per address.
         self.connections: dict[Connection, str | None] = {}
         self._by_address = AddressLimit(limits.connections_per_address_max)
         self._is_empty = asyncio.Event()
+
+    def _trace(self, tracer: "ProcessTracer", access_log: AccessLog) -> None:
+        from boxoffice.http.server import traced  # noqa: PLC0415 — needs optional packages
+
+        self.answers = traced.TracedAnswers(access_log)
+        self.exchange_class = traced.traced_exchange(tracer)
 
     def add(self, connection: "Connection", address: str | None) -> Refusal | None:
         """Count a connection until `remove`; return why it is refused, None if it is accepted.

@@ -27,6 +27,7 @@ from boxoffice.notifications.mail.transports import (
 )
 from boxoffice.notifications.rules import MAIL_DELAYS_S, delay_s
 from boxoffice.observability.logs import log
+from boxoffice.observability.tracing import spans
 from boxoffice.platform.concurrency.tasks import cancel_and_wait
 from boxoffice.platform.ids import ScopedId
 from boxoffice.settings import NotificationSettings
@@ -134,7 +135,8 @@ class MailSender:
                 put_seller(message, seller, self._shop)
             # An invitation goes to an address that need not be of an account.
             recipient = message["To"].addresses[0].addr_spec
-            await transport.send(message, recipient)
+            with spans.span("mail", {"boxoffice.mail.kind": mail.kind}, "client"):
+                await transport.send(message, recipient)
         except MailServerAway as error:
             await self._write(_untried(mail, _PAUSE_FIRST_S, str(error)))
             raise

@@ -19,6 +19,7 @@ from boxoffice.notifications.webhooks.client import NotSent, WebhookAnswer, Webh
 from boxoffice.notifications.webhooks.rules import Judgement
 from boxoffice.notifications.webhooks.store import ClaimedDelivery, DeliveryQueue, DeliveryResult
 from boxoffice.observability.logs import log
+from boxoffice.observability.tracing import spans
 from boxoffice.platform.concurrency.tasks import cancel_and_wait
 from boxoffice.settings import NotificationSettings
 
@@ -166,7 +167,7 @@ class WebhookSender:
         if claimed.previous_secret is not None:
             known.append(claimed.previous_secret)
         headers = rules.headers(known, str(claimed.event_id), sent_at_s, claimed.body)
-        with metrics.WEBHOOK_SECONDS.time():
+        with metrics.WEBHOOK_SECONDS.time(), spans.span("webhook", kind="client"):
             outcome = await self._sent(claimed, headers)
         result = await self._judged(claimed, outcome)
         lane.is_failing = result.state != "DELIVERED"

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from boxoffice.errors import PaymentProviderUnavailable, Problem, Unavailable
 from boxoffice.observability.logs import log
+from boxoffice.observability.tracing import spans
 from boxoffice.payments.cashier import metrics, rules
 from boxoffice.payments.cashier.intent_work import IntentWork
 from boxoffice.payments.cashier.notice_work import NoticeWork
@@ -202,7 +203,8 @@ class Cashier:
         first_s, max_s = self._settings.cashier_retry_first_s, self._settings.cashier_retry_max_s
         again_s = rules.retry_after_s(tries, first_s, max_s)
         try:
-            after_s = await do(subject)
+            with spans.span(f"cashier {kind}", {"boxoffice.tries": tries}):
+                after_s = await do(subject)
         except (ProviderError, PaymentProviderUnavailable) as error:
             log.warning("cashier_provider_failed", kind=kind, tries=tries, error=repr(error))
             return "provider_failed", again_s

@@ -18,6 +18,7 @@ import msgspec
 from prometheus_client import Counter, Histogram
 
 from boxoffice.observability.logs import log
+from boxoffice.observability.tracing import spans
 from boxoffice.payments.providers.port import (
     ProviderError,
     ProviderMisconfigured,
@@ -149,7 +150,10 @@ class ProviderHttp:
             PROVIDER_CALLS.labels(*labels, "not_sent").inc()
             raise ProviderUnavailable(f"{self.name} failed lately; it is spared")
         try:
-            with PROVIDER_SECONDS.labels(*labels).time():
+            span = spans.span(
+                f"{self.name} {request.operation}", _attributes(self, request), "client"
+            )
+            with PROVIDER_SECONDS.labels(*labels).time(), span:
                 answer = await self._exchange(request, timeout_s)
         except ProviderError as error:
             is_sent = isinstance(error, ProviderUnknown)
@@ -228,6 +232,11 @@ class ProviderFailed(ProviderUnknown):
     def __init__(self, provider: str, status: int, *, is_replay: bool) -> None:
         super().__init__(f"{provider} answered {status}")
         self.is_replay = is_replay
+
+
+def _attributes(provider: ProviderHttp, request: ProviderRequest) -> spans.Attributes:
+    # Without the path, which has keys of payments.
+    return {"boxoffice.provider": provider.name, "http.request.method": request.method}
 
 
 def _encoded(request: ProviderRequest, headers: dict[str, str]) -> bytes | aiohttp.FormData | None:
