@@ -17,6 +17,7 @@ from boxoffice.platform.valkey.address import parse as address_of_valkey
 from boxoffice.platform.valkey.tls_files import check_tls_files
 from boxoffice.settings import SECTION_OF, Settings, load, types_of_settings, variable, wanted
 from drills.servers.certificates import certificates
+from tests.programs import debian_program
 
 HINTS = types_of_settings()
 # None of the texts may be this.
@@ -244,6 +245,7 @@ def test_a_file_for_tls_is_refused_at_the_start(
 @pytest.fixture(scope="module")
 def tls_files(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """The files of a CA and a client, and unusable ones, by name."""
+    debian_program("openssl")
     folder = tmp_path_factory.mktemp("tls")
     made = certificates(folder)
     wrong = folder / "wrong.pem"

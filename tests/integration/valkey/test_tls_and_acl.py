@@ -64,6 +64,7 @@ class Secured:
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """The server, with the shipped users and an administrator."""
+    debian_program("openssl")
     folder = tmp_path_factory.mktemp("secured")
     files = certificates(folder)
     users = folder / "users.acl"

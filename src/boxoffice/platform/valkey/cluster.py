@@ -46,6 +46,8 @@ class ClusterServers:
         self._timeout_s = settings.valkey_timeout_ms / 1000
         self._nodes: dict[HostPort, ValkeyNode] = {}
         self._slots: list[HostPort | None] = [None] * SLOTS
+        # The names of the masters, as of the last reading.
+        self.masters: frozenset[str] = frozenset()
         self._is_stale = False
         self._read_at = -_READ_EVERY_S
         self._logged_at = -_LOG_FAILURE_EVERY_S
@@ -55,15 +57,6 @@ class ClusterServers:
     def is_breaker_open(self) -> bool:
         """Whether calls of every node are skipped."""
         return bool(self._nodes) and all(one.is_breaker_open for one in self._nodes.values())
-
-    @property
-    def masters(self) -> dict[str, int]:
-        """The names of the masters, each with its lowest slot."""
-        lowest: dict[HostPort, int] = {}
-        for slot, at in enumerate(self._slots):
-            if at is not None:
-                lowest.setdefault(at, slot)
-        return {self._node(at).name: slot for at, slot in lowest.items()}
 
     async def close(self) -> None:
         """Close every connection."""
@@ -223,6 +216,7 @@ class ClusterServers:
             host = master[0].decode() if master[0] else asked[0]
             slots[first : last + 1] = [(host, int(master[1]))] * (last + 1 - first)
         before, self._slots = self._slots, slots
+        self.masters = frozenset(self._node(at).name for at in set(slots) if at is not None)
         if before != slots and any(before):
             log.info("valkey_slots_changed", masters=sorted(self.masters))
         kept = set(slots)

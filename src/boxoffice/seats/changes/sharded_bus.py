@@ -69,8 +69,8 @@ class ShardedSeatChangeBus(SeatChangeBus):
         self._locks: dict[str | None, asyncio.Lock] = {}
         # By schedule: the last number sent, and when; oldest first.
         self._sent: dict[UUID, tuple[int, float]] = {}
-        # The last number received of a sender about a schedule.
-        self._received: dict[tuple[bytes, UUID], int] = {}
+        # By schedule that is followed, and sender: the last number received.
+        self._received: dict[UUID, dict[bytes, int]] = {}
 
     @property
     def is_receiving(self) -> bool:
@@ -96,8 +96,8 @@ class ShardedSeatChangeBus(SeatChangeBus):
         """Detect the loss of subscriptions, and of peers."""
         now = self._clock()
         for sender in self._forget_peers(now):
-            for key in [one for one in self._received if one[0] == sender]:
-                del self._received[key]
+            for numbers in self._received.values():
+                numbers.pop(sender, None)
         for link in self._links.values():
             self._check_link(link, now)
 
@@ -131,16 +131,18 @@ class ShardedSeatChangeBus(SeatChangeBus):
                 self._check_link(link, link.received_own_at)
             return
         if head.schedule_id is None:
-            self._receive_heartbeat(head.sender, message)
+            self._receive_heartbeat(link, head.sender, message)
             return
-        key = head.sender, head.schedule_id
+        if head.schedule_id not in link.followed:
+            return
+        numbers = self._received.setdefault(head.schedule_id, {})
         # Without an earlier number only the first message surely misses nothing.
-        if head.number != self._received.get(key, 0) + 1:
+        if head.number != numbers.get(head.sender, 0) + 1:
             self._miss(head.schedule_id)
-        self._received[key] = head.number
+        numbers[head.sender] = head.number
         self._apply_message(head.schedule_id, message)
 
-    def _receive_heartbeat(self, sender: bytes, message: bytes) -> None:
+    def _receive_heartbeat(self, link: _Link, sender: bytes, message: bytes) -> None:
         sent = messages.sent_of(message)
         if sent is None:
             self._reject(message)
@@ -149,8 +151,11 @@ class ShardedSeatChangeBus(SeatChangeBus):
             self._heartbeat_due.set()  # the new peer must learn of this process soon
         self._note_heard(sender)
         for schedule_id, number in sent:
-            if number > self._received.get((sender, schedule_id), 0):
-                self._received[sender, schedule_id] = number
+            if schedule_id not in link.followed:
+                continue
+            numbers = self._received.setdefault(schedule_id, {})
+            if number > numbers.get(sender, 0):
+                numbers[sender] = number
                 self._miss(schedule_id)
 
     def _miss(self, schedule_id: UUID) -> None:
@@ -174,6 +179,7 @@ class ShardedSeatChangeBus(SeatChangeBus):
         """Stop trusting messages of a schedule: its slot has moved, or it is no longer in memory."""
         link.asked.discard(schedule_id)
         link.followed.discard(schedule_id)
+        self._received.pop(schedule_id, None)
         self._applier.set_schedule_connected(schedule_id, is_connected=False)
         self._cluster.note_change()
 
@@ -240,9 +246,9 @@ class ShardedSeatChangeBus(SeatChangeBus):
     async def _follow(self) -> None:
         """Have one subscription per master, to the channels of the schedules in memory."""
         masters = self._cluster.masters
-        for node in self._links.keys() - masters.keys():
+        for node in self._links.keys() - masters:
             await self._drop_link(node)
-        for node in masters.keys() - self._links.keys():
+        for node in masters - self._links.keys():
             self._links[node] = _Link(node)
             self._listening[node] = asyncio.create_task(self._listen_to(self._links[node]))
         wanted: dict[str | None, set[UUID]] = {}
@@ -291,6 +297,8 @@ class ShardedSeatChangeBus(SeatChangeBus):
         link.subscription = None
         link.received_own_at = -math.inf
         self._check_link(link, self._clock())
+        for schedule_id in link.followed:
+            self._received.pop(schedule_id, None)
         link.asked.clear()
         link.followed.clear()
 
