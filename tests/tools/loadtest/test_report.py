@@ -8,6 +8,7 @@ from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from boxoffice_loadtest import model, output
@@ -27,12 +28,16 @@ def _whole() -> LoadTestRun:
 
 
 def reference_run() -> LoadTestRun:
-    """Return a run of every scenario, with as many steps as a full run has."""
-    names = ("lookup", "reserve", "pay", "onsale", "spike", "queue")
+    """Return a run of every scenario, with as many steps and kinds of requests as a full run has."""
+    names = ("lookup", "reserve", "pay", "onsale", "spike", "queue", "steps")
+    kinds = ("concerts", "schedules", "seats", "hold", "pay", "release", "queue", "queue_join")
     steps = [samples.step(100.0 * 2 ** (number / 2)) for number in range(12)]
-    found = [samples.scenario(name) for name in names]
-    run = samples.run(scenarios=[*found, samples.scenario("steps", steps=steps)])
-    return sizing.sized(run, None, SALE, 2)
+    found = []
+    for name in names:
+        one = samples.scenario(name, **({"steps": steps} if name == "steps" else {}))
+        more = [msgspec.structs.replace(one.requests[0], request=kind) for kind in kinds]
+        found.append(msgspec.structs.replace(one, requests=more))
+    return sizing.sized(samples.run(scenarios=found), None, SALE, 2)
 
 
 def _empty() -> LoadTestRun:
