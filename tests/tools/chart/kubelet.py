@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from tests.support.shop import dying_with_us, free_port
 from tests.tools.chart.helm import Document, container_of
 
@@ -58,6 +60,11 @@ class LocalPod:
             if self.process.poll() is not None or time.monotonic() > until:
                 raise PodFailed(f"{self.role} has not started: {self.said()}")
             time.sleep(0.05)
+
+    def remote_ports(self) -> set[int]:
+        """The ports that its process is connected to."""
+        opened = psutil.Process(self.process.pid).net_connections("tcp")
+        return {one.raddr.port for one in opened if one.status == psutil.CONN_ESTABLISHED}
 
     def terminate(self) -> None:
         """Send SIGTERM, as a deletion does."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -137,6 +138,25 @@ async def test_a_buyer_gets_a_ticket(release: Release) -> None:
     assert (await journey.walk(release.url, sale)).ticket_id
     report = await audit(release.owner)
     assert report.ok, render(report)
+
+
+def test_no_role_is_connected_to_what_its_policy_denies(release: Release) -> None:
+    """Asked of the kernel after a sale; the policies alone could deny what a role needs."""
+    real = {
+        _port(release.secrets["shop", "DATABASE_URL"]): 5432,
+        _port(release.secrets["shop", "VALKEY_URL"]): 6379,
+    }
+    for role, pod in release.pods.items():
+        rules = release.rendered.one("NetworkPolicy", role)["spec"]["egress"]
+        allowed = {port["port"] for rule in rules for port in rule["ports"]}
+        connected = {real[port] for port in pod.remote_ports() if port in real}
+        assert connected == allowed & set(real.values()), role
+
+
+def _port(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None
+    return port
 
 
 def test_the_pod_of_helm_test_finds_the_service(release: Release) -> None:
