@@ -294,6 +294,7 @@ def test_several_workers_share_a_port_and_stop_together(settings: Settings, tmp_
         env=_env(
             port=port,
             metrics_port=(metrics_port := free_port()),
+            build_commit="0123abc",
             database_url=settings.database.database_url,
             valkey_url=settings.valkey.valkey_url,
         ),
@@ -316,6 +317,12 @@ def test_several_workers_share_a_port_and_stop_together(settings: Settings, tmp_
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
                 metrics = answer.read().decode()
         assert f"{told} 40.0" in metrics, "one worker answers for both"
+        lines = metrics.splitlines()
+        builds = [one for one in lines if one.startswith('boxoffice_build_info{commit="0123abc"')]
+        assert [one.split()[-1] for one in builds] == ["1.0"], "of both workers"
+        (started,) = [one for one in lines if one.startswith("boxoffice_start_time_seconds ")]
+        assert float(started.split()[1]) == pytest.approx(time.time(), abs=300)
+        assert "boxoffice_event_loop_lag_seconds_count " in metrics
         apart = f"http://127.0.0.1:{metrics_port}/metrics"
         for _ in range(6):
             with urllib.request.urlopen(apart, timeout=5) as answer:

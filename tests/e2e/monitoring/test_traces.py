@@ -74,16 +74,16 @@ def _check_requests(taken: Collector, printed: str, count: int) -> list[TakenSpa
 
 
 def _check_batches(taken: Collector, waits: Sequence[TakenSpan]) -> None:
-    """Each wait is linked with the one batch that decided it, in both directions."""
+    """Each wait is linked with its batches, in both directions: more than one where it was retried."""
     batches = taken.named("batch hold")
-    linked = [link for batch in batches for link in batch.links]
-    assert sorted(linked) == sorted(wait.span_id for wait in waits)
+    linked = {link for batch in batches for link in batch.links}
+    assert linked == {wait.span_id for wait in waits}
     for batch in batches:
         assert batch.parent_id == ""
         assert batch.trace_id != TRACE
         assert batch.attributes["boxoffice.batch.size"] == len(batch.links)
         for wait in waits:
-            assert (wait.links == [batch.span_id]) == (wait.span_id in batch.links)
+            assert (batch.span_id in wait.links) == (wait.span_id in batch.links)
 
 
 async def test_requests_and_batches_are_linked_and_name_no_person(
@@ -142,10 +142,10 @@ async def test_a_dead_collector_is_no_part_of_a_request(
         stopped_at_s = time.monotonic()
         assert pod.stop() == 0
     assert statuses == [201] * 12
-    assert took_s < 10, "the export waits for a minute"
+    assert took_s < 30, "the export waits for a minute"
     assert "boxoffice_spans_exported_total 0.0" in metrics
     lost = next(
         line for line in metrics.splitlines() if line.startswith("boxoffice_spans_lost_total ")
     )
     assert float(lost.split()[1]) > 0, "more ended than are kept"
-    assert time.monotonic() - stopped_at_s < 20
+    assert time.monotonic() - stopped_at_s < 40
