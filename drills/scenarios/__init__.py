@@ -6,6 +6,8 @@ from drills.scenarios import (
     edge_drain,
     edge_slow_clients,
     point_in_time_restore,
+    pooler,
+    postgres_failover,
     valkey,
 )
 
@@ -14,5 +16,7 @@ ALL: tuple[Drill, ...] = (
     edge_slow_clients.DRILL,
     edge_batches.DRILL,
     *valkey.DRILLS,
+    postgres_failover.DRILL,
+    pooler.DRILL,
     point_in_time_restore.DRILL,
 )

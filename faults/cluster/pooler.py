@@ -3,8 +3,10 @@
 import asyncio
 import os
 import pwd
+import re
 import signal
 import socket
+import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +21,23 @@ from faults.interference.external_clients import allow_traversal
 HOST = "127.0.0.1"
 _STARTS_WITHIN_S = 10.0
 _ENDS_WITHIN_S = 10.0
+
+
+_TRACKS_SINCE = (1, 21)
+
+
+def version(argv: Sequence[str]) -> tuple[int, int]:
+    """Return major and minor version of a PgBouncer."""
+    told = subprocess.run([*argv, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"PgBouncer (\d+)\.(\d+)", told)
+    if found is None:
+        raise PoolerFailed(f"not a PgBouncer: {told}")
+    return int(found[1]), int(found[2])
+
+
+def can_track(argv: Sequence[str]) -> bool:
+    """Say whether this PgBouncer can track prepared statements."""
+    return version(argv) >= _TRACKS_SINCE
 
 
 class PoolerFailed(RuntimeError):
@@ -54,6 +73,17 @@ class PgBouncer:
 
     async def __aenter__(self) -> Self:
         """Start it, and return when it listens."""
+        await self._start()
+        return self
+
+    async def restart(self) -> None:
+        """Kill it with all its connections, and start it again on the same port."""
+        if self._child is not None:
+            self._child.kill()
+            await self._child.wait()
+        await self._start()
+
+    async def _start(self) -> None:
         nobody = pwd.getpwnam("nobody")
         config = self._folder / "pgbouncer.ini"
         config.write_text(self._configuration(), encoding="utf-8")
@@ -69,7 +99,6 @@ class PgBouncer:
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
             )
         await self._until_listening()
-        return self
 
     async def __aexit__(
         self,

@@ -7,12 +7,15 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from boxoffice.audit import audit
 from boxoffice.errors import OutcomeUnknown
 from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.postgres.outcomes import Failure, classify
 from boxoffice.platform.postgres.standby_monitor import StandbyStatus, read_standby
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
+from boxoffice_embedded.servers.postgres import HOST
 from faults.cluster.cluster import start_cluster
 from faults.cluster.standby import STANDBY_NAME, Pair, with_standby
 from faults.interference.external_clients import allow_traversal
@@ -69,6 +72,22 @@ async def _check_reads_of_a_standby(pair: Pair, settings: Settings) -> None:
         await db.close()
 
 
+async def _check_commands(pair: Pair, settings: Settings) -> None:
+    """Commands find the primary where the standby is named first."""
+    before, _, after = pair.primary.url.rpartition("@")
+    database = after.partition("/")[2]
+    hosts = f"{HOST}:{pair.standby.port},{HOST}:{pair.primary.port}"
+    both = settings.replace(database_url=f"{before}@{hosts}/{database}")
+    assert await migrate(both) == 0
+    assert (await audit(both)).ok
+    db = Database(both)
+    await db.open()
+    try:
+        assert (await read_standby(db)).is_wanted
+    finally:
+        await db.close()
+
+
 async def test_a_real_standby() -> None:
     with tempfile.TemporaryDirectory(
         prefix="boxoffice-standby-", ignore_cleanup_errors=True
@@ -81,4 +100,5 @@ async def test_a_real_standby() -> None:
         ):
             assert one.pair is not None
             await _check_roles(one.pair)
+            await _check_commands(one.pair, one.settings)
             await _check_reads_of_a_standby(one.pair, one.settings)

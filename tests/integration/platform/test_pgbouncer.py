@@ -1,8 +1,6 @@
 """PgBouncer as Debian has it: what the service refuses behind it, and what it sells."""
 
 import asyncio
-import re
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -13,27 +11,17 @@ from boxoffice.platform.postgres.database import Database, connect
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
-from faults.cluster.pooler import PgBouncer
+from faults.cluster.pooler import PgBouncer, can_track
 from tests.programs import debian_program
 from tests.support.hall import open_hall
 from tests.support.invariants import broken
-
-_TRACKS_SINCE = (1, 21)
-
-
-def _tracks(program: str) -> bool:
-    """Say whether this version can track prepared statements."""
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"PgBouncer (\d+)\.(\d+)", told)
-    assert found is not None
-    return (int(found[1]), int(found[2])) >= _TRACKS_SINCE
 
 
 @asynccontextmanager
 async def pooled(settings: Settings, **options: str) -> AsyncIterator[Settings]:
     """Run a pooler, and return settings with its address."""
     program = debian_program("pgbouncer")
-    if _tracks(program):
+    if can_track([program]):
         options.setdefault("max_prepared_statements", "0")
     url = settings.database.database_url
     async with PgBouncer([program], url, options) as pooler:
