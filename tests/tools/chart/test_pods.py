@@ -26,7 +26,7 @@ _VALUES = {
     "existingSecret": "shop",
     "secretSettings": ["METRICS_TOKEN"],
     "env": {"BOXOFFICE_WALLET_TOP_UP_FREE": "true"},
-    "serve": {"drainDelayMs": 1_000, "drainTimeoutMs": 5_000},
+    "serve": {"drainDelayMs": 3_000, "drainTimeoutMs": 5_000},
 }
 
 
@@ -185,7 +185,7 @@ def test_pods_stop_within_their_grace_period(release: Release) -> None:
     serve = release.pods["serve"]
     for pod in release.pods.values():
         pod.terminate()
-    wait_until(lambda: serve.probe("readiness") == 503, 0.9, "the readiness probe saw no drain")
+    wait_until(lambda: serve.probe("readiness") == 503, 2.5, "the readiness probe saw no drain")
     # What the balancer still sends is served until the delay is over.
     assert status(f"{release.url}/v1/concerts") == 200
     took = {role: pod.wait_until_stopped() for role, pod in release.pods.items()}
