@@ -85,6 +85,14 @@ class Container:
         state: dict[str, Any] = json.loads(self.engine.podman("inspect", self.name))[0]["State"]
         return state
 
+    def memory_bytes(self) -> int:
+        """Return what its control group is charged with, files that can be dropped included."""
+        shown = self.engine.podman(
+            "stats", "--no-stream", "--format", "{{.MemUsageBytes}}", self.name
+        )
+        number, unit = shown.split()[0][:-3], shown.split()[0][-3:]
+        return round(float(number) * {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[unit])
+
     def logs(self) -> str:
         """Return what it has printed."""
         return self.engine.podman("logs", self.name)
@@ -126,13 +134,17 @@ class Engine:
         pip = [sys.executable, "-m", "pip", "download", *options, "--only-binary=:all:"]
         pip += ["--dest", str(self._home / "wheels"), "--requirement", str(lock)]
         self._check("pip", subprocess.run(pip, capture_output=True, check=False))
-        uv = [str(Path(sys.prefix) / "bin" / "uv"), "pip", "install", *options, "--no-build"]
         for name in ("server", "release"):
             # Into the cache that the build mounts; the installation itself is not used.
-            target, lock = self._home / f"{name}-parts", lock.with_name(f"{name}.lock")
-            argv = [*uv, "--target", str(target), "--requirement", str(lock)]
-            env = {**os.environ, "UV_CACHE_DIR": str(self._home / "uv"), "UV_LINK_MODE": "hardlink"}
-            self._check("uv", subprocess.run(argv, env=env, capture_output=True, check=False))
+            self.install(name, self._home / f"{name}-parts")
+
+    def install(self, lock: str, target: Path) -> None:
+        """Install the parts of a lock file for the base's Python into a folder, through the cache."""
+        options = ["--no-deps", "--require-hashes", "--no-build", "--python-version", PYTHON]
+        uv = [str(Path(sys.prefix) / "bin" / "uv"), "pip", "install", *options]
+        argv = [*uv, "--target", str(target), "--requirement", f"{_ROOT}/requirements/{lock}.lock"]
+        env = {**os.environ, "UV_CACHE_DIR": str(self._home / "uv"), "UV_LINK_MODE": "hardlink"}
+        self._check("uv", subprocess.run(argv, env=env, capture_output=True, check=False))
 
     def build(self) -> None:
         """Build the image with `scripts/image`, as `make image` does, from what was downloaded."""
@@ -158,6 +170,15 @@ class Engine:
         for one in done:
             one.result()
         self.build()
+
+    def in_base(self, script: str, mounts: Mapping[Path, str]) -> str:
+        """Run a script of sh on the base and return what it printed; mounts are read-only."""
+        name = self._run("buildah", "from", "--pull-never", BASE).strip()
+        options = [f"--volume={path}:{where}:ro" for path, where in mounts.items()]
+        try:
+            return self._run("buildah", "run", *options, name, "--", "sh", "-euc", script)
+        finally:
+            self._run("buildah", "rm", name)
 
     def run(self, *words: str, env: Mapping[str, str]) -> str:
         """Run a command of the image to its end and return what it printed."""

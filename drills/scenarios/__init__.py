@@ -2,6 +2,7 @@
 
 from drills.drill import Drill
 from drills.scenarios import (
+    compose,
     edge_batches,
     edge_drain,
     edge_slow_clients,
@@ -12,6 +13,7 @@ from drills.scenarios import (
 )
 
 ALL: tuple[Drill, ...] = (
+    compose.DRILL,
     edge_drain.DRILL,
     edge_slow_clients.DRILL,
     edge_batches.DRILL,

@@ -95,7 +95,7 @@ async def test_a_restricted_container_sells_a_seat_and_drains_without_a_failure(
         "BOXOFFICE_PORT": str(port),
         "BOXOFFICE_DRAIN_DELAY_MS": str(DRAIN_DELAY_MS),
     }
-    pod = image.start("serve", "serve", "--workers", "2", env=env)
+    pod = image.start("serve", "serve", env=env)
 
     async def grant(email: str) -> None:
         async with open_services(settings) as application:
