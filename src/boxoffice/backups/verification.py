@@ -69,10 +69,10 @@ def verify(
             audit_s = perf_counter() - began - rto_s
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return _verification(context.catalog, chain, recovered, report, rto_s, audit_s)
+    return summarize(context.catalog, chain, recovered, report, rto_s, audit_s)
 
 
-def _verification(
+def summarize(
     catalog: BackupCatalog,
     chain: list[rules.BackupManifest],
     recovered: Recovered,
@@ -80,6 +80,7 @@ def _verification(
     rto_s: float,
     audit_s: float,
 ) -> Verification:
+    """Return what a recovery and an audit found, and what the archive lacks."""
     backup = chain[-1]
     names = [
         one.name.rpartition("/")[2].removesuffix(".gz")

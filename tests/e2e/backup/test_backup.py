@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from boxoffice.audit import audit
-from boxoffice.backups import creation, rules, verification
+from boxoffice.backups import creation
 from boxoffice.backups.catalog import BackupCatalog, backup_status
 from boxoffice.backups.errors import BackupDamaged, BackupError, RestoreRefused
 from boxoffice.backups.restoring import RestoreContext, RestoreTarget, chosen, restore
@@ -151,23 +151,6 @@ def test_a_backup_is_verified_on_a_server_of_its_own(archived: Archived) -> None
     assert found["rto_s"] > 0
     assert datetime.fromisoformat(found["recovered_to"]) >= archived.marked_at[-1]
     assert found["rpo_s"] > 0
-
-
-def test_a_gap_of_the_archive_is_found(archived: Archived) -> None:
-    """What is behind the gap can not be replayed, and the verification says so."""
-    chain = archived.catalog.backups()
-    names = [one.name for one in archived.catalog.wal(chain[0].system_identifier)]
-    segments = [one for one in names if rules.segment_of(Path(one).stem, 1 << 24)]
-    gone = segments[-2]
-    path = Path(archived.settings.backups.backup_location) / gone
-    path.rename(path.with_suffix(".hidden"))
-    try:
-        found = verification.verify(context(archived), archived.settings, chain, RestoreTarget())
-    finally:
-        path.with_suffix(".hidden").rename(path)
-    assert not found.ok
-    assert found.broken == []
-    assert found.missing_wal == [path.name.removesuffix(".gz")]
 
 
 def test_a_server_is_restored_to_a_time_and_goes_on(archived: Archived, place: Path) -> None:

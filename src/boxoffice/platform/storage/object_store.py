@@ -4,6 +4,7 @@ import asyncio
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -155,7 +156,11 @@ class ObjectStore:
         async with (
             aiohttp.ClientSession(timeout=self._timeout, auto_decompress=False) as session,
             session.request(
-                method, url, data=body or None, headers=signed, allow_redirects=False
+                method,
+                url,
+                data=BytesIO(body) if body else None,
+                headers=signed,
+                allow_redirects=False,
             ) as answer,
         ):
             found = {name.lower(): value for name, value in answer.headers.items()}
