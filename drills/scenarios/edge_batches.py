@@ -195,7 +195,7 @@ def _holds(dataset: Dataset) -> list[bytes]:
 DRILL = Drill(
     name="edge_batches",
     title="sizes of batches and CPU of a hold, with and without routing by schedule",
-    minutes=6,
+    minutes=7,
     play=play,
     programs=("haproxy", "openssl"),
 )

@@ -24,7 +24,7 @@ from .clients import EdgeClient
 NAMES = ("haproxy", "nginx")
 # The edge gives an idle connection up after this; streams live longer by their signs of life.
 IDLE_S = 2.5
-SLOW_S = 1.0
+SLOW_S = 2.0
 REQUESTS_MAX = 250
 POD_SETTINGS = {
     "stream_heartbeat_ms": "300",
