@@ -10,8 +10,10 @@ from boxoffice.settings.values import variable
 
 def check_tls_files(settings: ValkeySettings) -> None:
     """Raise `SettingsInvalid` for the first file that cannot be used."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     ca_file, cert_file = settings.valkey_tls_ca_file, settings.valkey_tls_cert_file
+    if not ca_file and not cert_file:
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     key_file = settings.valkey_tls_key_file
     if ca_file:
         _check("valkey_tls_ca_file", ca_file, lambda: context.load_verify_locations(ca_file))
