@@ -86,6 +86,13 @@ class ValkeyCluster:
         for node in (to, source, *self.nodes):
             node.command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
 
+    def migrate_slot(self, key: str, to: ValkeyProcess) -> None:
+        """Move the slot of a key in one piece, as Valkey 9 can, and return when it has moved."""
+        slot, source = key_slot(key.encode()), self.owner(key)
+        target_id = _text(to.command("CLUSTER", "MYID"))
+        source.command("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", target_id)
+        _wait(lambda: self.owner(key) is to, "the slot has not moved")
+
 
 class SentinelGroup:
     """A master with one replica, and three Sentinels that replace a master after `down_ms`."""

@@ -81,8 +81,9 @@ async def test_every_script_keeps_to_one_slot(
         assert key_slot(key.encode()) == key_slot(found[0].encode()), key
 
 
+@pytest.mark.parametrize("is_atomic", [False, True])
 async def test_a_moved_slot_is_followed_within_a_call(
-    cluster: ValkeyCluster, valkey: Valkey
+    cluster: ValkeyCluster, valkey: Valkey, is_atomic: bool
 ) -> None:
     tag = f"{{{uuid4()}}}"
     source = cluster.owner(tag)
@@ -95,16 +96,20 @@ async def test_a_moved_slot_is_followed_within_a_call(
             calls.append(await valkey.run(_COUNT, [f"{tag}:n"], []))
 
     calling = asyncio.create_task(call_on())
-    await asyncio.to_thread(cluster.move_slot, tag, target)
-    await asyncio.sleep(0.05)
+    move = cluster.migrate_slot if is_atomic else cluster.move_slot
+    await asyncio.to_thread(move, tag, target)
+    await until(lambda: _knows(valkey, tag, target), 2.0)
     assert not calling.done(), "no call has failed"
     calling.cancel()
     await asyncio.gather(calling, return_exceptions=True)
     assert cluster.owner(tag) is target
-    assert valkey.cluster is not None
-    assert valkey.cluster.owner(tag) == target.at
     assert calls == list(range(2, len(calls) + 2)), "each call counted once"
     await asyncio.to_thread(cluster.move_slot, tag, source)
+
+
+async def _knows(valkey: Valkey, tag: str, target: ValkeyProcess) -> bool:
+    assert valkey.cluster is not None
+    return valkey.cluster.owner(tag) == target.at
 
 
 async def test_a_key_that_has_moved_ahead_of_its_slot_is_asked_for(
@@ -284,7 +289,7 @@ async def test_a_subscription_follows_its_slot_and_a_dead_node_is_a_gap(
             await _read(process, moved)
         source = cluster.owner(channel_of(moved))
         target = next(node for node in cluster.nodes if node is not source)
-        await asyncio.to_thread(cluster.move_slot, channel_of(moved), target)
+        await asyncio.to_thread(cluster.migrate_slot, channel_of(moved), target)
 
         async def is_lost() -> bool:
             return not listener.bus.follows(moved)
