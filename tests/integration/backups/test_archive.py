@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from boxoffice.backups.archive import archive_wal, read_wal, stored_name
 from boxoffice.backups.catalog import BackupCatalog
 from boxoffice.backups.errors import BackupDamaged, BackupError, WalConflict
 from boxoffice.backups.retention import prune
 from boxoffice.backups.stores.folder import UNFINISHED, FolderStorage
+from boxoffice.cli.backups import app
 
 SYSTEM, SIZE = 7_713_925_485_215_772_401, 1 << 20
 NAME = "000000010000000000000003"
@@ -157,3 +159,28 @@ def test_a_damaged_file_is_not_read_as_another(storage: FolderStorage, data_dir:
 def test_an_incarnation_is_given_out_once(storage: FolderStorage) -> None:
     catalog = BackupCatalog(storage)
     assert [catalog.next_incarnation(b"{}") for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_standby_knows_the_end_of_the_archive_from_a_store_that_is_away(
+    storage: FolderStorage, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recovery takes 1 for the end; above 125 it stops, and no half history is promoted."""
+    archive_wal(storage, write(data_dir, segment(3)), data_dir)
+    target, commands = tmp_path / "fetched", CliRunner()
+
+    def fetch(name: str) -> int:
+        options = ["fetch-wal", name, str(target), "--data-dir", str(data_dir)]
+        return commands.invoke(app, options).exit_code
+
+    monkeypatch.setenv("BOXOFFICE_BACKUP_LOCATION", str(tmp_path / "outer/store"))
+    assert fetch(NAME) == 0
+    assert target.read_bytes() == segment(3)
+    assert fetch(NAME[:-1] + "4") == 1
+    for name, value in (
+        ("LOCATION", "s3://backups"),
+        ("S3_URL", "http://127.0.0.1:1"),
+        ("S3_ACCESS_KEY", "key"),
+        ("S3_SECRET_KEY", "secret"),
+    ):
+        monkeypatch.setenv(f"BOXOFFICE_BACKUP_{name}", value)
+    assert fetch(NAME) == 200
