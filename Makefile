@@ -22,7 +22,7 @@ TEST_STAMPS := $(DEV_STAMP) $(BROWSER_STAMP) $(LOCALSTRIPE_STAMP) $(SERVERS_STAM
 	$(RELEASE_STAMP) $(PROGRAMS_STAMP)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit bench bench-servers bench-waiting-room drills faults loadtest image lint format audit lock clean
+.PHONY: help release vulnerabilities run test test-unit bench bench-servers bench-waiting-room drills faults loadtest image lint format audit lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ lint: $(DEV_STAMP) ## check formatting, lint rules, strict types and the migrati
 format: $(DEV_STAMP) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+release: $(DEV_STAMP) $(RELEASE_STAMP) ## build the wheel of a commit, its list of parts and digests into dist/; RELEASE_ARGS="--commit v0.1.0"
+	@$(BIN)/python -m release build $(RELEASE_ARGS)
+
+vulnerabilities: $(DEV_STAMP) $(RELEASE_STAMP) ## look for known vulnerabilities of the parts; 3 means that it could not look
+	@$(BIN)/python -m release vulnerabilities
 
 audit: $(RUN_STAMP) ## check every invariant, on the running service or on BOXOFFICE_DATABASE_URL
 	@$(BIN)/boxoffice audit

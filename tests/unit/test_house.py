@@ -29,7 +29,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 # Tests, benchmarks and fault injection: the code beside the product.
 BESIDE = sorted(
     path
-    for folder in ("tests", "bench", "faults", "drills", "dashboards")
+    for folder in ("tests", "bench", "faults", "drills", "dashboards", "release")
     for path in (ROOT / folder).rglob("*.py")
 )
 # The book of a simulator is a database of its own.
@@ -183,7 +183,7 @@ def test_a_read_is_no_write(statement: str) -> None:
 
 
 def test_no_class_name_means_two_things() -> None:
-    folders = (SOURCE, ROOT / "bench", ROOT / "faults", ROOT / "drills")
+    folders = (SOURCE, ROOT / "bench", ROOT / "faults", ROOT / "drills", ROOT / "release")
     paths = [path for folder in folders for path in folder.rglob("*.py")]
     twice = house.names_twice({str(path.relative_to(ROOT)): _text(path) for path in paths})
     assert twice == {}
