@@ -9,6 +9,7 @@ from drills.scenarios import (
     point_in_time_restore,
     pooler,
     postgres_failover,
+    upgrade,
     valkey,
 )
 
@@ -21,4 +22,5 @@ ALL: tuple[Drill, ...] = (
     postgres_failover.DRILL,
     pooler.DRILL,
     point_in_time_restore.DRILL,
+    upgrade.DRILL,
 )
