@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
+from boxoffice.platform.ids import parse_scoped
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 from boxoffice_embedded import EmbeddedServers
@@ -165,7 +167,7 @@ async def _compare(
     db = Database(settings)
     await db.open()
     try:
-        [row] = await db.fetch(_COUNTED, told.reservations, told.payments)
+        [row] = await db.fetch(_COUNTED, _own(told.reservations), _own(told.payments))
     finally:
         await db.close()
     lost = len(told.reservations) - row["reservations"], len(told.payments) - row["payments"]
@@ -183,6 +185,11 @@ async def _compare(
     report.measure("payments acknowledged", len(told.payments), "payments")
     report.measure("requests repeated under their key", told.repeated, "requests")
     report.measure("longest wait for an answer", told.longest_s, "s")
+
+
+def _own(public: list[str]) -> list[UUID]:
+    scoped = [parse_scoped(one) for one in public]
+    return [one.own_id for one in scoped if one is not None]
 
 
 async def _audit(report: DrillReport, release: Installation) -> None:

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from boxoffice.cli import backups, database, operators, plugins, roles
+from boxoffice.cli import backups, database, examination, operators, plugins, roles
 from boxoffice.cli.context import progress
 from boxoffice.cli.printing import printable
 from boxoffice.errors import BoxofficeError
@@ -20,6 +20,7 @@ COMMANDS = (
     database.migrate,
     database.seed,
     operators.audit,
+    examination.doctor,
     operators.grant,
     operators.rotate_keys,
     operators.openapi,

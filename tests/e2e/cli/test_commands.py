@@ -177,6 +177,27 @@ def test_audit_exits_1_where_a_promise_is_broken(settings: Settings, tmp_path: P
     assert "BROKEN" in audited.stdout
 
 
+def test_doctor_says_what_to_do_and_exits_1_on_a_failure(
+    settings: Settings, tmp_path: Path
+) -> None:
+    addresses = {
+        "database_url": settings.database.database_url,
+        "valkey_url": settings.valkey.valkey_url,
+    }
+    told = _run("doctor", "--json", cwd=tmp_path, wallet_top_up_free="true", **addresses)
+    found = {one["check"]: one for one in json.loads(told.stdout)["findings"]}
+    assert found["settings: money"]["level"] == "fail"
+    assert found["postgresql: schema"]["level"] == "ok"
+    assert told.returncode == 1
+    shown = _run("doctor", "--pods", "500", cwd=tmp_path, **addresses)
+    assert "FAIL    postgresql: connections: 500 pods with 1 processes" in shown.stdout
+    assert "→ raise max_connections" in shown.stdout
+    assert (shown.returncode, shown.stderr) == (1, "")
+    wrong = _run("doctor", "--values", "none.yaml", cwd=tmp_path, **addresses)
+    assert wrong.stderr.startswith("boxoffice: none.yaml has no values of the chart")
+    assert wrong.returncode == 1
+
+
 def test_migrate_can_run_many_times_at_once(servers: Any, tmp_path: Path) -> None:
     name = f"m_{os.getpid()}_{time.monotonic_ns()}"
 

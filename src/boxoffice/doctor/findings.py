@@ -1,0 +1,44 @@
+"""A finding, and the report of all of them as text and as JSON. Pure."""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+import msgspec
+
+
+class Level(StrEnum):
+    """How bad it is. `UNSEEN`: nobody looked, because something is not set or cannot be seen."""
+
+    OK = "ok"
+    UNSEEN = "unseen"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What was looked at, what was seen, and what to do about it."""
+
+    check: str
+    level: Level
+    seen: str
+    advice: str = ""
+
+
+def render(findings: Iterable[Finding]) -> Iterator[str]:
+    """Yield a line per finding, with the advice below it."""
+    for one in findings:
+        yield f"{one.level.upper():7} {one.check}: {one.seen}"
+        if one.advice:
+            yield f"        → {one.advice}"
+
+
+def summary(findings: Iterable[Finding]) -> str:
+    """Return the closing line."""
+    levels = [one.level for one in findings]
+    counts = [f"{levels.count(level)} {level}" for level in Level]
+    return f"{len(levels)} checks: {', '.join(counts)}."
+
+
+def is_fit(findings: Iterable[Finding]) -> bool:
+    """Whether nothing failed."""
+    return all(one.level is not Level.FAIL for one in findings)
