@@ -18,7 +18,7 @@ class Vulnerability(msgspec.Struct):
     fix_versions: list[str] = []
 
 
-class Part(msgspec.Struct):
+class AuditedPart(msgspec.Struct):
     """One part as `pip-audit` reports it; `skip_reason` where it was not looked up."""
 
     name: str
@@ -28,15 +28,15 @@ class Part(msgspec.Struct):
 
 
 class _Audit(msgspec.Struct):
-    dependencies: list[Part]
+    dependencies: list[AuditedPart]
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What was found; `not_looked_up`: parts without an answer, `failure`: why there was none."""
 
-    vulnerable: tuple[Part, ...] = ()
-    not_looked_up: tuple[Part, ...] = ()
+    vulnerable: tuple[AuditedPart, ...] = ()
+    not_looked_up: tuple[AuditedPart, ...] = ()
     looked_up: int = 0
     failure: str = ""
 

@@ -37,17 +37,17 @@ class Installation:
             raise RuntimeError(f"{self.name} {arguments[0]}: {printed.decode()}{said.decode()}")
         return printed.decode()
 
-    def start(self, role: str, log: Path, **added: str) -> "Process":
+    def start(self, role: str, log: Path, **added: str) -> "RunningRole":
         """Start a role, which logs to a file."""
         with log.open("ab") as out:
             process = subprocess.Popen(
                 [self.program, role], env={**self.environment, **added}, stdout=out, stderr=out
             )
-        return Process(f"{self.name} {role}", process, log)
+        return RunningRole(f"{self.name} {role}", process, log)
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class RunningRole:
     """A running role."""
 
     name: str
@@ -70,7 +70,7 @@ class Process:
             self.process.wait()
 
 
-async def ready(pod: Process, url: str) -> None:
+async def ready(pod: RunningRole, url: str) -> None:
     """Return once a pod is ready; raise `RuntimeError` where it ends or takes too long."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(_READY_WITHIN_S):
         while pod.process.poll() is None:

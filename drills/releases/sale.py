@@ -17,7 +17,7 @@ _PAUSE_S = 0.05
 
 
 @dataclass(slots=True)
-class Balancer:
+class ReadyPods:
     """The pods that an edge would ask, by address: those that are ready."""
 
     ready: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Buyer:
     """A person with an access token who holds a seat and pays for it."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, balancer: Balancer, token: str, told: Acknowledged
+        self, session: aiohttp.ClientSession, balancer: ReadyPods, token: str, told: Acknowledged
     ) -> None:
         self._session = session
         self._balancer = balancer
@@ -101,7 +101,7 @@ class Buyer:
 
 
 async def sell(
-    balancer: Balancer,
+    balancer: ReadyPods,
     schedule_id: str,
     tokens: Sequence[str],
     told: Acknowledged,
@@ -121,7 +121,7 @@ async def sell(
 
 async def _buy_in_turn(
     session: aiohttp.ClientSession,
-    balancer: Balancer,
+    balancer: ReadyPods,
     schedule_id: str,
     waiting: Any,
     told: Acknowledged,

@@ -15,8 +15,8 @@ from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 from boxoffice_embedded import EmbeddedServers
 from drills.drill import Drill, DrillReport
-from drills.releases.installation import Installation, Process, install, ready
-from drills.releases.sale import Acknowledged, Balancer, sell
+from drills.releases.installation import Installation, RunningRole, install, ready
+from drills.releases.sale import Acknowledged, ReadyPods, sell
 
 _ROOT = Path(__file__).resolve().parents[2]
 # Before the first release: the last commit that did not know how to be deployed.
@@ -45,9 +45,9 @@ class _Fleet:
     """Pods and roles that run; all are ended when the drill is."""
 
     folder: Path
-    balancer: Balancer = field(default_factory=Balancer)
-    pods: list[tuple[str, Process]] = field(default_factory=list)
-    roles: list[Process] = field(default_factory=list)
+    balancer: ReadyPods = field(default_factory=ReadyPods)
+    pods: list[tuple[str, RunningRole]] = field(default_factory=list)
+    roles: list[RunningRole] = field(default_factory=list)
 
     async def add_pod(self, release: Installation) -> None:
         port = _free_port()

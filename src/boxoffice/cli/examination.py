@@ -25,7 +25,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Examine the installation before a sale, and say what to do; exit 1 if a check failed."""
-    from boxoffice.doctor import findings, service, sizing  # noqa: PLC0415 — costs time
+    from boxoffice.doctor import diagnosis, service, sizing  # noqa: PLC0415 — costs time
     from boxoffice.doctor.facts import Fleet  # noqa: PLC0415 — costs time
 
     settings = addressed_database()
@@ -35,9 +35,9 @@ def doctor(
     wanted = service.Examination(fleet, prometheus, backup_age_max_h * 3_600)
     found = asyncio.run(service.examine(settings, wanted))
     if as_json:
-        document = {"ok": findings.is_fit(found), "findings": found}
+        document = {"ok": diagnosis.is_fit(found), "findings": found}
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(document)).decode() + "\n")
     else:
-        lines = [*findings.render(found), findings.summary(found)]
+        lines = [*diagnosis.render(found), diagnosis.summary(found)]
         sys.stdout.write("".join(printable(line) + "\n" for line in lines))
-    raise typer.Exit(0 if findings.is_fit(found) else 1)
+    raise typer.Exit(0 if diagnosis.is_fit(found) else 1)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from boxoffice.doctor.diagnosis import Diagnosis, Level
 from boxoffice.doctor.facts import (
     AlertFacts,
     CertificateFacts,
@@ -12,7 +13,6 @@ from boxoffice.doctor.facts import (
     RoleFacts,
     ValkeyFacts,
 )
-from boxoffice.doctor.findings import Finding, Level
 from boxoffice.settings import Settings
 
 # The alerts of deploy/alerts, which a test compares.
@@ -39,7 +39,7 @@ _CERTIFICATE_DAYS_MIN, _CERTIFICATE_DAYS_LOW = 3, 21
 _FREE_MIN_BYTES = 1 << 30
 
 
-def of_settings(settings: Settings) -> Iterator[Finding]:
+def of_settings(settings: Settings) -> Iterator[Diagnosis]:
     """What of the settings is meant for a laptop."""
     is_free = settings.payments.wallet_top_up_free
     yield _finding(
@@ -76,11 +76,11 @@ def of_settings(settings: Settings) -> Iterator[Finding]:
 
 def of_postgres(
     facts: PostgresFacts | None, failure: str, schema_fault: str, fleet: Fleet, settings: Settings
-) -> Iterator[Finding]:
+) -> Iterator[Diagnosis]:
     """Version, durability, role, connections and clock; `failure` where nothing could be read."""
     if facts is None:
         advice = "start it, or correct BOXOFFICE_DATABASE_URL; nothing is sold without it"
-        yield Finding("postgresql", Level.FAIL, failure, advice)
+        yield Diagnosis("postgresql", Level.FAIL, failure, advice)
         return
     version = f"version {facts.version_num // 10_000}"
     yield _finding(
@@ -115,7 +115,7 @@ def of_postgres(
     )  # fmt: skip
 
 
-def _role(facts: PostgresFacts) -> Finding:
+def _role(facts: PostgresFacts) -> Diagnosis:
     rights = "is a superuser" if facts.is_superuser else "owns the tables"
     return _finding(
         "postgresql: role", not (facts.is_superuser or facts.owns_tables),
@@ -124,7 +124,7 @@ def _role(facts: PostgresFacts) -> Finding:
     )  # fmt: skip
 
 
-def _connections(facts: PostgresFacts, fleet: Fleet, settings: Settings) -> Finding:
+def _connections(facts: PostgresFacts, fleet: Fleet, settings: Settings) -> Diagnosis:
     pool = settings.database.db_pool_max
     wanted = (fleet.pods * fleet.workers + _OTHER_ROLES) * pool
     free = facts.max_connections - facts.reserved_connections
@@ -139,7 +139,7 @@ def _connections(facts: PostgresFacts, fleet: Fleet, settings: Settings) -> Find
     )  # fmt: skip
 
 
-def of_standby(is_required: bool, is_protected: bool | None) -> Iterator[Finding]:
+def of_standby(is_required: bool, is_protected: bool | None) -> Iterator[Diagnosis]:
     """Whether an acknowledged promise is on two machines; None where that cannot be read."""
     if is_protected is None:
         return
@@ -151,7 +151,7 @@ def of_standby(is_required: bool, is_protected: bool | None) -> Iterator[Finding
     yield _finding("postgresql: standby", is_protected, seen, advice, level)
 
 
-def of_roles(facts: RoleFacts) -> Iterator[Finding]:
+def of_roles(facts: RoleFacts) -> Iterator[Diagnosis]:
     """Whether relay, sweep and auditor do their work."""
     for name, lag_s, what in (
         ("relay", facts.outbox_age_s, "the oldest event waits"),
@@ -163,7 +163,7 @@ def of_roles(facts: RoleFacts) -> Iterator[Finding]:
         )  # fmt: skip
     if facts.audit_age_s is None:
         advice = "start `boxoffice auditor`, or run `boxoffice audit` now"
-        yield Finding("role: auditor", Level.WARN, "no audit has ended yet", advice)
+        yield Diagnosis("role: auditor", Level.WARN, "no audit has ended yet", advice)
         return
     yield _finding(
         "audit", bool(facts.audit_is_clean),
@@ -177,11 +177,11 @@ def of_roles(facts: RoleFacts) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def of_valkey(facts: ValkeyFacts, is_remote: bool) -> Iterator[Finding]:
+def of_valkey(facts: ValkeyFacts, is_remote: bool) -> Iterator[Diagnosis]:
     """Whether Valkey answers in time; a sale goes on without it, waiting rooms do not."""
     if facts.failure:
         advice = "start it, or correct BOXOFFICE_VALKEY_URL; waiting rooms admit nobody without it"
-        yield Finding("valkey", Level.FAIL, facts.failure, advice)
+        yield Diagnosis("valkey", Level.FAIL, facts.failure, advice)
         return
     yield _finding(
         "valkey", facts.round_trip_ms <= _ROUND_TRIP_SLOW_MS,
@@ -195,7 +195,7 @@ def of_valkey(facts: ValkeyFacts, is_remote: bool) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def of_machine(facts: MachineFacts, settings: Settings) -> Iterator[Finding]:
+def of_machine(facts: MachineFacts, settings: Settings) -> Iterator[Diagnosis]:
     """Whether this machine lets a process keep the connections that it is meant to."""
     wanted = settings.server.connections_max + _FILES_MARGIN
     yield _finding(
@@ -216,18 +216,18 @@ def of_machine(facts: MachineFacts, settings: Settings) -> Iterator[Finding]:
             "make room: logs, metrics and copies of backups are written there",
         )  # fmt: skip
     advice = "watch it there: it does not tell its clients"
-    yield Finding("disk: PostgreSQL", Level.UNSEEN, "cannot be seen from here", advice)
+    yield Diagnosis("disk: PostgreSQL", Level.UNSEEN, "cannot be seen from here", advice)
 
 
-def of_certificate(facts: CertificateFacts | None, now: datetime) -> Iterator[Finding]:
+def of_certificate(facts: CertificateFacts | None, now: datetime) -> Iterator[Diagnosis]:
     """Whether browsers trust the public address, and for how long; None: there is no https address."""
     if facts is None:
         advice = "set BOXOFFICE_PUBLIC_URL to an https address"
-        yield Finding("tls", Level.UNSEEN, "there is no https address to look at", advice)
+        yield Diagnosis("tls", Level.UNSEEN, "there is no https address to look at", advice)
         return
     if facts.failure or facts.expires_at is None:
         advice = "correct name, chain or key at the edge (docs/edge.md)"
-        yield Finding("tls", Level.FAIL, facts.failure or "no certificate was shown", advice)
+        yield Diagnosis("tls", Level.FAIL, facts.failure or "no certificate was shown", advice)
         return
     days = (facts.expires_at - now).days
     level = Level.FAIL if days < _CERTIFICATE_DAYS_MIN else Level.WARN
@@ -239,18 +239,18 @@ def of_certificate(facts: CertificateFacts | None, now: datetime) -> Iterator[Fi
 
 def of_backups(
     age_s: float | None, lag_s: float | None, failure: str, *, is_set: bool, age_max_s: float
-) -> Iterator[Finding]:
+) -> Iterator[Diagnosis]:
     """How old the newest complete backup is, and how far the archive lags behind."""
     if not is_set:
         advice = "set BOXOFFICE_BACKUP_LOCATION and back up before the sale (docs/backup.md)"
-        yield Finding("backup", Level.WARN, "no place for backups is set", advice)
+        yield Diagnosis("backup", Level.WARN, "no place for backups is set", advice)
         return
     if failure:
-        yield Finding("backup", Level.FAIL, failure, "correct the place of backups or its keys")
+        yield Diagnosis("backup", Level.FAIL, failure, "correct the place of backups or its keys")
         return
     if age_s is None:
         advice = "run `boxoffice backup create`, then `boxoffice backup verify`"
-        yield Finding("backup", Level.FAIL, "there is no complete backup", advice)
+        yield Diagnosis("backup", Level.FAIL, "there is no complete backup", advice)
         return
     yield _finding(
         "backup", age_s <= age_max_s, f"the newest is {age_s / 3_600:.1f} h old",
@@ -263,11 +263,11 @@ def of_backups(
     )  # fmt: skip
 
 
-def of_alerts(facts: AlertFacts | None) -> Iterator[Finding]:
+def of_alerts(facts: AlertFacts | None) -> Iterator[Diagnosis]:
     """Whether Prometheus has loaded our alerts; None: its address was not given."""
     if facts is None:
         advice = "give --prometheus URL"
-        yield Finding("alerts", Level.UNSEEN, "no Prometheus was named", advice)
+        yield Diagnosis("alerts", Level.UNSEEN, "no Prometheus was named", advice)
         return
     missing = sorted(set(ALERTS) - set(facts.loaded))
     seen = f"{len(ALERTS) - len(missing)} of {len(ALERTS)} are loaded"
@@ -279,11 +279,11 @@ def of_alerts(facts: AlertFacts | None) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def of_sizing(fleet: Fleet, given: Sequence[tuple[str, str]]) -> Iterator[Finding]:
+def of_sizing(fleet: Fleet, given: Sequence[tuple[str, str]]) -> Iterator[Diagnosis]:
     """Whether the settings here are those with which the pods were sized: (variable, value here)."""
     if not fleet.settings:
         advice = "give --values FILE, the values that the load test wrote"
-        yield Finding("sizing", Level.UNSEEN, "no sizing was given", advice)
+        yield Diagnosis("sizing", Level.UNSEEN, "no sizing was given", advice)
         return
     here = dict(given)
     off = [
@@ -299,5 +299,5 @@ def of_sizing(fleet: Fleet, given: Sequence[tuple[str, str]]) -> Iterator[Findin
 
 def _finding(
     check: str, is_good: bool, seen: str, advice: str, level: Level = Level.FAIL
-) -> Finding:
-    return Finding(check, Level.OK, seen) if is_good else Finding(check, level, seen, advice)
+) -> Diagnosis:
+    return Diagnosis(check, Level.OK, seen) if is_good else Diagnosis(check, level, seen, advice)

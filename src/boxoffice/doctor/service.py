@@ -11,8 +11,8 @@ import msgspec
 from boxoffice.backups.catalog import backup_status
 from boxoffice.backups.stores.objects import open_storage
 from boxoffice.doctor import probes, rules, store
+from boxoffice.doctor.diagnosis import Diagnosis
 from boxoffice.doctor.facts import Fleet
-from boxoffice.doctor.findings import Finding
 from boxoffice.errors import BoxofficeError
 from boxoffice.settings import Settings, variable
 
@@ -31,7 +31,7 @@ class _Backups(NamedTuple):
     failure: str = ""
 
 
-async def examine(settings: Settings, wanted: Examination) -> list[Finding]:
+async def examine(settings: Settings, wanted: Examination) -> list[Diagnosis]:
     """Return everything that was found; nothing is changed."""
     database, valkey, certificate, alerts, backups = await asyncio.gather(
         store.read(settings),

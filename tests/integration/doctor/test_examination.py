@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from boxoffice.doctor import probes, rules
+from boxoffice.doctor.diagnosis import Diagnosis, Level
 from boxoffice.doctor.facts import Fleet
-from boxoffice.doctor.findings import Finding, Level
 from boxoffice.doctor.service import Examination, examine
 from boxoffice.doctor.store import read
 from boxoffice.platform.postgres.database import Database
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 WANTED = Examination(Fleet(2, 1), "", 93_600)
 
 
-def _by_check(found: list[Finding]) -> dict[str, Finding]:
+def _by_check(found: list[Diagnosis]) -> dict[str, Diagnosis]:
     assert len({one.check for one in found}) == len(found)
     return {one.check: one for one in found}
 

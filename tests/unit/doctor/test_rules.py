@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from boxoffice.doctor import rules, sizing
+from boxoffice.doctor.diagnosis import Diagnosis, Level, is_fit, render, summary
 from boxoffice.doctor.facts import (
     AlertFacts,
     CertificateFacts,
@@ -18,7 +19,6 @@ from boxoffice.doctor.facts import (
     RoleFacts,
     ValkeyFacts,
 )
-from boxoffice.doctor.findings import Finding, Level, is_fit, render, summary
 from boxoffice.errors import SettingsInvalid
 from boxoffice.settings import Settings
 from boxoffice_loadtest.report.helm_values import as_yaml
@@ -37,7 +37,7 @@ PRODUCTION = Settings.of(
 )  # fmt: skip
 
 
-def levels(found: Iterable[Finding]) -> dict[str, str]:
+def levels(found: Iterable[Diagnosis]) -> dict[str, str]:
     """The findings that are not good, by check."""
     return {one.check: str(one.level) for one in found if one.level is not Level.OK}
 
@@ -193,7 +193,7 @@ def test_the_values_of_a_load_test_are_read(tmp_path: Path) -> None:
 
 
 def test_a_finding_says_what_to_do() -> None:
-    found = [Finding("a", Level.OK, "good"), Finding("b", Level.FAIL, "bad", "mend it")]
+    found = [Diagnosis("a", Level.OK, "good"), Diagnosis("b", Level.FAIL, "bad", "mend it")]
     assert list(render(found)) == ["OK      a: good", "FAIL    b: bad", "        → mend it"]
     assert summary(found) == "2 checks: 1 ok, 0 unseen, 0 warn, 1 fail."
     assert not is_fit(found)

@@ -1,4 +1,4 @@
-"""A finding, and the report of all of them as text and as JSON. Pure."""
+"""A diagnosis, and the report of all of them as text and as JSON. Pure."""
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
@@ -15,7 +15,7 @@ class Level(StrEnum):
     FAIL = "fail"
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Diagnosis(msgspec.Struct, frozen=True):
     """What was looked at, what was seen, and what to do about it."""
 
     check: str
@@ -24,7 +24,7 @@ class Finding(msgspec.Struct, frozen=True):
     advice: str = ""
 
 
-def render(findings: Iterable[Finding]) -> Iterator[str]:
+def render(findings: Iterable[Diagnosis]) -> Iterator[str]:
     """Yield a line per finding, with the advice below it."""
     for one in findings:
         yield f"{one.level.upper():7} {one.check}: {one.seen}"
@@ -32,13 +32,13 @@ def render(findings: Iterable[Finding]) -> Iterator[str]:
             yield f"        → {one.advice}"
 
 
-def summary(findings: Iterable[Finding]) -> str:
+def summary(findings: Iterable[Diagnosis]) -> str:
     """Return the closing line."""
     levels = [one.level for one in findings]
     counts = [f"{levels.count(level)} {level}" for level in Level]
     return f"{len(levels)} checks: {', '.join(counts)}."
 
 
-def is_fit(findings: Iterable[Finding]) -> bool:
+def is_fit(findings: Iterable[Diagnosis]) -> bool:
     """Whether nothing failed."""
     return all(one.level is not Level.FAIL for one in findings)
