@@ -19,7 +19,7 @@ _STOPPED_WITHIN_S = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Installation:
+class InstalledRelease:
     """The program of one release and the settings with which it runs."""
 
     name: str
@@ -86,7 +86,7 @@ async def ready(pod: RunningRole, url: str) -> None:
 
 def install(
     repository: Path, commit: str, folder: Path, environment: dict[str, str]
-) -> Installation:
+) -> InstalledRelease:
     """Build the wheel of a commit and install it alone; other parts are those of this environment."""
     built = wheel.build(repository, commit, folder / "dist")
     venv.create(folder / "environment", with_pip=False)
@@ -101,4 +101,4 @@ def install(
     # A path in a .pth file: what is installed in editable form there is not followed.
     (own / "parts-of-others.pth").write_text(sysconfig.get_path("purelib") + "\n")
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "HOME") if name in os.environ}
-    return Installation(commit, python.with_name("boxoffice"), {**kept, **environment})
+    return InstalledRelease(commit, python.with_name("boxoffice"), {**kept, **environment})

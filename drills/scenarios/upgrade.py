@@ -15,7 +15,7 @@ from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 from boxoffice_embedded import EmbeddedServers
 from drills.drill import Drill, DrillReport
-from drills.releases.installation import Installation, RunningRole, install, ready
+from drills.releases.installation import InstalledRelease, RunningRole, install, ready
 from drills.releases.sale import Acknowledged, ReadyPods, sell
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +49,7 @@ class _Fleet:
     pods: list[tuple[str, RunningRole]] = field(default_factory=list)
     roles: list[RunningRole] = field(default_factory=list)
 
-    async def add_pod(self, release: Installation) -> None:
+    async def add_pod(self, release: InstalledRelease) -> None:
         port = _free_port()
         url = f"http://127.0.0.1:{port}"
         pod = release.start("serve", self.folder / f"serve-{port}.log", BOXOFFICE_PORT=str(port))
@@ -63,11 +63,11 @@ class _Fleet:
         self.balancer.ready.remove(url)
         return await pod.stop()
 
-    def add_roles(self, release: Installation) -> None:
+    def add_roles(self, release: InstalledRelease) -> None:
         for role in _ROLES:
             self.roles.append(release.start(role, self.folder / f"{role}.log"))
 
-    async def replace_roles(self, release: Installation) -> list[int]:
+    async def replace_roles(self, release: InstalledRelease) -> list[int]:
         codes = [await role.stop() for role in self.roles]
         self.roles.clear()
         self.add_roles(release)
@@ -110,7 +110,7 @@ async def upgrade(report: DrillReport, folder: Path) -> None:
         await _audit(report, new)
 
 
-async def _seeded(release: Installation, folder: Path) -> tuple[str, list[str]]:
+async def _seeded(release: InstalledRelease, folder: Path) -> tuple[str, list[str]]:
     tokens = folder / "tokens"
     printed = await release.run(
         "seed", "--seats", str(_SEATS), "--users", str(_BUYERS), "--tokens", str(tokens)
@@ -123,8 +123,8 @@ async def _seeded(release: Installation, folder: Path) -> tuple[str, list[str]]:
 async def _roll(
     report: DrillReport,
     fleet: _Fleet,
-    old: Installation,
-    new: Installation,
+    old: InstalledRelease,
+    new: InstalledRelease,
     sale: tuple[str, list[str]],
     told: Acknowledged,
 ) -> list[int]:
@@ -192,7 +192,7 @@ def _own(public: list[str]) -> list[UUID]:
     return [one.own_id for one in scoped if one is not None]
 
 
-async def _audit(report: DrillReport, release: Installation) -> None:
+async def _audit(report: DrillReport, release: InstalledRelease) -> None:
     found = json.loads(await release.run("audit", "--json"))
     report.check("the audit of the new release is clean", holds=found["ok"], seen=found["ok"])
 
