@@ -7,7 +7,7 @@ import msgspec
 
 
 class Level(StrEnum):
-    """How bad it is. `UNSEEN`: nobody looked, because something is not set or cannot be seen."""
+    """How bad it is. `UNSEEN`: not looked at, because it is not set or cannot be seen from here."""
 
     OK = "ok"
     UNSEEN = "unseen"

@@ -44,7 +44,7 @@ def of_settings(settings: Settings) -> Iterator[Diagnosis]:
     is_free = settings.payments.wallet_top_up_free
     yield _finding(
         "settings: money", not is_free, "free top-ups are on" if is_free else "top-ups are paid",
-        "set BOXOFFICE_WALLET_TOP_UP_FREE to false: anybody can give themselves money",
+        "set BOXOFFICE_WALLET_TOP_UP_FREE to false: each buyer can take money without paying",
     )  # fmt: skip
     public = settings.notifications.public_url
     yield _finding(
@@ -55,7 +55,7 @@ def of_settings(settings: Settings) -> Iterator[Diagnosis]:
     yield _finding(
         "settings: mail", bool(settings.notifications.smtp_url),
         "a mail server is set" if settings.notifications.smtp_url else "no mail server is set",
-        "set BOXOFFICE_SMTP_URL: without it nobody gets tickets or resets a password by mail",
+        "set BOXOFFICE_SMTP_URL: without it no ticket and no reset of a password leaves by mail",
         Level.WARN,
     )  # fmt: skip
     providers = settings.providers
@@ -180,7 +180,9 @@ def of_roles(facts: RoleFacts) -> Iterator[Diagnosis]:
 def of_valkey(facts: ValkeyFacts, is_remote: bool) -> Iterator[Diagnosis]:
     """Whether Valkey answers in time; a sale goes on without it, waiting rooms do not."""
     if facts.failure:
-        advice = "start it, or correct BOXOFFICE_VALKEY_URL; waiting rooms admit nobody without it"
+        advice = (
+            "start it, or correct BOXOFFICE_VALKEY_URL; waiting rooms admit no buyer without it"
+        )
         yield Diagnosis("valkey", Level.FAIL, facts.failure, advice)
         return
     yield _finding(
