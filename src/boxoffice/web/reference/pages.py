@@ -12,7 +12,6 @@ from boxoffice.web.reference.snippets import samples
 
 EVENTS = "events"
 PREFIX = "/docs"
-_SHORT_MAX = 48
 
 
 class Reference:
