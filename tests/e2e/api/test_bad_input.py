@@ -198,6 +198,12 @@ def test_idempotency_keys(buyer: Person, sale: Sale) -> None:
             refused(buyer.api.post(path, body, key=key), code)
 
 
+def test_an_optional_key_is_not_empty(organizer: Person) -> None:
+    body = {"title": "Winter Light", "artist": "Han River Quartet", "venue": "Sejong Hall"}
+    asked = organizer.api.post("/v1/admin/concerts", body, headers={"Idempotency-Key": ""})
+    refused(asked, "idempotency_key_invalid")
+
+
 def test_media_types(organizer: Person, bodies: dict[str, Any]) -> None:
     for path, body in bodies.items():
         raw = json.dumps(body).encode()

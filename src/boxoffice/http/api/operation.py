@@ -292,7 +292,7 @@ async def respond(match: Matched, request: Request) -> Reply | Stream | Download
 
 def _read_headers(op: Operation, request: Request, call: Call[Any, Any]) -> None:
     if op.keyed or (op.may_have_key and b"idempotency-key" in request.fields):
-        call.key = _idempotency_key(request)
+        call.key = _idempotency_key(request, is_required=op.keyed)
     if op.events:
         call.last_event_id = last_event_id(request.get_header("Last-Event-ID"))
     if op.conditional:
@@ -348,10 +348,10 @@ def _require_role(roles: tuple[str, ...], caller: Principal) -> None:
         raise Forbidden(f"This call is for the role {named}.")
 
 
-def _idempotency_key(req: Request) -> str:
+def _idempotency_key(req: Request, *, is_required: bool) -> str:
     given = req.fields.get(b"idempotency-key")
     if not given:
-        raise IdempotencyKeyRequired
+        raise IdempotencyKeyRequired if is_required else IdempotencyKeyInvalid
     key = given.decode("latin-1")
     if not _KEY.fullmatch(key):
         raise IdempotencyKeyInvalid
