@@ -25,8 +25,7 @@ export interface AccountOut {
 /**
  * An action of a member or operator.
  *
- *     The fields of `details` depend on `action`. `request_id` is empty for an action of a
- * command.
+ * The fields of `details` depend on `action`. `request_id` is empty for an action of a command.
  */
 export interface ActivityEntry {
   entry_id: string;
@@ -80,8 +79,8 @@ export interface ApprovedOut {
 /**
  * A ticket with the name and address of the person who has it; `status` VALID or VOID.
  *
- *     `order_number` is what people name the reservation by. `source` is `online`, `box_office` or
- *     `complimentary`.
+ * `order_number` is what people name the reservation by. `source` is `online`, `box_office` or
+ * `complimentary`.
  */
 export interface AttendeeOut {
   reservation_id: string;
@@ -102,9 +101,9 @@ export interface AttendeeOut {
 /**
  * The last audit of all organizers' data, with the database's times.
  *
- *     `finished_at` is null before the first audit. `ok` is null for an audit that failed, with
- * the reason
- *     in `failure`. `requested_at` is the time of the open request.
+ * `finished_at` is null before the first audit. `ok` is null for an audit that failed, with the
+ * reason
+ * in `failure`. `requested_at` is the time of the open request.
  */
 export interface AuditOut {
   ok: boolean | null;
@@ -197,7 +196,7 @@ export interface CancelBody {
 /**
  * A way of selling with at most `quota` seats, held ones included; null: no limit.
  *
- *     Orders without a code of a channel count against the default one.
+ * Orders without a code of a channel count against the default one.
  */
 export interface ChannelValue {
   code: string;
@@ -251,10 +250,9 @@ export interface CodeBody {
 /**
  * New codes with the same terms: `count` generated ones, or one shared `code` of one's own.
  *
- *     `uses_max` is per code (generated ones: 1 unless said otherwise), `seats_max` per use,
- *     `person_uses_max` per person; null: no limit of its own. `is_presale` admits before the
- * public
- *     sale, between `valid_from` and `valid_until`. The discount is per ticket.
+ * `uses_max` is per code (generated ones: 1 unless said otherwise), `seats_max` per use,
+ * `person_uses_max` per person; null: no limit of its own. `is_presale` admits before the public
+ * sale, between `valid_from` and `valid_until`. The discount is per ticket.
  */
 export interface CodesBody {
   name: string;
@@ -274,9 +272,9 @@ export interface CodesBody {
 /**
  * A concert; `_en` and `_ko` replace a text for readers of that language.
  *
- *     Longer texts are Markdown. With `requires_verified_email` only people whose address is
- * verified may
- *     hold seats. `version` is the ETag for changes.
+ * Longer texts are Markdown. With `requires_verified_email` only people whose address is verified
+ * may
+ * hold seats. `version` is the ETag for changes.
  */
 export interface Concert {
   concert_id: string;
@@ -351,10 +349,10 @@ export interface ConcertEdit {
 /**
  * A concert in a list; the times are those of its first and last upcoming performance.
  *
- *     They are shown in `time_zone`. `_en` and `_ko` replace a text for readers of that language.
- *     `venues` are those of its performances; without any, `venue` says where. `is_featured` is
- * the one
- *     that an operator has put at the top of the list.
+ * They are shown in `time_zone`. `_en` and `_ko` replace a text for readers of that language.
+ * `venues` are those of its performances; without any, `venue` says where. `is_featured` is the
+ * one
+ * that an operator has put at the top of the list.
  */
 export interface ConcertItem {
   concert_id: string;
@@ -393,9 +391,9 @@ export interface ConcertOfSchedule {
 /**
  * A concert with all that its page shows.
  *
- *     `brand` is the organization's. `rich` has the texts in Markdown by their member, as
- * `faq_ko`, parsed
- *     to elements.
+ * `brand` is the organization's. `rich` has the texts in Markdown by their member, as `faq_ko`,
+ * parsed
+ * to elements.
  */
 export interface ConcertPage {
   concert_id: string;
@@ -436,9 +434,9 @@ export interface ConcertPage {
 /**
  * The sale of all upcoming performances of a concert together, a few seconds old.
  *
- *     `few_left` is one with few seats, `soon` one that opens at `opens_at`. `price_from` is the
+ * `few_left` is one with few seats, `soon` one that opens at `opens_at`. `price_from` is the
  * lowest
- *     price of a seat, sold ones included.
+ * price of a seat, sold ones included.
  */
 export interface ConcertSale {
   state: "cancelled" | "ended" | "few_left" | "on_sale" | "sold_out" | "soon" | (string & {});
@@ -457,8 +455,7 @@ export interface ConfirmationRequest {
 /**
  * An event on its way: `WAITING` until `next_try_at`, `DELIVERED`, or `FAILED` after all tries.
  *
- *     `last_error` is a word where no status was received; `last_answer` the beginning of the
- * answer.
+ * `last_error` is a word where no status was received; `last_answer` the beginning of the answer.
  */
 export interface DeliveryOut {
   event_id: string;
@@ -482,7 +479,7 @@ export interface DisableBody {
 /**
  * A chargeback that the provider's API does not show, of money that was withdrawn.
  *
- *     `transaction_key`: that of the withdrawal in the provider's statement.
+ * `transaction_key`: that of the withdrawal in the provider's statement.
  */
 export interface DisputeBody {
   payment_id: string;
@@ -503,7 +500,7 @@ export interface DisputeChanged {
 /**
  * A chargeback; `withdrawn` is what the provider holds of it. Null `payment_id`: of a top-up.
  *
- *     `valid_tickets` of a lost one admit although they are not paid for: an operator decides.
+ * `valid_tickets` of a lost one admit although they are not paid for: an operator decides.
  */
 export interface DisputeOut {
   dispute_id: string;
@@ -551,7 +548,7 @@ export interface EmailConfirmed {
 /**
  * A new endpoint; without `topics` it gets the events of all topics, also of later ones.
  *
- *     It is of the caller's only organization if none is named.
+ * It is of the caller's only organization if none is named.
  */
 export interface EndpointBody {
   organization_id?: string | null;
@@ -569,7 +566,7 @@ export interface EndpointChanges {
 /**
  * An endpoint. `disabled_reason` is `organizer`, or `gone` where the receiver answered 410.
  *
- *     Until `previous_secret_until` deliveries are also signed with the secret before the last
+ * Until `previous_secret_until` deliveries are also signed with the secret before the last
  * rotation.
  */
 export interface EndpointOut {
@@ -680,7 +677,7 @@ export interface FoundReservation {
 /**
  * No fee for `hours`, or until `days` calendar days after the booking.
  *
- *     It ends `days_before` calendar days before the performance.
+ * It ends `days_before` calendar days before the performance.
  */
 export interface GraceValue {
   days_before: number;
@@ -742,9 +739,9 @@ export interface HistoryEvent {
 /**
  * Either `seat_ids`, or `quantity` with an optional `grade`.
  *
- *     `price_types` names the price type of seats by their ids; the others have the full price.
- * `code` is
- *     a code of the schedule's offers.
+ * `price_types` names the price type of seats by their ids; the others have the full price. `code`
+ * is
+ * a code of the schedule's offers.
  */
 export interface HoldRequest {
   seat_ids?: Array<string> | null;
@@ -757,9 +754,9 @@ export interface HoldRequest {
 /**
  * A payment intent.
  *
- *     `client` is what the provider's SDK needs; `hold_expires_at` is null for a top-up;
- * `payment_id` is
- *     that of the payment once it has succeeded; `reason` says why the last attempt was refused.
+ * `client` is what the provider's SDK needs; `hold_expires_at` is null for a top-up; `payment_id`
+ * is
+ * that of the payment once it has succeeded; `reason` says why the last attempt was refused.
  */
 export interface IntentOut {
   intent_id: string;
@@ -864,7 +861,7 @@ export interface IssuedTicketOut {
 /**
  * The refund of a whole schedule, of all that was paid.
  *
- *     `with_compensation`: 10 % of the price beside it, into the wallet.
+ * `with_compensation`: 10 % of the price beside it, into the wallet.
  */
 export interface JobBody {
   with_compensation?: boolean;
@@ -890,7 +887,7 @@ export interface JoinBody {
 /**
  * A place in the queue; `position` is null before the draw of a lobby.
  *
- *     `opens_at` is set before the opening.
+ * `opens_at` is set before the opening.
  */
 export interface JoinedOut {
   queue_ticket: string;
@@ -917,9 +914,8 @@ export interface LinkRequested {
 /**
  * A waiting list for its organizer.
  *
- *     `turn_s`: how long seats that return wait for the line before they are on sale. The others
- * count
- *     entries; `seats_wanted` is what the waiting ones want.
+ * `turn_s`: how long seats that return wait for the line before they are on sale. The others count
+ * entries; `seats_wanted` is what the waiting ones want.
  */
 export interface ListSummaryOut {
   schedule_id: string;
@@ -942,9 +938,8 @@ export interface ListedVenue {
 /**
  * A time of day as clocks at the venue show it, `2026-11-01T01:30`.
  *
- *     `fold` chooses the first (0) or the second (1) instant where clocks show it twice. An offset
- * in
- *     `local` must be one that the venue has at that time.
+ * `fold` chooses the first (0) or the second (1) instant where clocks show it twice. An offset in
+ * `local` must be one that the venue has at that time.
  */
 export interface LocalTime {
   local: string;
@@ -960,7 +955,7 @@ export interface LogIn {
 /**
  * The logo of an organization; its addresses never change their content.
  *
- *     It is opaque; `ground` is the colour to put around it. `png_url` is for mails.
+ * It is opaque; `ground` is the colour to put around it. `png_url` is for mails.
  */
 export interface Logo {
   url: string;
@@ -1088,7 +1083,7 @@ export interface OffersOut {
 /**
  * A performance and its concert; `on_sale` is by the database's clock. Seats are in the seat map.
  *
- *     A person may have `ticket_limit` seats, and hold up to `seats_per_hold_max` at once.
+ * A person may have `ticket_limit` seats, and hold up to `seats_per_hold_max` at once.
  */
 export interface OneSchedule {
   schedule_id: string;
@@ -1154,7 +1149,7 @@ export interface OrganizerRefundBody {
 /**
  * A brand as its organization edits it; `version` is the ETag, 0 before the first change.
  *
- *     Pages of `widget_origins` may embed the widget of the organization's concerts.
+ * Pages of `widget_origins` may embed the widget of the organization's concerts.
  */
 export interface OwnBrand {
   organization_id: string;
@@ -1174,10 +1169,10 @@ export interface OwnBrand {
 /**
  * A concert as its organizer sees it, with counts of its schedules.
  *
- *     An open schedule is on sale between the opening and the end of its sale, and not once the
- *     performance has begun. `organizer_name` is the organization's. `taken_down_at` and its
- * reason are
- *     set where an operator has taken it down.
+ * An open schedule is on sale between the opening and the end of its sale, and not once the
+ * performance has begun. `organizer_name` is the organization's. `taken_down_at` and its reason
+ * are
+ * set where an operator has taken it down.
  */
 export interface OwnConcert {
   concert_id: string;
@@ -1500,7 +1495,7 @@ export interface PaymentLate {
 /**
  * A payment and the tickets that it issued; a refunded ticket is VOID.
  *
- *     `order_number` is what people read instead of an id.
+ * `order_number` is what people read instead of an id.
  */
 export interface PaymentOut {
   payment_id: string;
@@ -1528,9 +1523,9 @@ export type Permission = "activity_read" | "check_in" | "events_read" | "events_
 /**
  * One step of the series; `requests`, `p95_ms` and `refusals` are None where nothing was counted.
  *
- *     `requests` are per second; `refusals` by code; `holds`, `sales` and `revenue` (minor units)
- * are of
- *     this step. `p95_ms` is also None without requests.
+ * `requests` are per second; `refusals` by code; `holds`, `sales` and `revenue` (minor units) are
+ * of
+ * this step. `p95_ms` is also None without requests.
  */
 export interface Point {
   at: string;
@@ -1545,7 +1540,7 @@ export interface Point {
 /**
  * A preset, or a schedule of one's own: `steps` with falling days.
  *
- *     Without `grace` the seven days of the Korean e-commerce law hold.
+ * Without `grace` the seven days of the Korean e-commerce law hold.
  */
 export interface PolicyBody {
   preset?: "kr_market" | "kr_standard" | "none" | null;
@@ -1557,7 +1552,7 @@ export interface PolicyBody {
 /**
  * When a ticket may be returned, and for which fee; amounts in minor units of `currency`.
  *
- *     Days are counted in `time_zone`. After the last step a ticket is not refundable.
+ * Days are counted in `time_zone`. After the last step a ticket is not refundable.
  */
 export interface PolicyOut {
   name: string;
@@ -1574,10 +1569,9 @@ export type PositionState = "ADMITTED" | "LOBBY" | "WAITING" | (string & {});
 /**
  * A concert's picture; its addresses never change their content.
  *
- *     `srcset` lists its widths as HTML has it, `url` is the largest, `shared_url` a wide JPEG for
- *     previews of a link. `colour` fills the frame until it is loaded. `alt_en` and `alt_ko`
- * replace
- *     `alt` for readers of that language.
+ * `srcset` lists its widths as HTML has it, `url` is the largest, `shared_url` a wide JPEG for
+ * previews of a link. `colour` fills the frame until it is loaded. `alt_en` and `alt_ko` replace
+ * `alt` for readers of that language.
  */
 export interface Poster {
   url: string;
@@ -1606,9 +1600,9 @@ export interface PosterTexts {
 /**
  * A new date; tickets stay valid, and may be returned without a fee until `refundable_until`.
  *
- *     The sale is closed. Its end is cleared where it is not given, and the doors open as long
- * before the
- *     start as they did.
+ * The sale is closed. Its end is cleared where it is not given, and the doors open as long before
+ * the
+ * start as they did.
  */
 export interface PostponeBody {
   starts_at: string | LocalTime;
@@ -1653,8 +1647,8 @@ export interface PriceTypeOut {
 /**
  * What a kind of visitor pays: less `percent_off` of a seat's price, less `amount_off`.
  *
- *     `note` is shown with it, such as a proof to bring. Without `name_ko` the name is for both
- *     languages; `grades` null: all grades.
+ * `note` is shown with it, such as a proof to bring. Without `name_ko` the name is for both
+ * languages; `grades` null: all grades.
  */
 export interface PriceTypeValue {
   code: string;
@@ -1692,8 +1686,7 @@ export interface QrCodesOut {
 /**
  * The queue position. A `queue_ticket` replaces the previous one.
  *
- *     `opens_at` is set before the opening; once admitted, `leaves_at` is the end of the time
- * inside.
+ * `opens_at` is set before the opening; once admitted, `leaves_at` is the end of the time inside.
  */
 export interface QueuePositionOut {
   state: PositionState;
@@ -1727,7 +1720,7 @@ export interface QuoteLineOut {
 /**
  * What the return of tickets brings before `valid_until`.
  *
- *     Not refundable tickets have no lines, and a null `valid_until`.
+ * Not refundable tickets have no lines, and a null `valid_until`.
  */
 export interface QuoteOut {
   payment_id: string;
@@ -1758,7 +1751,7 @@ export interface RankingOut {
 /**
  * Tickets of a payment to return; none: all that are left.
  *
- *     `expected_refund` is that of the quote. `to`: the wallet, or the way that it was paid.
+ * `expected_refund` is that of the quote. `to`: the wallet, or the way that it was paid.
  */
 export interface RefundBody {
   expected_refund: number;
@@ -1777,9 +1770,9 @@ export interface RefundEnded {
 /**
  * A refund.
  *
- *     PENDING: the money is on its way. DONE: it has arrived. MANUAL: the provider refused; the
- * shop pays
- *     otherwise. `payment_id` is null for money that arrived too late for its seats.
+ * PENDING: the money is on its way. DONE: it has arrived. MANUAL: the provider refused; the shop
+ * pays
+ * otherwise. `payment_id` is null for money that arrived too late for its seats.
  */
 export interface RefundOut {
   refund_id: string;
@@ -1808,7 +1801,7 @@ export interface RejectionBody {
 /**
  * How often a report comes by mail: `none` ends it.
  *
- *     A day's mail comes at `hour` of the next day, a week's on Monday, in `time_zone` (IANA).
+ * A day's mail comes at `hour` of the next day, a week's on Monday, in `time_zone` (IANA).
  */
 export interface ReportMailBody {
   report: "sales" | "settlement";
@@ -1893,9 +1886,9 @@ export interface ReservationHistory {
 /**
  * The current state of a reservation; `payment_id` leads to its tickets.
  *
- *     `payment_intent_id` is that of a payment through a provider that has not ended.
- * `order_number` is
- *     what people read instead of an id; null before the reservation is confirmed.
+ * `payment_intent_id` is that of a payment through a provider that has not ended. `order_number`
+ * is
+ * what people read instead of an id; null before the reservation is confirmed.
  */
 export interface ReservationOut {
   reservation_id: string;
@@ -1949,9 +1942,9 @@ export interface SaleEvent {
 /**
  * Seats, and amounts in minor units; those that reduce the net are positive.
  *
- *     `gross` is the price of the seats' price types, before discounts. `cancellation_fees` were
- * kept of
- *     returned tickets and are in the net. `complimentary` tickets are not in `seats_sold`.
+ * `gross` is the price of the seats' price types, before discounts. `cancellation_fees` were kept
+ * of
+ * returned tickets and are in the net. `complimentary` tickets are not in `seats_sold`.
  */
 export interface SalesFigures {
   currency: string;
@@ -2000,11 +1993,11 @@ export interface SalesRow {
 /**
  * The statistics of a schedule.
  *
- *     `sales` counts payments, `revenue` sums them. `shop` is the traffic of the whole shop in the
+ * `sales` counts payments, `revenue` sums them. `shop` is the traffic of the whole shop in the
  * last
- *     step: for operators, null for organizers. `series` has a point for every `step_s` seconds
- * and counts
- *     the calls whose path names the schedule. Traffic is null where it is not known.
+ * step: for operators, null for organizers. `series` has a point for every `step_s` seconds and
+ * counts
+ * the calls whose path names the schedule. Traffic is null where it is not known.
  */
 export interface SalesStatsOut {
   schedule_id: string;
@@ -2021,13 +2014,11 @@ export interface SalesStatsOut {
 /**
  * A performance and the terms of its sale; `hold_ttl_s` is the duration of a hold in seconds.
  *
- *     Released, lapsed and refunded seats become available within `seats_return_delay_max_s` (0:
- * at
- *     once). Times are shown in `time_zone`, that of `venue`; without a venue the concert's text
- * says
- *     where. Sales before `changed_at` may be returned without a fee until `refundable_until`.
+ * Released, lapsed and refunded seats become available within `seats_return_delay_max_s` (0: at
+ * once). Times are shown in `time_zone`, that of `venue`; without a venue the concert's text says
+ * where. Sales before `changed_at` may be returned without a fee until `refundable_until`.
  * `version`
- *     is the ETag.
+ * is the ETag.
  */
 export interface Schedule {
   schedule_id: string;
@@ -2066,7 +2057,7 @@ export interface ScheduleBody {
 /**
  * A change that buyers are told of, and how far its job has come.
  *
- *     `mails` were queued, `released` holds were ended. `refund_job_id` is that of a cancellation.
+ * `mails` were queued, `released` holds were ended. `refund_job_id` is that of a cancellation.
  */
 export interface ScheduleChange {
   change_id: string;
@@ -2089,9 +2080,8 @@ export interface ScheduleChange {
 /**
  * The changed members of a schedule; absent ones stay, null clears.
  *
- *     Local times are those of the venue after the change. Of a new venue buyers are told, with
- * the
- *     `reason`; those who bought before may return their tickets without a fee until
+ * Local times are those of the venue after the change. Of a new venue buyers are told, with the
+ * `reason`; those who bought before may return their tickets without a fee until
  * `refundable_until`.
  */
 export interface ScheduleEdit {
@@ -2180,7 +2170,7 @@ export interface SeatCounts {
 /**
  * The seats of a schedule; `version` grows with every change of a seat.
  *
- *     `layout_version` grows when seats are added, at the end, or when prices or grades change.
+ * `layout_version` grows when seats are added, at the end, or when prices or grades change.
  */
 export interface SeatMap {
   schedule_id: string;
@@ -2193,8 +2183,7 @@ export interface SeatMap {
 /**
  * The detected format of a CSV.
  *
- *     `ignored_rows` are rows of nothing but separators, `ignored_columns` empty columns at the
- * right.
+ * `ignored_rows` are rows of nothing but separators, `ignored_columns` empty columns at the right.
  */
 export interface SeatMapAssumed {
   encoding: "cp949" | "utf-16be" | "utf-16le" | "utf-8" | (string & {});
@@ -2211,7 +2200,7 @@ export interface SeatMapBody {
 /**
  * An error in one line of a CSV seat map: a stable `reason`, and a `message` for people.
  *
- *     `column` where the error is in one; `first_line` where it repeats an earlier line.
+ * `column` where the error is in one; `first_line` where it repeats an earlier line.
  */
 export interface SeatMapError {
   line: number;
@@ -2224,9 +2213,9 @@ export interface SeatMapError {
 /**
  * The result that an upload of this seat map would have; nothing was written.
  *
- *     It is `acceptable` without `errors`. `ended_early` says that the rest of the file was not
+ * It is `acceptable` without `errors`. `ended_early` says that the rest of the file was not
  * checked.
- *     `sections` and `grades` are those of valid lines, the first ones where there are many.
+ * `sections` and `grades` are those of valid lines, the first ones where there are many.
  */
 export interface SeatMapPreview {
   schedule_id: string;
@@ -2252,7 +2241,7 @@ export interface SeatNoteOut {
 /**
  * A note about seats, such as a restricted view: of `seat_ids`, or of a section's seats.
  *
- *     In a section: those of `row`, with numbers from `first` to `last`, where these are given.
+ * In a section: those of `row`, with numbers from `first` to `last`, where these are given.
  */
 export interface SeatNoteValue {
   note: string;
@@ -2267,9 +2256,9 @@ export interface SeatNoteValue {
 /**
  * A seat of a reservation.
  *
- *     Where the schedule has offers, `price` is that of `price_type` (none: the full price); the
+ * Where the schedule has offers, `price` is that of `price_type` (none: the full price); the
  * seat's
- *     part of the amount is `price` less `discount`, with `booking_fee`.
+ * part of the amount is `price` less `discount`, with `booking_fee`.
  */
 export interface SeatOut {
   seat_id: string;
@@ -2320,8 +2309,8 @@ export interface SeatsChangedOut {
 /**
  * The status of every seat: in `states`, the first letter of each, in the order of the seat map.
  *
- *     The first event of a stream sets `seq`; each later event increases it by one. With another
- *     `layout_version` than that of the seat map, get the map again.
+ * The first event of a stream sets `seq`; each later event increases it by one. With another
+ * `layout_version` than that of the seat map, get the map again.
  */
 export interface SeatsSnapshot {
   seq: number;
@@ -2356,8 +2345,7 @@ export interface Session {
 /**
  * A log-in; `is_current` is the one of this request.
  *
- *     `browser` and `system` are names such as `Chrome` and `Android`, empty where they are not
- * known.
+ * `browser` and `system` are names such as `Chrome` and `Android`, empty where they are not known.
  */
 export interface SessionOut {
   session_id: string;
@@ -2397,9 +2385,9 @@ export interface SettledPerformance {
 /**
  * What is owed to the organization, in minor units: `opening` plus the movements is `closing`.
  *
- *     Movements that reduce it are negative. `collected_at_box_office`: the organization has that
+ * Movements that reduce it are negative. `collected_at_box_office`: the organization has that
  * money
- *     already. `disputes_lost` is information; the money is in `disputes_withdrawn`.
+ * already. `disputes_lost` is information; the money is in `disputes_withdrawn`.
  */
 export interface SettlementFigures {
   currency: string;
@@ -2473,7 +2461,7 @@ export interface StatementDayOut {
 /**
  * A comparison of a window: QUEUED until the cashier has compared it, then FINISHED.
  *
- *     `findings` counts those of the window, `open_findings` those of them that are not over.
+ * `findings` counts those of the window, `open_findings` those of them that are not over.
  */
 export interface StatementRunOut {
   provider: string;
@@ -2503,8 +2491,7 @@ export type Status = "CANCELLED" | "CONFIRMED" | "EXPIRED" | "HELD" | "REFUNDED"
 /**
  * The fee of a ticket until `days_before` calendar days before the performance.
  *
- *     It is `percent` of the price and `flat`, at most `cap_percent` of the price and at most
- * `cap`.
+ * It is `percent` of the price and `flat`, at most `cap_percent` of the price and at most `cap`.
  */
 export interface StepValue {
   days_before: number;
@@ -2517,7 +2504,7 @@ export interface StepValue {
 /**
  * The position at the start of the stream and after the draw; `place` is null before the draw.
  *
- *     `opens_at` is set before the opening.
+ * `opens_at` is set before the opening.
  */
 export interface StreamedPositionOut {
   state: PositionState;
@@ -2543,7 +2530,7 @@ export interface TakeDownBody {
 /**
  * The terms of a schedule, in place of those that were read.
  *
- *     `booking_fee` is per ticket that is not free. Before `public_from` only presale codes admit.
+ * `booking_fee` is per ticket that is not free. Before `public_from` only presale codes admit.
  */
 export interface TermsBody {
   public_from?: string | null;
@@ -2684,9 +2671,8 @@ export interface VenuePlace {
 /**
  * An entry of a waiting list.
  *
- *     `position` of a waiting entry: 1 for the first one. An offer is the hold `reservation_id`,
- * until
- *     `offer_expires_at`.
+ * `position` of a waiting entry: 1 for the first one. An offer is the hold `reservation_id`, until
+ * `offer_expires_at`.
  */
 export interface WaitingEntryOut {
   entry_id: string;

@@ -3,6 +3,7 @@
 `apispec` assembles it; the schemas come from `msgspec`, which also decodes the requests.
 """
 
+import inspect
 import re
 from collections.abc import Iterable, Sequence
 from importlib import import_module
@@ -129,6 +130,10 @@ def _schemas(
     of_operations = [kind for op in ops for kind in _types(op)]
     kinds = list(dict.fromkeys([problems.ProblemBody, *of_operations, *sent]))
     schemas, components = msgspec.json.schema_components(kinds, ref_template=_REF)
+    for component in components.values():
+        if "description" in component:
+            # A docstring has its indentation before Python 3.13, which Markdown shows as code.
+            component["description"] = inspect.cleandoc(component["description"])
     return dict(zip(kinds, schemas, strict=True)), components
 
 
