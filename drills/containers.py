@@ -26,7 +26,9 @@ PYTHON = "3.13"
 _ROOT = Path(__file__).parents[1]
 _SUITE = "trixie"
 # Only unpacked: their scripts would take three times as long, so the hook does what is needed of them.
-_PACKAGES = "base-files,base-passwd,bash,ca-certificates,coreutils,dash,libc-bin,python3-pip"
+_PACKAGES = (
+    "base-files,base-passwd,bash,ca-certificates,coreutils,dash,libc-bin,libstdc++6,python3-pip"
+)
 _HOOK = """
 cp "$1/usr/share/base-passwd/passwd.master" "$1/etc/passwd"
 cp "$1/usr/share/base-passwd/group.master" "$1/etc/group"

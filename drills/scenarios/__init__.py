@@ -9,12 +9,14 @@ from drills.scenarios import (
     point_in_time_restore,
     pooler,
     postgres_failover,
+    python_3_13,
     upgrade,
     valkey,
 )
 
 ALL: tuple[Drill, ...] = (
     compose.DRILL,
+    python_3_13.DRILL,
     edge_drain.DRILL,
     edge_slow_clients.DRILL,
     edge_batches.DRILL,
