@@ -6,7 +6,10 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from boxoffice.doctor import probes, rules
@@ -15,6 +18,7 @@ from boxoffice.doctor.facts import Fleet
 from boxoffice.doctor.service import Examination, examine
 from boxoffice.doctor.store import read
 from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.runtime_role import grant
 from boxoffice.settings import Settings
 from drills.servers.certificates import certificates
 from tests.programs import debian_program
@@ -63,6 +67,26 @@ async def test_work_that_is_left_undone_is_seen(settings: Settings, db: Database
     assert reading.roles.audit_is_clean is False
     found = _by_check(await examine(settings, WANTED))
     assert found["role: sweep"].level is found["audit"].level is Level.FAIL
+
+
+async def test_a_role_that_owns_nothing_is_told_apart(settings: Settings) -> None:
+    owner = await read(settings)
+    assert owner.postgres is not None
+    assert owner.postgres.owns_tables
+    name = f"doctor_{uuid4().hex[:12]}"
+    await grant(settings, name, password="of-this-test")
+    try:
+        url = urlsplit(settings.database.database_url)
+        netloc = f"{name}:of-this-test@{url.netloc.rpartition('@')[2]}"
+        served = await read(settings.replace(database_url=url._replace(netloc=netloc).geturl()))
+    finally:
+        connection = await asyncpg.connect(settings.database.database_url)
+        await connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+        await connection.close()
+    assert served.postgres is not None
+    assert not served.postgres.owns_tables
+    assert not served.postgres.is_superuser
+    assert served.roles is not None
 
 
 async def test_servers_that_are_away_fail_and_the_rest_is_examined(settings: Settings) -> None:
