@@ -25,7 +25,11 @@ _PASSWORD = "a-password-of-a-test"
 _VALUES = {
     "existingSecret": "shop",
     "secretSettings": ["METRICS_TOKEN"],
-    "env": {"BOXOFFICE_WALLET_TOP_UP_FREE": "true"},
+    # Other tests sign up from this address too.
+    "env": {
+        "BOXOFFICE_WALLET_TOP_UP_FREE": "true",
+        "BOXOFFICE_SIGN_UPS_PER_ADDRESS_MAX": "1000000",
+    },
     "serve": {"drainDelayMs": 3_000, "drainTimeoutMs": 5_000},
 }
 
