@@ -28,9 +28,10 @@ async def _play(report: DrillReport, folder: Path) -> None:
         report.say("making the base and installing the tests' parts for its Python")
         await asyncio.to_thread(opened.make_base)
         said = await asyncio.to_thread(_test, opened, folder)
-    ended = said.strip().splitlines()[-1]
-    passed = re.search(r"(\d+) passed", ended)
-    report.check("the suite passes", holds=bool(passed) and "failed" not in ended, seen=ended)
+    passed = re.search(r"^.*?(\d+) passed.* in .*$", said, re.MULTILINE)
+    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)
+    ended = passed[0] if passed else said[-2000:]
+    report.check("the suite passes", holds=bool(passed) and not failed, seen=[ended, *failed])
     report.measure("tests", int(passed[1]) if passed else 0, "passed")
 
 
