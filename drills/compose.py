@@ -3,18 +3,24 @@
 The containers have the network of this machine, so each service gets a port of its own.
 """
 
+import os
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
+from boxoffice_embedded.servers.binaries import find_binaries
 from boxoffice_embedded.servers.home import free_port
 from drills.containers import Container, ContainersFailed, Engine
 
 COMPOSE = Path(__file__).parents[1] / "deploy" / "compose.yaml"
+RUNTIME_ROLE = "boxoffice_runtime"
+_MAKE_ROLE = COMPOSE.parent / "postgres" / "runtime_role.sql"
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)(?:(:-|:\?)([^}]*))?\}")
 
 
@@ -43,6 +49,23 @@ def own(found: Mapping[str, dict[str, Any]]) -> list[str]:
     return [name for name, service in found.items() if service["image"] == image]
 
 
+def role_of(service: Mapping[str, Any]) -> str:
+    """Return the role of PostgreSQL as which a service works."""
+    return str(urlsplit(service["environment"]["BOXOFFICE_DATABASE_URL"]).username)
+
+
+def make_runtime_role(database_url: str, password: str) -> None:
+    """Run the script that the image of PostgreSQL runs when it makes its database."""
+    psql = find_binaries().tool("psql")
+    options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={_MAKE_ROLE}"]
+    env = {**os.environ, "POSTGRES_RUNTIME_PASSWORD": password}
+    ran = subprocess.run(
+        [psql, *options, database_url], env=env, capture_output=True, text=True, check=False
+    )
+    if ran.returncode:
+        raise ContainersFailed(f"{_MAKE_ROLE.name}: {ran.stderr}")
+
+
 def options(service: Mapping[str, Any]) -> Iterator[str]:
     """Yield podman's options of what a service may and what it is limited to."""
     if service["read_only"]:
@@ -58,28 +81,38 @@ def options(service: Mapping[str, Any]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Installation:
-    """The services of our image on one engine, on servers at the addresses of `servers`."""
+    """The services of our image on one engine.
+
+    `databases` has the address for each role of PostgreSQL; `settings` are those of the drill.
+    """
 
     engine: Engine
     services: Mapping[str, Mapping[str, Any]]
-    servers: Mapping[str, str]
+    databases: Mapping[str, str]
+    settings: Mapping[str, str]
     ports: Mapping[str, int]
 
     @classmethod
     def of(
-        cls, engine: Engine, given: Mapping[str, str], servers: Mapping[str, str]
+        cls,
+        engine: Engine,
+        given: Mapping[str, str],
+        databases: Mapping[str, str],
+        settings: Mapping[str, str],
     ) -> "Installation":
         """Read the file; nothing is started yet."""
         found = services(given)
         names = own(found)
         ports = {name: free_port(0) for name in names}
-        return cls(engine, {name: found[name] for name in names}, servers, ports)
+        return cls(engine, {name: found[name] for name in names}, databases, settings, ports)
 
     def env(self, name: str) -> dict[str, str]:
         """Return the environment of a service, with the addresses of this machine."""
         is_api = name.startswith("serve")
         port = "BOXOFFICE_PORT" if is_api else "BOXOFFICE_ROLE_METRICS_PORT"
-        wanted = {**self.services[name]["environment"], **self.servers}
+        service = self.services[name]
+        address = {"BOXOFFICE_DATABASE_URL": self.databases[role_of(service)]}
+        wanted = {**service["environment"], **self.settings, **address}
         return {**wanted, port: str(self.ports[name])}
 
     def run(self, *words: str) -> str:

@@ -10,15 +10,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from boxoffice_embedded.servers.embedded_servers import EmbeddedServers
-from drills.compose import Installation
+from drills.compose import RUNTIME_ROLE, Installation, make_runtime_role
 from drills.containers import PROGRAMS, Container, engine, unfit
 from drills.drill import Drill, DrillReport
 from drills.edge.proxies import EdgeProxy, haproxy, make_certificate
 from tests.journey import JourneyFailed, OnSale, set_up, walk
 
 _GIVEN = {
-    "POSTGRES_PASSWORD": "p", "VALKEY_PASSWORD": "v", "BOXOFFICE_IMAGE": "boxoffice:drill",
-    "BOXOFFICE_WALLET_TOP_UP_FREE": "true",
+    "POSTGRES_PASSWORD": "p", "POSTGRES_RUNTIME_PASSWORD": "r", "VALKEY_PASSWORD": "v",
+    "BOXOFFICE_IMAGE": "boxoffice:drill", "BOXOFFICE_WALLET_TOP_UP_FREE": "true",
 }  # fmt: skip
 _HEALTHY_WITHIN_S = 120
 _PODS = ("serve-1", "serve-2")
@@ -32,13 +32,15 @@ async def _play(report: DrillReport, folder: Path) -> None:
         report.say("building the image on a stand-in for its base")
         await asyncio.to_thread(opened.make_image)
         report.measure("image built, with its base", time.perf_counter() - started, "s")
-        addresses = {
-            "BOXOFFICE_DATABASE_URL": servers.database_url,
+        postgres = servers.postgres
+        await asyncio.to_thread(make_runtime_role, postgres.url, postgres.password)
+        databases = {"boxoffice": postgres.url, RUNTIME_ROLE: postgres.runtime_url}
+        settings = {
             "BOXOFFICE_VALKEY_URL": servers.valkey_url,
             # All buyers of this drill come from one address.
             "BOXOFFICE_SIGN_UPS_PER_ADDRESS_MAX": "10000",
         }
-        await _use(report, folder, Installation.of(opened, _GIVEN, addresses))
+        await _use(report, folder, Installation.of(opened, _GIVEN, databases, settings))
 
 
 async def _use(report: DrillReport, folder: Path, shop: Installation) -> None:

@@ -1,14 +1,26 @@
 """The compose file: what every service of it must have, and that it names what exists."""
 
-from typing import Any
-
+import asyncpg
 import pytest
 
 from boxoffice.cli.main import COMMANDS
-from boxoffice.settings import SECTION_OF
-from drills.compose import COMPOSE, options, own, services
+from boxoffice.platform.postgres.runtime_role import grant
+from boxoffice.settings import SECTION_OF, Settings
+from drills.compose import (
+    COMPOSE,
+    RUNTIME_ROLE,
+    make_runtime_role,
+    options,
+    own,
+    role_of,
+    services,
+)
 
-GIVEN = {"POSTGRES_PASSWORD": "secret-1", "VALKEY_PASSWORD": "secret-2"}
+GIVEN = {
+    "POSTGRES_PASSWORD": "secret-1",
+    "POSTGRES_RUNTIME_PASSWORD": "secret-2",
+    "VALKEY_PASSWORD": "secret-3",
+}
 SERVICES = services(GIVEN)
 # The roles that run until they are stopped; those that end are `migrate` and what operators call.
 ROLES = {"serve", "sweep", "archive", "relay", "auditor", "messenger", "cashier"}
@@ -58,8 +70,9 @@ def test_only_the_edge_is_reached_from_outside() -> None:
 
 
 def test_it_mounts_files_that_exist() -> None:
-    mounted = [one for one in SERVICES["edge"]["volumes"] if one.startswith("./")]
-    assert mounted
+    volumes = [one for service in SERVICES.values() for one in service.get("volumes", [])]
+    mounted = [one for one in volumes if one.startswith("./")]
+    assert len(mounted) == 3
     for one in mounted:
         source, _, mode = one.split(":")
         assert (COMPOSE.parent / source).exists(), source
@@ -71,8 +84,43 @@ def test_passwords_have_no_default_and_are_written_nowhere_else() -> None:
         services({})
     text = COMPOSE.read_text(encoding="utf-8")
     assert "PASSWORD:-" not in text
-    shown: list[Any] = [SERVICES[name] for name in ("edge",)]
-    assert "secret" not in str(shown)
+    known = {name: {one for one in GIVEN if GIVEN[one] in str(SERVICES[name])} for name in SERVICES}
+    owner, runtime, valkey = ({name} for name in GIVEN)
+    assert known.pop("postgres") == owner | runtime
+    assert known.pop("valkey") == valkey
+    assert known.pop("migrate") == owner | valkey
+    assert known.pop("edge") == set()
+    assert set(map(frozenset, known.values())) == {frozenset(runtime | valkey)}
+
+
+def test_only_migrate_is_the_owner_and_it_grants_the_rights_of_the_role_that_serves() -> None:
+    roles = {name: role_of(SERVICES[name]) for name in own(SERVICES)}
+    assert roles.pop("migrate") == SERVICES["postgres"]["environment"]["POSTGRES_USER"]
+    assert set(roles.values()) == {RUNTIME_ROLE}
+    granting = {
+        name: SERVICES[name]["environment"].get("BOXOFFICE_RUNTIME_ROLE") for name in own(SERVICES)
+    }
+    assert granting == {**dict.fromkeys(granting), "migrate": RUNTIME_ROLE}
+
+
+async def test_the_role_that_serves_logs_in_with_its_password_and_owns_nothing(
+    settings: Settings,
+) -> None:
+    owner = await asyncpg.connect(settings.database.database_url)
+    make_runtime_role(settings.database.database_url, "it's $ecret")
+    try:
+        # It refuses a role that may do more.
+        await grant(settings, RUNTIME_ROLE)
+        serving = await asyncpg.connect(
+            settings.database.database_url, user=RUNTIME_ROLE, password="it's $ecret"
+        )
+        assert await serving.fetchval("SELECT count(*) FROM tickets") == 0
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await serving.execute("DROP TABLE tickets")
+        await serving.close()
+    finally:
+        await owner.execute(f"DROP OWNED BY {RUNTIME_ROLE}; DROP ROLE {RUNTIME_ROLE}")
+        await owner.close()
 
 
 def test_a_drill_gives_a_service_what_the_file_gives_it() -> None:
