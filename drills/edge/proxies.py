@@ -139,11 +139,15 @@ def nginx_files(
         **changed,
     }
     template = (DEPLOY / "nginx" / "boxoffice.conf.template").read_text(encoding="utf-8")
+    # Only root may write nginx's own log.
+    template = template.replace("/var/log/nginx/access.log", "/dev/stdout")
     (folder / "boxoffice.conf").write_text(filled_in(template, values), encoding="utf-8")
     main = (DEPLOY / "nginx" / "nginx.conf").read_text(encoding="utf-8")
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "".join(f"    {kind}_temp_path {folder}/{kind};\n" for kind in kinds)
-    main = main.replace("http {\n", "http {\n" + temporary)
+    # Main files of Debian and of nginx's image have a log, with queries; it must stay empty.
+    logged = f"    access_log {folder}/main.log;\n"
+    main = main.replace("http {\n", "http {\n" + temporary + logged)
     (folder / "nginx.conf").write_text(main, encoding="utf-8")
     # Its workers would be another user, who cannot enter this folder.
     user = "user root; " if os.geteuid() == 0 else ""
