@@ -6,6 +6,7 @@ official base: the release of Debian with the same Python. Nothing is kept outsi
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,8 @@ RESTRICTED = (
     "--memory=256m", "--cpus=1", "--tmpfs=/tmp:rw,size=64m,mode=1777,noexec,nosuid,nodev",
 )  # fmt: skip
 STOP_TIMEOUT_S = 45
+# CAP_SYS_ADMIN, of linux/capability.h.
+_MAY_MOUNT = 1 << 21
 
 
 class ContainersFailed(Exception):
@@ -66,7 +69,15 @@ def unfit() -> str:
         return f"needs {', '.join(missing)}: on Debian or Ubuntu, scripts/servers installs them"
     if os.geteuid() != 0:
         return "needs root: mounts and control groups were not tried without it"
+    if not _capabilities() & _MAY_MOUNT:
+        return "needs root that may mount, unlike root of an ordinary container"
     return ""
+
+
+def _capabilities() -> int:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    [bits] = re.findall(r"^CapEff:\s+([0-9a-f]+)$", status, re.MULTILINE)
+    return int(bits, 16)
 
 
 @dataclass(frozen=True)
