@@ -72,7 +72,10 @@ def check(command: list[str], env: Mapping[str, str]) -> None:
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     printed = done.stdout + done.stderr
     assert done.returncode == 0, printed
-    assert "warn" not in printed.lower(), printed
+    # nginx 1.25 and newer prefer a directive that 1.22 does not know.
+    known = '"listen ... http2" directive is deprecated'
+    warnings = [one for one in printed.splitlines() if "warn" in one.lower() and known not in one]
+    assert warnings == [], printed
 
 
 @pytest.mark.parametrize("name", RUN)
