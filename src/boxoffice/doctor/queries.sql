@@ -7,13 +7,15 @@ SELECT current_setting('server_version_num')::integer AS version_num,
        current_setting('max_connections')::integer AS max_connections,
        current_setting('superuser_reserved_connections')::integer
            + current_setting('reserved_connections')::integer AS reserved_connections,
+       -- no guard: A line of a report; the tests cannot switch the server's own settings.
        current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on' AS is_durable,
        coalesce((SELECT x.ssl FROM pg_stat_ssl x
-                  -- guard: doctor_its_own_connection => WHERE true
+                  -- guard: doctor_its_own_connection: x.pid = pg_backend_pid() => true
                   WHERE x.pid = pg_backend_pid()), false) AS is_encrypted,
+       -- no guard: Says only whether encryption is asked for.
        coalesce(inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1', true) AS is_local,
        (SELECT r.rolsuper FROM pg_roles r
-         -- guard: doctor_its_own_role => WHERE true
+         -- guard: doctor_its_own_role: r.rolname = current_user => true
          WHERE r.rolname = current_user) AS is_superuser,
        EXISTS (SELECT FROM pg_tables t
                 -- guard: doctor_tables_of_its_role: AND t.tableowner = current_user =>
