@@ -9,4 +9,6 @@ OFFERS = Counter(
 ENTRIES = Gauge(
     "boxoffice_waiting_list_entries",
     "Entries of waiting lists that wait for seats, over all schedules.",
+    # The files of a worker that was killed must go with it.
+    multiprocess_mode="livemostrecent",
 )
