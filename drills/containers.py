@@ -154,7 +154,7 @@ class Engine:
     def install(self, lock: str, target: Path) -> None:
         """Install the parts of a lock file for the base's Python into a folder, through the cache."""
         options = ["--no-deps", "--require-hashes", "--no-build", "--python-version", PYTHON]
-        uv = [str(Path(sys.prefix) / "bin" / "uv"), "pip", "install", *options]
+        uv = [str(Path(sys.prefix) / "bin" / "uv"), "pip", "install", "--system-certs", *options]
         argv = [*uv, "--target", str(target), "--requirement", f"{_ROOT}/requirements/{lock}.lock"]
         env = {**os.environ, "UV_CACHE_DIR": str(self._home / "uv"), "UV_LINK_MODE": "hardlink"}
         self._check("uv", subprocess.run(argv, env=env, capture_output=True, check=False))

@@ -3,6 +3,7 @@
 import os
 import struct
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,15 @@ from boxoffice.cli.backups import app
 
 SYSTEM, SIZE = 7_713_925_485_215_772_401, 1 << 20
 NAME = "000000010000000000000003"
+
+
+@pytest.fixture(autouse=True)
+def own_umask() -> Iterator[None]:
+    """The commands keep their files from others, and run in the process of the tests here."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 def segment(number: int, fill: bytes = b"\x5a", system: int = SYSTEM) -> bytes:
