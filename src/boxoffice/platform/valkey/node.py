@@ -83,6 +83,7 @@ class ValkeyNode:
         self._breaker = CircuitBreaker(
             settings.breaker_failures_max, settings.breaker_open_ms / 1000, self._breaker_changed
         )
+        self._is_closed = False
         self._answers_of_slots = _OF_A_SLOT if in_cluster else ()
         # Without CLIENT SETINFO, which Redis 7.0 and an ACL without it would refuse.
         connection = {**connection, "driver_info": None}
@@ -113,8 +114,9 @@ class ValkeyNode:
 
     async def close(self) -> None:
         """Close every connection; one that does not close in time ends with the process."""
-        # A server that is no longer called has no open breaker.
+        # A server that is no longer called has no open breaker, though calls in progress fail now.
         self._breaker.succeeded()
+        self._is_closed = True
         for client in (self._client, self._listener):
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 await client.aclose(close_connection_pool=True)
@@ -208,6 +210,8 @@ class ValkeyNode:
         return reply
 
     def _breaker_changed(self, is_open: bool) -> None:
+        if self._is_closed:
+            return
         VALKEY_BREAKERS_OPEN.labels(self.name).inc(1 if is_open else -1)
 
     async def _reconnect(self) -> None:
