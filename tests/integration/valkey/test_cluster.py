@@ -9,16 +9,18 @@ from statistics import quantiles
 from uuid import UUID, uuid4
 
 import pytest
+from prometheus_client import REGISTRY
 from redis.crc import key_slot
 
 from boxoffice.platform.valkey import Script, Valkey, ValkeyUnavailable
+from boxoffice.platform.valkey.node import ValkeyNode
 from boxoffice.seats.cache.states import HELD
 from boxoffice.seats.changes.publisher import SeatChange, SeatChangePublisher
 from boxoffice.seats.changes.sharded_bus import ShardedSeatChangeBus, channel_of
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.engine.queue_state import QueueStateLost
 from drills.servers.valkey_groups import ValkeyCluster
-from drills.servers.valkey_process import ValkeyProcess
+from drills.servers.valkey_process import HOST, PASSWORD, ValkeyProcess
 from tests.integration.catalog.support import Shop
 from tests.integration.guards.waiting_room.scripts.stand import Stand
 from tests.integration.valkey.every_use import SCRIPTS, use_everything
@@ -185,6 +187,27 @@ async def _call_beside(valkey: Valkey, tags: list[str], dead_tag: str) -> tuple[
     return durations, refused
 
 
+async def test_calls_that_a_close_ends_leave_no_open_breaker(cluster: ValkeyCluster) -> None:
+    """A node that has left the Cluster is closed, perhaps with calls in progress."""
+    server = cluster.nodes[0]
+    settings = Settings.of(valkey_timeout_ms=10_000, breaker_failures_max=2).valkey
+    connection = {"host": HOST, "port": server.port, "password": PASSWORD}
+    node = ValkeyNode(settings, connection, in_cluster=True)
+    key = f"{_tags(cluster)[server.port]}:never"
+    calls = [asyncio.create_task(node.command("BLPOP", key, 0)) for _ in range(4)]
+
+    async def all_wait() -> bool:
+        clients = await asyncio.to_thread(server.command, "INFO", "clients")
+        return bool(clients["blocked_clients"] == len(calls))
+
+    await until(all_wait)
+    await node.close()
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(one) for one in ended] == [ValkeyUnavailable] * len(calls)
+    labels = {"node": node.name}
+    assert not REGISTRY.get_sample_value("boxoffice_valkey_breakers_open", labels)
+
+
 async def test_a_queue_whose_slot_has_moved_is_lost_and_not_continued(
     cluster: ValkeyCluster, valkey: Valkey, make_stand: Callable[[Valkey], Stand]
 ) -> None:
@@ -206,7 +229,9 @@ class Process:
     """The seats and the bus of one process."""
 
     def __init__(self, cluster: ValkeyCluster, shop: Shop) -> None:
-        self.valkey = Valkey(Settings.of(valkey_url=cluster.url, breaker_open_ms=100).valkey)
+        # A deadline for a loaded machine, so short that a dead node delays no heartbeat too much.
+        settings = Settings.of(valkey_url=cluster.url, breaker_open_ms=100, valkey_timeout_ms=500)
+        self.valkey = Valkey(settings.valkey)
         assert self.valkey.cluster is not None
         self.shop = shop
         self.bus = ShardedSeatChangeBus(self.valkey, self.valkey.cluster, shop.applier)
@@ -278,6 +303,38 @@ async def test_changes_go_by_schedule_and_a_lost_one_is_noticed(
 
         await until(is_read_again, 3.0)
         assert listener.shop.refusals.taken(other, ["1-1-1"], stranger) == [], "and only that one"
+        # What a sender has sold before it knew of this process was never sent.
+        del listener.bus._peers[seller.bus._me]
+
+        async def is_all_read_again() -> bool:
+            return listener.shop.refusals.taken(other, ["1-1-1"], stranger) is None
+
+        await until(is_all_read_again, 3.0)
+
+
+async def test_heartbeats_are_where_a_later_process_sends_them(
+    cluster: ValkeyCluster, make_shop: Callable[[], Shop]
+) -> None:
+    """A node that gets the slot of a lower number has another first channel from then on."""
+    async with _processes(cluster, make_shop) as both:
+        channels = {link.heartbeat_channel: at for at, link in both[0].bus._links.items()}
+        lowest, *_, highest = sorted(channels, key=lambda one: int(one.split("{")[1][:-1]))
+        source = cluster.owner(lowest)
+        target = next(node for node in cluster.nodes if node.at == channels[highest])
+        await asyncio.to_thread(cluster.migrate_slot, lowest, target)
+
+        async def is_moved() -> bool:
+            links = [one.bus._links.get(target.at) for one in both]
+            return all(one is not None and one.heartbeat_channel == lowest for one in links)
+
+        async def are_heard() -> bool:
+            return all(one.bus.is_receiving and one.bus.has_peers for one in both)
+
+        try:
+            await until(is_moved, 10.0)
+            await until(are_heard, 10.0)
+        finally:
+            await asyncio.to_thread(cluster.move_slot, lowest, source)
 
 
 async def test_a_subscription_follows_its_slot_and_a_dead_node_is_a_gap(

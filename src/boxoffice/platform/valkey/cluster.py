@@ -48,6 +48,8 @@ class ClusterServers:
         self._slots: list[HostPort | None] = [None] * SLOTS
         # The names of the masters, as of the last reading.
         self.masters: frozenset[str] = frozenset()
+        # How often a reading differed from the one before.
+        self.changes = 0
         self._is_stale = False
         self._read_at = -_READ_EVERY_S
         self._logged_at = -_LOG_FAILURE_EVERY_S
@@ -216,6 +218,7 @@ class ClusterServers:
             host = master[0].decode() if master[0] else asked[0]
             slots[first : last + 1] = [(host, int(master[1]))] * (last + 1 - first)
         before, self._slots = self._slots, slots
+        self.changes += before != slots
         self.masters = frozenset(self._node(at).name for at in set(slots) if at is not None)
         if before != slots and any(before):
             log.info("valkey_slots_changed", masters=sorted(self.masters))

@@ -65,6 +65,7 @@ class ShardedSeatChangeBus(SeatChangeBus):
         super().__init__(valkey, applier, clock)
         self._cluster = cluster
         self._links: dict[str, _Link] = {}
+        self._changes_seen = 0
         self._listening: dict[str, asyncio.Task[None]] = {}
         self._locks: dict[str | None, asyncio.Lock] = {}
         # By schedule: the last number sent, and when; oldest first.
@@ -148,6 +149,9 @@ class ShardedSeatChangeBus(SeatChangeBus):
             self._reject(message)
             return
         if sender not in self._peers:
+            # Before it knew of this process it has sent nothing, and numbered nothing.
+            metrics.SEAT_CHANGE_MESSAGES.labels("missed").inc()
+            self._applier.invalidate_all()
             self._heartbeat_due.set()  # the new peer must learn of this process soon
         self._note_heard(sender)
         for schedule_id, number in sent:
@@ -248,6 +252,8 @@ class ShardedSeatChangeBus(SeatChangeBus):
         masters = self._cluster.masters
         for node in self._links.keys() - masters:
             await self._drop_link(node)
+        if self._changes_seen != self._cluster.changes:
+            await self._drop_outdated()
         for node in masters - self._links.keys():
             self._links[node] = _Link(node)
             self._listening[node] = asyncio.create_task(self._listen_to(self._links[node]))
@@ -256,6 +262,13 @@ class ShardedSeatChangeBus(SeatChangeBus):
             wanted.setdefault(self._cluster.owner(channel_of(schedule_id)), set()).add(schedule_id)
         for link in list(self._links.values()):
             await self._subscribe(link, wanted.get(link.node, set()))
+
+    async def _drop_outdated(self) -> None:
+        """Drop links of nodes that have another first channel now: a later process sends there."""
+        self._changes_seen = self._cluster.changes
+        for link in list(self._links.values()):
+            if link.heartbeat_channel not in ("", self._heartbeat_channel(link.node)):
+                await self._drop_link(link.node)
 
     async def _drop_link(self, node: str) -> None:
         await cancel_and_wait([self._listening.pop(node)])
