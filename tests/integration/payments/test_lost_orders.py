@@ -7,6 +7,7 @@ from boxoffice.platform.ids import ScopedId, new_id
 from boxoffice.platform.postgres.database import Database
 from tests.support.hall import open_hall
 
+DAY = 24 * 60
 _RESTORE = """
     INSERT INTO restores (incarnation, restored_at, recovered_to, backup_label, target)
     VALUES (1, clock_timestamp(), clock_timestamp() - interval '1 hour', 'b', 'latest')
@@ -47,12 +48,20 @@ async def test_payments_of_the_lost_time_are_found_and_given_back_once(db: Datab
     await finding(db, str(stranger), "of a lost buyer")
     await finding(db, "another-shops-order", "foreign")
     await finding(db, str(ScopedId(buyer, new_id())), "old", minutes=600)
+    # An account for a deposit outlives its order, and 90 days at most.
+    await finding(db, str(ScopedId(uuid4(), new_id())), "deposit", minutes=-DAY * 80)
+    await finding(db, str(ScopedId(buyer, new_id())), "later", minutes=-DAY * 91)
     await finding(db, str(ScopedId(buyer, new_id())), "known", kind="missing_here")
     await finding(db, str(ScopedId(buyer, new_id())), "refunded", movement="refund")
     await finding(db, str(ScopedId(buyer, new_id())), "resolved", is_resolved=True)
 
     found = await find_lost_orders(db, 60)
-    assert {one.transaction_key for one in found} == {"lost", "of a lost buyer", "foreign"}
+    assert {one.transaction_key for one in found} == {
+        "lost",
+        "of a lost buyer",
+        "foreign",
+        "deposit",
+    }
     assert await db.fetch("SELECT FROM payment_intents") == []
 
     for _ in range(2):

@@ -32,7 +32,7 @@ class LostOrder(NamedTuple):
 
 
 async def find_lost_orders(db: Database, overlap_s: float) -> list[LostOrder]:
-    """Return what the compared statements show of the time that restores have lost."""
+    """Return what the compared statements show of orders that restores have lost."""
     return [LostOrder(**dict(row)) for row in await db.fetch(_QUERIES["lost_orders"], overlap_s)]
 
 

@@ -16,8 +16,8 @@ SELECT min(r.recovered_to) AS lost_since
  WHERE r.restored_at > clock_timestamp() - interval '7 days';
 
 -- name: lost_orders
--- Captures that statements show for orders that a restore has lost: open findings of the time that one lost, with
--- $1 seconds around it for the provider's clock.
+-- Captures that statements show for orders that a restore has lost: open findings since the time that one lost, $1
+-- seconds earlier for the provider's clock, and until 90 days later, when the last account for a deposit has ended.
 SELECT f.provider, f.transaction_key, f.order_id, f.payment_key, f.there_minor AS amount_minor, f.currency,
        f.happened_at
   FROM statement_findings f
@@ -29,7 +29,7 @@ SELECT f.provider, f.transaction_key, f.order_id, f.payment_key, f.there_minor A
    -- guard: lost_orders_of_the_lost_time { => AND $1::float8 IS NOT NULL
    AND EXISTS (SELECT FROM restores r
                 WHERE f.happened_at >= r.recovered_to - make_interval(secs => $1)
-                  AND f.happened_at <= r.restored_at + make_interval(secs => $1))
+                  AND f.happened_at <= r.restored_at + interval '90 days')
    -- guard: }
  ORDER BY f.happened_at, f.transaction_key;
 
