@@ -49,7 +49,9 @@ def create(
     """Copy the running database into the store."""
     from boxoffice.backups import creation  # noqa: PLC0415 — costs time
 
-    settings = addressed_database()
+    settings = settings_of()
+    if not settings.backups.backup_database_url:
+        settings = addressed_database()
     catalog = _catalog(settings)
     direct = settings.replace(
         db_pooler="none",
@@ -230,7 +232,10 @@ def fetch_wal(
         Path | None, typer.Option(help="The server's data directory; default: the working folder.")
     ] = None,
 ) -> None:
-    """Write an archived WAL file: a standby's `restore_command`. Exit 1 where there is none."""
+    """Write an archived WAL file: a standby's `restore_command`. Exit 1 where there is none.
+
+    Exit 200 where the store cannot be read or the file not be written: recovery stops.
+    """
     from boxoffice.backups import archive  # noqa: PLC0415 — costs time
     from boxoffice.errors import BoxofficeError  # noqa: PLC0415 — costs time
 
@@ -238,12 +243,13 @@ def fetch_wal(
     try:
         system = archive.read_system_identifier(folder)
         content = archive.read_wal(_catalog(settings_of()).storage, system, name)
-    except BoxofficeError as error:
+        if content is not None:
+            (folder / path).write_bytes(content)
+    except (BoxofficeError, OSError) as error:
         progress.print(printable(f"boxoffice: {error}"))
         raise typer.Exit(_STORE_IS_AWAY) from None
     if content is None:
         raise typer.Exit(1)
-    (folder / path).write_bytes(content)
 
 
 def _catalog(settings: Settings) -> "BackupCatalog":
@@ -290,7 +296,8 @@ _NEXT = """\
 What is next:
  1. Keep the old data directory, and make sure that its server can not start.
  2. Look at {data_dir}/postgresql.conf and postgresql.auto.conf: archive_command, and no
-    synchronous_standby_names of a standby that is not there yet. Start the server.
+    synchronous_standby_names of a standby that is not there yet. Start the server; beside the
+    running one with archive_mode=off and no role, or it becomes the history of the archive.
  3. boxoffice migrate, boxoffice audit
  4. Start the roles anew, the cashier first: it compares the providers' statements since then.
     A process that ran before must not go on.

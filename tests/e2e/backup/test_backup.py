@@ -60,7 +60,11 @@ class Archived:
         """Run a command of the product."""
         return subprocess.run(
             [sys.executable, "-m", "boxoffice", "backup", *arguments],
-            env={**os.environ, **self.environment, "BOXOFFICE_DATABASE_URL": self.postgres.url},
+            env={
+                **os.environ,
+                **self.environment,
+                "BOXOFFICE_BACKUP_DATABASE_URL": self.postgres.url,
+            },
             capture_output=True,
             text=True,
             check=False,

@@ -186,6 +186,9 @@ def test_a_standby_knows_the_end_of_the_archive_from_a_store_that_is_away(
     assert fetch(NAME) == 0
     assert target.read_bytes() == segment(3)
     assert fetch(NAME[:-1] + "4") == 1
+    for broken in (tmp_path / "not mounted", target):
+        monkeypatch.setenv("BOXOFFICE_BACKUP_LOCATION", str(broken))
+        assert fetch(NAME) == 200
     for name, value in (
         ("LOCATION", "s3://backups"),
         ("S3_URL", "http://127.0.0.1:1"),

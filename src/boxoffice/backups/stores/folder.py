@@ -88,6 +88,8 @@ class FolderStorage:
         """Return a small file."""
         with suppress(FileNotFoundError):
             return (self._root / name).read_bytes()
+        # A disk that is not mounted is no empty store.
+        self._root.stat()
         return None
 
     def fetch(self, name: str, path: Path) -> bool:
