@@ -58,6 +58,8 @@ def look(program: Path, lock: Path, timeout_s: float) -> Findings:
         )
     except subprocess.TimeoutExpired:
         return Findings(failure=f"no answer within {timeout_s:g} s")
+    except OSError as error:
+        return Findings(failure=f"pip-audit does not run: {error}")
     return read(done.stdout) if done.stdout else Findings(failure=done.stderr.strip()[-500:])
 
 

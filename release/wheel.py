@@ -1,5 +1,6 @@
 """The wheel of a commit."""
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -16,13 +17,14 @@ def build(repository: Path, commit: str, out: Path) -> Path:
     The commit's own time stands for that of all files. Raises `ReleaseFailed`.
     """
     with tempfile.TemporaryDirectory(prefix="boxoffice-release-") as folder:
-        exported = Path(folder)
+        exported, made = Path(folder, "source"), Path(folder, "made")
         export(repository, commit, exported)
-        out.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
+        # Away from `out`, which may be relative to another folder, or have wheels of other versions.
+        command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(made)]
         _run(command, exported, {"SOURCE_DATE_EPOCH": commit_time_s(repository, commit)})
-    [built] = out.glob("boxoffice-*.whl")
-    return built
+        [built] = made.glob("*.whl")
+        out.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.copyfile(built, out / built.name))
 
 
 def export(repository: Path, commit: str, folder: Path) -> None:

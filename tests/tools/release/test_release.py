@@ -13,6 +13,7 @@ import venv
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -39,6 +40,26 @@ def test_two_builds_of_a_commit_are_equal_to_the_byte(
         os.umask(before)
     assert again.name == built.name
     assert again.read_bytes() == built.read_bytes()
+
+
+def test_a_release_is_made_in_a_folder_that_has_an_earlier_one(
+    repository: Path, built: Path, tmp_path: Path
+) -> None:
+    environment_program("release", "cyclonedx-py")
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "boxoffice-0.0.1-py3-none-any.whl").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "release", "build"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "dist" / built.name).read_bytes() == built.read_bytes()
+    digests = (tmp_path / "dist" / "SHA256SUMS").read_text()
+    assert sha256(built.read_bytes()).hexdigest() in digests
+    assert re.findall(r"  (boxoffice-\S+)", digests) == [
+        built.name, built.name.replace("-py3-none-any.whl", ".cdx.json"),
+    ]  # fmt: skip
 
 
 def test_the_wheel_has_what_a_pod_needs_and_no_more(built: Path) -> None:
@@ -181,6 +202,9 @@ def test_a_part_that_was_not_looked_up_is_not_green(
 def test_a_report_that_cannot_be_read_is_no_check() -> None:
     for report in ("", "[]", "Traceback"):
         assert not vulnerabilities.read(report).is_made
+    absent = vulnerabilities.look(ROOT / "no-such-program", ROOT / "requirements/server.lock", 1)
+    assert not absent.is_made
+    assert "no-such-program" in absent.failure
 
 
 def test_the_check_says_whether_it_could_look() -> None:
