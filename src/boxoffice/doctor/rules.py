@@ -27,7 +27,8 @@ ALERTS = (
     "BoxofficeStandbyMissing", "BoxofficeSweepBehind", "BoxofficeValkeyBreakerOpen",
     "BoxofficeWebhooksOverdue",
 )  # fmt: skip
-_POSTGRES_MIN = 180_000
+# The SQL is written for the first and tested with the second.
+_POSTGRES_MIN, _POSTGRES_TESTED = 150_000, 180_000
 # Roles beside `serve`, each with a pool of its own.
 _OTHER_ROLES = 6
 _FILES_MARGIN = 256
@@ -83,9 +84,11 @@ def of_postgres(
         yield Diagnosis("postgresql", Level.FAIL, failure, advice)
         return
     version = f"version {facts.version_num // 10_000}"
+    level = Level.FAIL if facts.version_num < _POSTGRES_MIN else Level.WARN
     yield _finding(
-        "postgresql: version", facts.version_num >= _POSTGRES_MIN, version, "run PostgreSQL 18"
-    )
+        "postgresql: version", facts.version_num >= _POSTGRES_TESTED, version,
+        "run PostgreSQL 18, with which boxoffice is tested", level,
+    )  # fmt: skip
     yield _finding(
         "postgresql: schema", not schema_fault, schema_fault or "is that of this release",
         "run `boxoffice migrate` as the owner",
@@ -244,8 +247,8 @@ def of_backups(
 ) -> Iterator[Diagnosis]:
     """How old the newest complete backup is, and how far the archive lags behind."""
     if not is_set:
-        advice = "set BOXOFFICE_BACKUP_LOCATION and back up before the sale (docs/backup.md)"
-        yield Diagnosis("backup", Level.WARN, "no place for backups is set", advice)
+        advice = "back up before the sale, and run this where backups are made (docs/backup.md)"
+        yield Diagnosis("backup", Level.WARN, "no place for backups is set here", advice)
         return
     if failure:
         yield Diagnosis("backup", Level.FAIL, failure, "correct the place of backups or its keys")

@@ -33,9 +33,10 @@ class _Backups(NamedTuple):
 
 async def examine(settings: Settings, wanted: Examination) -> list[Diagnosis]:
     """Return everything that was found; nothing is changed."""
-    database, valkey, certificate, alerts, backups = await asyncio.gather(
+    # Alone: what this process does beside it would be measured as Valkey's delay.
+    valkey = await probes.valkey(settings)
+    database, certificate, alerts, backups = await asyncio.gather(
         store.read(settings),
-        probes.valkey(settings),
         probes.certificate(settings.notifications.public_url),
         probes.alerts(wanted.prometheus_url),
         asyncio.to_thread(_backups, settings),

@@ -13,7 +13,7 @@ def fleet_of(values: Path, pods: int | None, workers: int | None) -> Fleet:
     try:
         yaml = import_module("yaml")
     except ImportError as error:
-        raise SettingsInvalid("--values needs PyYAML: pip install boxoffice[loadtest]") from error
+        raise SettingsInvalid("--values needs PyYAML (pip install PyYAML)") from error
     try:
         serve = _mapping(_mapping(yaml.safe_load(values.read_text(encoding="utf-8")))["serve"])
         scaling = _mapping(serve.get("autoscaling") or {})

@@ -3,6 +3,8 @@
 import time
 from typing import NamedTuple
 
+import asyncpg
+
 from boxoffice.doctor.facts import PostgresFacts, RoleFacts
 from boxoffice.errors import BoxofficeError, SettingsInvalid
 from boxoffice.platform.postgres import sql_files
@@ -30,7 +32,8 @@ async def read(settings: Settings) -> DatabaseReading:
     try:
         await db.open()
         return await _read(db)
-    except BoxofficeError as error:
+    # `PostgresError`: the role may not read what it asks for.
+    except (BoxofficeError, asyncpg.PostgresError) as error:
         return DatabaseReading(failure=str(error))
     finally:
         await db.close()

@@ -89,6 +89,18 @@ async def test_a_role_that_owns_nothing_is_told_apart(settings: Settings) -> Non
     assert served.roles is not None
 
 
+async def test_a_role_that_may_read_nothing_is_told(settings: Settings, db: Database) -> None:
+    name = f"doctor_{uuid4().hex[:12]}"
+    await db.fetch(f"CREATE ROLE {name} LOGIN PASSWORD 'of-this-test'")
+    try:
+        url = urlsplit(settings.database.database_url)
+        netloc = f"{name}:of-this-test@{url.netloc.rpartition('@')[2]}"
+        served = await read(settings.replace(database_url=url._replace(netloc=netloc).geturl()))
+    finally:
+        await db.fetch(f"DROP ROLE {name}")
+    assert "permission denied" in served.failure
+
+
 async def test_servers_that_are_away_fail_and_the_rest_is_examined(settings: Settings) -> None:
     away = settings.replace(
         database_url="postgresql://nobody@127.0.0.1:1/none",

@@ -57,7 +57,8 @@ def test_settings_of_a_laptop_are_told() -> None:
 @pytest.mark.parametrize(
     ("changed", "check", "level"),
     [
-        ({"version_num": 170_004}, "postgresql: version", "fail"),
+        ({"version_num": 140_009}, "postgresql: version", "fail"),
+        ({"version_num": 170_004}, "postgresql: version", "warn"),
         ({"is_durable": False}, "postgresql: durability", "fail"),
         ({"archives": False}, "postgresql: archive", "warn"),
         ({"is_superuser": True}, "postgresql: role", "warn"),
