@@ -70,7 +70,7 @@ export class Client {
     const isRaw = typeof given.body === "string" || given.body instanceof Blob;
     if (given.body !== undefined && !isRaw) headers.set("Content-Type", "application/json");
     const body = (isRaw ? given.body : JSON.stringify(given.body)) as BodyInit | undefined;
-    const target = `${this.baseUrl}${path}${query.size ? `?${query}` : ""}`;
+    const target = `${this.baseUrl}${path}${String(query) ? `?${query}` : ""}`;
     const init = { method, headers, ...(body === undefined ? {} : { body }) };
     const response = await fetch(target, init);
     if (response.ok) return response;

@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
 from typing import Any
 
 import boxoffice_client
@@ -94,3 +97,30 @@ def test_each_python_sample_sends_the_example_of_its_operation(
             if parameter["in"] == "header" and parameter["required"]:
                 assert headers[parameter["name"]] == parameter["example"]
     assert sent == sum(1 for _ in _described(document))
+
+
+@contextmanager
+def _serving(*answers: bytes) -> Iterator[str]:
+    """A server that sends one answer to each connection and closes it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for answer in answers:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(65_536)
+                    connection.sendall(answer)
+
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(5)
+
+
+def test_a_client_goes_on_after_an_answer_that_was_cut() -> None:
+    wallet = b'{"balance":68000,"currency":"KRW","can_top_up":true}'
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(wallet), wallet)
+    with _serving(whole[:-1], whole) as url, boxoffice_client.Client(url, "t") as client:
+        with pytest.raises(OSError, match="cut"):
+            client.get_me_wallet()
+        assert client.get_me_wallet().balance == 68_000

@@ -72,7 +72,16 @@ class Transport:
 
     def read(self, method: str, template: str, **parts: Any) -> bytes:
         """Return the body of an answer."""
-        return self._sent(self._connection, method, template, **parts).read()
+        try:
+            return self._sent(self._connection, method, template, **parts).read()
+        except ApiError:
+            raise
+        except BaseException as error:
+            # The next request needs a connection without a part of this answer.
+            self.close()
+            if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
+                raise ConnectionError(f"the answer was cut: {error!r}") from error
+            raise
 
     def stream(self, method: str, template: str, **parts: Any) -> Iterator[ServerEvent]:
         """Yield the events of a stream, over a connection of its own, until the server ends it."""
