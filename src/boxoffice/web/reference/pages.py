@@ -214,13 +214,14 @@ RFC 3339 in UTC.</li>
 """
 
 _EVENTS_HEAD = """<h1>Webhooks and events</h1>
-<p>Each event arrives at least once, in no order. Deduplicate by its id.</p>
+<p>Each event arrives at least once. Deduplicate by its id.</p>
 <h2 id="webhooks">Webhooks</h2>
 <p>Sent as a <code>POST</code> to the <a href="/docs/notifications-webhooks">endpoints</a> of an
-organization, in the format of Standard Webhooks. Answer 2xx within ten seconds.</p>
+organization, in no order, in the format of Standard Webhooks. Answer 2xx within ten seconds.</p>
 """
 
 _STREAM_HEAD = """<h2 id="stream">Event stream</h2>
 <p>Entries of the Valkey stream <code>boxoffice:events</code>, for services beside this one: the fields
-<code>event_id</code>, <code>topic</code>, <code>created_at</code> and <code>data</code>, in JSON.</p>
+<code>event_id</code>, <code>topic</code>, <code>created_at</code> and <code>data</code>, in JSON.
+Those of one reservation or payment are in order.</p>
 """
