@@ -1,6 +1,5 @@
 """Programs of others that only some tests need: where they are, or why a test does not run."""
 
-import shutil
 import sys
 import tarfile
 import zipfile
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-_SYSTEM = "/usr/sbin:/sbin:/usr/local/sbin"
+from drills.drill import program
 
 
 def debian_program(name: str) -> str:
@@ -16,7 +15,7 @@ def debian_program(name: str) -> str:
 
     `scripts/servers` installs them where it may.
     """
-    found = shutil.which(name) or shutil.which(name, path=_SYSTEM)
+    found = program(name)
     if found is None:
         pytest.skip(f"needs {name}: on Debian or Ubuntu, scripts/servers says which package has it")
     return found

@@ -20,16 +20,17 @@ _STOPPED_WITHIN_S = 60
 
 @dataclass(frozen=True, slots=True)
 class InstalledRelease:
-    """The program of one release and the settings with which it runs."""
+    """The program of one release, the settings with which it runs, and the folder, if not this one."""
 
     name: str
     program: Path
     environment: dict[str, str]
+    folder: Path | None = None
 
     async def run(self, *arguments: str) -> str:
         """Run a command to its end; return what it printed. Raises `RuntimeError`."""
         process = await asyncio.create_subprocess_exec(
-            self.program, *arguments, env=self.environment,
+            self.program, *arguments, env=self.environment, cwd=self.folder,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         printed, said = await process.communicate()
@@ -41,8 +42,9 @@ class InstalledRelease:
         """Start a role, which logs to a file."""
         with log.open("ab") as out:
             process = subprocess.Popen(
-                [self.program, role], env={**self.environment, **added}, stdout=out, stderr=out
-            )
+                [self.program, role], env={**self.environment, **added}, cwd=self.folder,
+                stdout=out, stderr=out,
+            )  # fmt: skip
         return RunningRole(f"{self.name} {role}", process, log)
 
 
@@ -87,18 +89,26 @@ async def ready(pod: RunningRole, url: str) -> None:
 def install(
     repository: Path, commit: str, folder: Path, environment: dict[str, str]
 ) -> InstalledRelease:
-    """Build the wheel of a commit and install it alone; other parts are those of this environment."""
+    """Build the wheel of a commit, and install it."""
     built = wheel.build(repository, commit, folder / "dist")
-    venv.create(folder / "environment", with_pip=False)
-    python = folder / "environment" / "bin" / "python"
+    program = install_wheel(built, folder / "environment")
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "HOME") if name in os.environ}
+    return InstalledRelease(commit, program, {**kept, **environment})
+
+
+def install_wheel(built: Path, folder: Path) -> Path:
+    """Install a wheel alone in an environment of its own; return the path of its `boxoffice`.
+
+    The other parts are those of this environment.
+    """
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
     subprocess.run(
         [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index",
          "--no-deps", "--disable-pip-version-check", built],
         check=True,
     )  # fmt: skip
-    base = {"base": str(folder / "environment")}
-    own = Path(sysconfig.get_path("purelib", vars=base))
+    own = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
     # A path in a .pth file: what is installed in editable form there is not followed.
     (own / "parts-of-others.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "HOME") if name in os.environ}
-    return InstalledRelease(commit, python.with_name("boxoffice"), {**kept, **environment})
+    return python.with_name("boxoffice")

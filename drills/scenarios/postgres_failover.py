@@ -120,7 +120,7 @@ async def _check_metrics(report: DrillReport, shop: Cluster) -> None:
         "boxoffice_standby_required 1.0",
         'boxoffice_standbys{state="synchronous"} 1.0',
     }
-    await asyncio.sleep(2 * _TOPOLOGY.settings["standby_check_interval_ms"] / 1000)  # type: ignore[operator]
+    await asyncio.sleep(2 * _TOPOLOGY.settings["standby_check_interval_ms"] / 1000)  # type: ignore[operator]  # a number
     missing = set(wanted)
     async with aiohttp.ClientSession() as session:
         for api in shop.api:

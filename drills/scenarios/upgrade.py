@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from boxoffice.platform.ids import parse_scoped
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 from boxoffice_embedded import EmbeddedServers
+from boxoffice_embedded.servers.home import free_port
 from drills.drill import Drill, DrillReport
 from drills.releases.installation import InstalledRelease, RunningRole, install, ready
 from drills.releases.sale import Acknowledged, ReadyPods, sell
@@ -50,7 +50,7 @@ class _Fleet:
     roles: list[RunningRole] = field(default_factory=list)
 
     async def add_pod(self, release: InstalledRelease) -> None:
-        port = _free_port()
+        port = free_port(0)
         url = f"http://127.0.0.1:{port}"
         pod = release.start("serve", self.folder / f"serve-{port}.log", BOXOFFICE_PORT=str(port))
         self.pods.append((url, pod))
@@ -195,12 +195,6 @@ def _own(public: list[str]) -> list[UUID]:
 async def _audit(report: DrillReport, release: InstalledRelease) -> None:
     found = json.loads(await release.run("audit", "--json"))
     report.check("the audit of the new release is clean", holds=found["ok"], seen=found["ok"])
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 DRILL = Drill(

@@ -178,7 +178,7 @@ def _is_synchronized(replica: ValkeyProcess) -> bool:
 def _fields(reply: object) -> dict[str, str]:
     pairs = reply.items() if isinstance(reply, dict) else ()
     if isinstance(reply, list):
-        pairs = zip(reply[::2], reply[1::2], strict=True)  # type: ignore[assignment]
+        pairs = zip(reply[::2], reply[1::2], strict=True)  # type: ignore[assignment]  # a list of pairs
     return {_text(name): _text(value) for name, value in pairs}
 
 

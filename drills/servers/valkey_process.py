@@ -1,7 +1,6 @@
 """One Valkey, or Sentinel, as a child process with a configuration file of its own."""
 
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from boxoffice_embedded.servers import home
 from boxoffice_embedded.servers.binaries import find_binaries
 from drills.servers.certificates import Certificates
 
@@ -146,7 +146,5 @@ def _tls(tls: Certificates, port: int) -> Settings:
 
 
 def free_port() -> int:
-    """Return a port that is free at the moment."""
-    with socket.socket() as one:
-        one.bind((HOST, 0))
-        return int(one.getsockname()[1])
+    """Return a port without a listener, below the range of outgoing connections."""
+    return home.free_port(0)

@@ -1,7 +1,6 @@
 """An examination of real servers: what it sees, and what it says of those that are away."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from boxoffice.platform.postgres.runtime_role import grant
 from boxoffice.settings import Settings
 from drills.servers.certificates import certificates
 from tests.programs import debian_program
+from tests.support.shop import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 WANTED = Examination(Fleet(2, 1), "", 93_600)
@@ -142,8 +142,7 @@ async def _prometheus(folder: Path, rule_files: str) -> AsyncIterator[str]:
     program = debian_program("prometheus")
     config = folder / "prometheus.yml"
     config.write_text(f"rule_files: [{rule_files}]\n")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     options = [f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
                f"--web.listen-address=127.0.0.1:{port}"]  # fmt: skip
     with (folder / "log").open("wb") as log:

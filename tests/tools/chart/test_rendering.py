@@ -95,7 +95,7 @@ def test_every_container_may_do_nothing_but_its_work(rendered: Rendered) -> None
         }, role
         for bound in ("requests", "limits"):
             assert set(container["resources"][bound]) == {"cpu", "memory", "ephemeral-storage"}
-        assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"], role  # noqa: S108
+        assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"], role  # noqa: S108 - of the pod
         assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers"} & set(spec), role
 
 

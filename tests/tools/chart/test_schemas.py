@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from functools import cache
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema  # type: ignore[import-untyped]  # it has no types
 import kubernetes_validate
 import pytest
 import yaml

@@ -4,25 +4,21 @@ import asyncio
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import sysconfig
-import time
-import venv
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 
+from drills.releases.installation import InstalledRelease, install_wheel, ready
 from release import parts, vulnerabilities, wheel
 from release.errors import ReleaseFailed
 from tests.journey import set_up, walk
 from tests.programs import environment_program
+from tests.support.shop import free_port
 
 from .conftest import ROOT
 
@@ -85,8 +81,11 @@ def test_a_commit_that_does_not_exist_is_no_release(repository: Path, tmp_path: 
         wheel.build(repository, "no-such-tag", tmp_path)
 
 
-@contextmanager
-def _running(program: Path, folder: Path, port: int) -> Iterator[None]:
+async def test_the_wheel_sells_a_seat_in_an_empty_folder(built: Path, tmp_path: Path) -> None:
+    program = await asyncio.to_thread(install_wheel, built, tmp_path / "environment")
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    port = free_port()
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder),
@@ -94,72 +93,25 @@ def _running(program: Path, folder: Path, port: int) -> Iterator[None]:
         "BOXOFFICE_PORT": str(port),
         "BOXOFFICE_WALLET_TOP_UP_FREE": "true",
     }
-    with (folder / "log").open("wb") as log:
-        running = subprocess.Popen(
-            [program, "up", "--log", "json"], cwd=folder, env=environment, stdout=log, stderr=log
-        )
+    release = InstalledRelease("HEAD", program, environment, folder)
+    python = replace(release, program=program.with_name("python"))
+    where = await python.run("-c", "import boxoffice; print(boxoffice.__file__)")
+    assert where.startswith(str(tmp_path))
+    running = release.start("up", folder / "log")
     try:
-        _wait_until_ready(running, port, folder / "log")
-        yield
+        await ready(running, f"http://127.0.0.1:{port}")
+        await _buy(release, f"http://127.0.0.1:{port}")
+        await release.run("audit")
+        assert await running.stop() == 0, running.log.read_text()[-2_000:]
     finally:
-        running.terminate()
-        assert running.wait(timeout=30) == 0, (folder / "log").read_text()[-2_000:]
+        running.kill()
 
 
-def _wait_until_ready(running: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    ends_at = time.monotonic() + 60
-    while time.monotonic() < ends_at and running.poll() is None:
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(log.read_text()[-2_000:])
-
-
-def _installed(built: Path, folder: Path) -> Path:
-    """Install the wheel alone in an environment of its own; the other parts are those of the tests."""
-    venv.create(folder, with_pip=False)
-    python = folder / "bin" / "python"
-    subprocess.run(
-        [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index",
-         "--no-deps", "--disable-pip-version-check", built],
-        check=True,
-    )  # fmt: skip
-    own = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
-    # A path in a .pth file: what is installed in editable form there is not followed.
-    (own / "parts-of-the-tests.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return folder / "bin" / "boxoffice"
-
-
-async def _buy(program: Path, folder: Path, base_url: str) -> None:
+async def _buy(release: InstalledRelease, base_url: str) -> None:
     async def grant(email: str) -> None:
-        granting = await asyncio.create_subprocess_exec(
-            program, "grant", email, "organizer", cwd=folder
-        )
-        assert await granting.wait() == 0
+        await release.run("grant", email, "organizer")
 
     await walk(base_url, await set_up(base_url, grant))
-
-
-def test_the_wheel_sells_a_seat_in_an_empty_folder(built: Path, tmp_path: Path) -> None:
-    program = _installed(built, tmp_path / "environment")
-    where = subprocess.run(
-        [program.with_name("python"), "-c", "import boxoffice; print(boxoffice.__file__)"],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert where.stdout.startswith(str(tmp_path))
-    folder = tmp_path / "empty"
-    folder.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    with _running(program, folder, port):
-        asyncio.run(_buy(program, folder, f"http://127.0.0.1:{port}"))
-        audited = subprocess.run(
-            [program, "audit"], cwd=folder, capture_output=True, text=True, check=False
-        )
-        assert audited.returncode == 0, audited.stdout
 
 
 def test_the_list_of_parts_is_that_of_the_lock(tmp_path: Path) -> None:
