@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,15 @@ from boxoffice_loadtest.runner import cpu_limit
 from tests.support.waiting import wait_until
 from tests.tools.loadtest import samples
 
-BUSY = "import time\nwhile True:\n    sum(range(10_000))\n"
+BUSY = "while True:\n    sum(range(10_000))\n"
+# Uses half a second of CPU however long that takes, says how much, and waits for the end of its input.
+WORK = """
+import time
+while time.process_time() < 0.5:
+    sum(range(10_000))
+print(time.process_time(), flush=True)
+input()
+"""
 
 
 @pytest.fixture
@@ -35,12 +44,18 @@ def _cores(pid: int, seconds: float) -> float:
     return (processes.usage(pid, children).cpu_s - before) / (time.monotonic() - began)
 
 
-def test_a_busy_process_is_seen(busy: int) -> None:
-    time.sleep(0.2)
-    assert _cores(busy, 1.0) > 0.2
-    seen = processes.usage(busy, processes.children_of_all())
+def test_the_cpu_of_a_process_is_what_it_counts_itself() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WORK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        counted = float(process.stdout.readline())
+        children = processes.children_of_all()
+        seen = processes.usage(process.pid, children)
+        process.communicate("\n")
+    assert counted <= seen.cpu_s < counted + 0.2
     assert 3 < seen.memory_mib < 200
-    assert busy in processes.children_of_all()[os.getpid()]
+    assert process.pid in children[os.getpid()]
 
 
 def test_a_process_that_is_gone_uses_nothing() -> None:
@@ -56,18 +71,23 @@ def test_own_usage_leaves_out_children(busy: int) -> None:
     assert busy
 
 
+def _group_of(pid: int) -> str:
+    """The cgroups of a process: a busy machine gives it no more CPU after a limit than within."""
+    return (Path("/proc") / str(pid) / "cgroup").read_text()
+
+
 def test_a_limit_is_kept_with_a_quota_and_not_claimed_without(busy: int) -> None:
     with cpu_limit.limited([busy], 0.3) as limit:
         used = _cores(busy, 2.0)
         if limit.method == cpu_limit.QUOTA:
             assert limit.cores == 0.3
             assert used < 0.36
+            assert f"/boxoffice-loadtest-{busy}\n" in _group_of(busy)
         else:
             assert limit.cores == 1.0
             assert len(os.sched_getaffinity(busy)) == 1
     assert len(os.sched_getaffinity(busy)) == processes.cores()
-    if limit.method == cpu_limit.QUOTA:
-        assert _cores(busy, 1.0) > used
+    assert "boxoffice-loadtest" not in _group_of(busy)
 
 
 def test_without_quota_or_affinity_no_limit_is_claimed(
@@ -88,13 +108,13 @@ def test_the_sampler_sees_processes_and_both_servers(settings: Settings, busy: i
         wait_until(lambda: len(sampler.samples) >= 2)
     assert len(sampler.samples) >= 2
     one = sampler.samples[-1]
-    assert one.cores["api"] > 0.1
+    assert one.cores["api"] > 0
     assert one.memory_mib["api"] > 3
     assert one.database["connections"] >= 0
     assert one.database["commits"] > 0
     assert one.valkey["commands"] >= 0
     assert one.cpu_busy is not None
-    assert 0.9 < one.seconds < 2
+    assert one.seconds > 0.9
 
 
 def test_unreachable_servers_are_left_out() -> None:
