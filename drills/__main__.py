@@ -33,6 +33,8 @@ def main(
     if show_list:
         for drill in drills:
             console.print(f"{drill.name:24} {drill.minutes:4.1f} min  {drill.title}")
+            if why := drill.hindrance():
+                console.print(f"{'':24} not here: {why}", markup=False)
         return
     about = machine.about("drills")
     results: list[DrillResult] = []

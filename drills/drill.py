@@ -55,7 +55,8 @@ class DrillReport:
 class Drill:
     """One drill. `programs` are looked for on PATH and in the system's folders before it starts.
 
-    `play` gets the report and an empty folder, and stops what it started, also when it is cancelled.
+    `unfit` says what else this machine or its user lacks, as root, or nothing. `play` gets the report
+    and an empty folder, and stops what it started, also when it is cancelled.
     """
 
     name: str
@@ -63,10 +64,12 @@ class Drill:
     minutes: float
     play: Callable[[DrillReport, Path], Awaitable[None]]
     programs: tuple[str, ...] = ()
+    unfit: Callable[[], str] = str
 
-    def missing(self) -> list[str]:
-        """The programs that this machine does not have."""
-        return [name for name in self.programs if program(name) is None]
+    def hindrance(self) -> str:
+        """Return why the drill cannot run here, or an empty text."""
+        missing = [name for name in self.programs if program(name) is None]
+        return f"needs {', '.join(missing)}" if missing else self.unfit()
 
 
 def program(name: str) -> str | None:

@@ -44,6 +44,12 @@ def patroni_program() -> Path:
     return Path(sys.prefix) / "patroni" / "bin" / "patroni"
 
 
+def unfit() -> str:
+    """Why no Patroni can be started, or nothing."""
+    at = patroni_program()
+    return "" if at.exists() else f"needs Patroni: make drills installs it in {at.parents[1]}"
+
+
 class PatroniMember:
     """One server: Patroni and its PostgreSQL."""
 

@@ -26,10 +26,8 @@ class DrillResult:
 async def play(drill: Drill, say: Callable[[str], None]) -> DrillResult:
     """Run one drill in a folder of its own, which is removed afterwards."""
     report = DrillReport(say)
-    if missing := drill.missing():
-        return DrillResult(
-            drill.name, drill.title, DrillVerdict.NOT_RUN, 0, report, "needs " + ", ".join(missing)
-        )
+    if why := drill.hindrance():
+        return DrillResult(drill.name, drill.title, DrillVerdict.NOT_RUN, 0, report, why)
     started = perf_counter()
     detail = ""
     with tempfile.TemporaryDirectory(prefix="boxoffice-drill-") as folder:

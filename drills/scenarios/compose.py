@@ -25,8 +25,6 @@ _PODS = ("serve-1", "serve-2")
 
 
 async def _play(report: DrillReport, folder: Path) -> None:
-    if why := unfit():
-        raise RuntimeError(why)
     with engine() as opened, EmbeddedServers(folder / "data", say=report.say) as servers:
         started = time.perf_counter()
         report.say("building the image on a stand-in for its base")
@@ -137,4 +135,5 @@ DRILL = Drill(
     5,
     _play,
     (*PROGRAMS, "haproxy", "openssl"),
+    unfit,
 )

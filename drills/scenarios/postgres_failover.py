@@ -11,7 +11,7 @@ import aiohttp
 
 from boxoffice.platform.postgres.migrations import migrate
 from drills.drill import Drill, DrillReport
-from drills.patroni import PatroniCluster, patroni_cluster
+from drills.patroni import PatroniCluster, patroni_cluster, unfit
 from faults.checks.database import check
 from faults.cluster.cluster import Cluster, Topology, start_cluster
 from faults.workload.load import LoadGenerator
@@ -160,4 +160,5 @@ DRILL = Drill(
     minutes=5.0,
     play=play,
     programs=("etcd",),
+    unfit=unfit,
 )

@@ -40,6 +40,16 @@ def previous_release() -> str:
     return found.stdout.strip() or _BEFORE_THE_FIRST
 
 
+def unfit() -> str:
+    """Why the previous release cannot be built here, or nothing."""
+    commit = previous_release()
+    command = ["git", "-C", str(_ROOT), "cat-file", "-e", f"{commit}^{{commit}}"]
+    is_known = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return (
+        "" if is_known else f"needs the history of git with {commit}: git fetch --unshallow --tags"
+    )
+
+
 @dataclass(slots=True)
 class _Fleet:
     """Pods and roles that run; all are ended when the drill is."""
@@ -203,4 +213,5 @@ DRILL = Drill(
     1.5,
     upgrade,
     programs=("git",),
+    unfit=unfit,
 )
