@@ -51,6 +51,9 @@ class Buyers:
     # By schedule: the number of each buyer who has joined.
     numbers: dict[str, dict[str, int]] = field(default_factory=dict)
     done: int = 0
+    # Visits whose queue did not let them in, or did not answer, for the whole time.
+    given_up: int = 0
+    visit_timeout_s: float = _VISIT_TIMEOUT_S
 
     async def call(
         self, kind: str, method: str, schedule_id: str, path: str, token: str, **options: Any
@@ -68,7 +71,11 @@ class Buyers:
         return status, body
 
     async def join(self, schedule_id: str, token: str) -> str:
-        """Join the queue, repeating a refusal, and return the ticket."""
+        """Join the queue, repeating a refusal, and return the ticket; raise `TimeoutError`."""
+        async with asyncio.timeout(self.visit_timeout_s):
+            return await self._joined(schedule_id, token)
+
+    async def _joined(self, schedule_id: str, token: str) -> str:
         while True:
             status, body = await self.call("join", "POST", schedule_id, "queue", token)
             if status in (200, 201):
@@ -92,17 +99,23 @@ class Buyers:
         return status
 
     async def visit(self, schedule_id: str, token: str) -> None:
-        """Join, wait, and hold a seat."""
-        async with asyncio.timeout(_VISIT_TIMEOUT_S):
-            ticket = await self.join(schedule_id, token)
-            while True:
-                position = await self.poll(schedule_id, token, ticket)
-                if position and position["state"] == "ADMITTED":
-                    break
-                ticket = (position or {}).get("queue_ticket") or ticket
-                await asyncio.sleep(_POLL_EVERY_S)
-            status = await self.hold(schedule_id, token, position["queue_pass"])
+        """Join, wait, and hold a seat; give up after `visit_timeout_s`."""
+        try:
+            async with asyncio.timeout(self.visit_timeout_s):
+                status = await self._visited(schedule_id, token)
+        except TimeoutError:
+            self.given_up += 1
+            return
         self.done += status == 201
+
+    async def _visited(self, schedule_id: str, token: str) -> int:
+        ticket = await self._joined(schedule_id, token)
+        while True:
+            position = await self.poll(schedule_id, token, ticket)
+            if position and position["state"] == "ADMITTED":
+                return await self.hold(schedule_id, token, position["queue_pass"])
+            ticket = (position or {}).get("queue_ticket") or ticket
+            await asyncio.sleep(_POLL_EVERY_S)
 
     def failures(self, *kinds: str, schedules: set[str] | None = None) -> list[BuyerCall]:
         """Return the calls of these kinds that were answered 5xx or not at all."""
