@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from boxoffice.backups import rules
-from boxoffice.backups.errors import BackupDamaged
+from boxoffice.backups.errors import BackupDamaged, BackupError
 from boxoffice.backups.rules import BackupManifest, BackupStatus
 from boxoffice.backups.stores.folder import UNFINISHED, Storage, StorageEntry
 
@@ -43,9 +43,15 @@ class BackupCatalog:
             raise BackupDamaged(f"{name} is no manifest: {error}") from error
 
     def add(self, manifest: BackupManifest) -> None:
-        """Declare a backup complete, after all of its files are stored."""
+        """Declare a backup complete, after all of its files are stored; raise `BackupError`."""
         encoded = msgspec.json.format(msgspec.json.encode(manifest))
-        self.storage.put_new(file_name(manifest.label, _MANIFEST), encoded)
+        name = file_name(manifest.label, _MANIFEST)
+        if self.storage.put_new(name, encoded):
+            return
+        # The store may have it from a try whose answer was lost.
+        # guard: catalog_refuses_a_label_that_another_backup_has => if False:
+        if self.storage.get(name) != encoded:
+            raise BackupError(f"the store has another backup {manifest.label}: make it again")
 
     def remove(self, manifest: BackupManifest) -> None:
         """Delete a backup, its manifest first: what is left does not count."""

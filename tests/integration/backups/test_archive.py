@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -16,6 +17,7 @@ from boxoffice.backups.errors import BackupDamaged, BackupError, WalConflict
 from boxoffice.backups.retention import prune
 from boxoffice.backups.stores.folder import UNFINISHED, FolderStorage
 from boxoffice.cli.backups import app
+from tests.unit.backups.test_rules import FIRST
 
 SYSTEM, SIZE = 7_713_925_485_215_772_401, 1 << 20
 NAME = "000000010000000000000003"
@@ -197,3 +199,14 @@ def test_a_standby_knows_the_end_of_the_archive_from_a_store_that_is_away(
     ):
         monkeypatch.setenv(f"BOXOFFICE_BACKUP_{name}", value)
     assert fetch(NAME) == 200
+
+
+def test_a_backup_whose_manifest_is_not_stored_is_not_declared_complete(
+    storage: FolderStorage,
+) -> None:
+    catalog = BackupCatalog(storage)
+    catalog.add(FIRST)
+    catalog.add(FIRST)
+    with pytest.raises(BackupError, match=FIRST.label):
+        catalog.add(msgspec.structs.replace(FIRST, database="another"))
+    assert catalog.backups() == [FIRST]
