@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Request, expect
 
 from boxoffice.platform.ids import parse_scoped
 from boxoffice.platform.postgres.database import Database
@@ -128,9 +128,24 @@ def captures(movements: list[dict[str, object]]) -> list[object]:
     return [one["amount_minor"] for one in movements if one["kind"] == "capture"]
 
 
-async def test_a_window_that_is_paid_brings_tickets(arrive: Arrive, simulators: Simulators) -> None:
+def routed_writes(page: Page) -> dict[str, list[str]]:
+    """Return where an edge routes the writes of intents, by method, from now on."""
+    found: dict[str, list[str]] = {}
+
+    def note(request: Request) -> None:
+        if request.method != "GET" and "/v1/payment-intents" in request.url:
+            found.setdefault(request.method, []).append(request.headers.get("schedule-id", ""))
+
+    page.on("request", note)
+    return found
+
+
+async def test_a_window_that_is_paid_brings_tickets(
+    arrive: Arrive, simulators: Simulators, sale: Sale
+) -> None:
     visitor = await arrive(seats=2)
     page = visitor.page
+    routed = routed_writes(page)
     await expect(page.get_by_text("Cancellation and refunds")).to_be_visible()
     await expect(page.get_by_role("note")).to_contain_text("TEST")
     await choose(visitor, "Toss")
@@ -140,6 +155,7 @@ async def test_a_window_that_is_paid_brings_tickets(arrive: Arrive, simulators: 
     await act(page, "pay")
     await see_tickets(page, 2)
     assert captures(await simulators.toss.movements()) == [2 * PRICE]
+    assert routed == {"POST": [sale.schedule_id] * 2}, "the edge routes intent and confirmation"
 
 
 async def test_a_declined_window_says_why_and_can_be_paid_then(
@@ -184,10 +200,11 @@ async def test_a_confirmation_that_is_declined_is_not_repeated_by_a_reload(
 
 
 async def test_a_closed_window_leaves_the_seats_and_the_other_ways(
-    arrive: Arrive, simulators: Simulators
+    arrive: Arrive, simulators: Simulators, sale: Sale
 ) -> None:
     visitor = await arrive()
     page = visitor.page
+    routed = routed_writes(page)
     await choose(visitor, "Toss")
     await press_pay(page)
     await act(page, "close")
@@ -200,6 +217,7 @@ async def test_a_closed_window_leaves_the_seats_and_the_other_ways(
     await see_tickets(page)
     assert await simulators.toss.movements() == []
     assert captures(await simulators.stripe.movements()) == [PRICE]
+    assert routed["DELETE"] == [sale.schedule_id]
 
 
 async def test_a_bank_that_asks_the_buyer_returns_to_the_tickets(arrive: Arrive) -> None:

@@ -39,9 +39,9 @@ export async function beginPayment(purpose, method, signal, scheduleId = "") {
 }
 
 /** Cancels an intent that is not being confirmed; then the hold can be paid otherwise. */
-export async function cancelPayment(intentId) {
+export async function cancelPayment(intentId, scheduleId = "") {
   try {
-    await remove(`/v1/payment-intents/${intentId}`, { tries: 3 });
+    await remove(`/v1/payment-intents/${intentId}`, { scheduleId, tries: 3 });
   } catch (error) {
     // It has ended meanwhile: the page shows how.
     if (error.code !== "intent_final") throw error;

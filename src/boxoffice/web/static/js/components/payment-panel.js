@@ -28,7 +28,7 @@ async function begun({ one, signal, refresh }) {
   const failed = h("p", { class: "form-error", role: "alert" });
   const otherWay = async () => {
     try {
-      await cancelPayment(intent.intent_id);
+      await cancelPayment(intent.intent_id, one.schedule_id);
     } catch (error) {
       if (error.code !== "payment_in_progress") {
         setChildren(failed, errorText(error), " ", requestReference(error));
@@ -125,7 +125,7 @@ class Choice {
   async #offerNext(error, method) {
     const { one, signal } = this.#context;
     const now = await get(`/v1/reservations/${one.reservation_id}`, { signal });
-    if (now.payment_intent_id) await cancelPayment(now.payment_intent_id);
+    if (now.payment_intent_id) await cancelPayment(now.payment_intent_id, one.schedule_id);
     forgetIntent({ reservation_id: one.reservation_id }, method);
     await drawPayment(this.#panel, this.#context);
     announcer.notify(`${methodName(method)}: ${errorText(error)}`, "bad");

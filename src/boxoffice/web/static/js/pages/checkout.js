@@ -36,7 +36,7 @@ export async function checkout({ params, query, signal, go }) {
     h("div", { class: "two-columns" },
       h("div", { class: "stack" }, order.reservation ? seatTable(order.reservation) : amountCard(intent), order.policy && policyCard(order.policy)),
       h("div", { class: "stack pay-column" }, panel, intent.purpose !== "top_up" && termsCard(order.schedule?.brand, signal))));
-  new Checkout({ intent, panel, query, signal, go }).start().catch(ignoreAbort);
+  new Checkout({ intent, scheduleId: order.reservation?.schedule_id, panel, query, signal, go }).start().catch(ignoreAbort);
   return { title: order.schedule ? `${title} · ${inLanguage(order.schedule.concert, "title")}` : title, view, brand: order.schedule?.brand };
 }
 
@@ -88,7 +88,7 @@ class Checkout {
 
   async #confirm(confirmation) {
     this.#wait(t("checkout.pending"));
-    const refusal = await confirm(this.intent, confirmation, { signal: this.signal });
+    const refusal = await confirm(this.intent, confirmation, { scheduleId: this.scheduleId, signal: this.signal });
     if (refusal?.error?.isTemporary) {
       this.#offerRetry(refusal.error, confirmation);
       return;
@@ -231,7 +231,7 @@ class Checkout {
     const button = h("button", { type: "button", class: "button plain" }, t("pay.otherWay"));
     button.addEventListener("click", async () => {
       try {
-        await cancelPayment(this.intent.intent_id);
+        await cancelPayment(this.intent.intent_id, this.scheduleId);
         this.go(this.#back(), { replace: true });
       } catch (error) {
         if (error.code !== "payment_in_progress") throw error;
