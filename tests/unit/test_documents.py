@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -171,3 +172,37 @@ def test_a_decision_with_a_replaced_part_says_so_at_its_top(path: Path) -> None:
         return
     top = text.split("\n\n")[1]
     assert "uperseded by" in top or top.startswith("> Changed since: "), REPLACED.findall(text)
+
+
+# What of a release is written down elsewhere: the tag of the image, the names of files, the chart.
+VERSIONS = re.compile(
+    r"boxoffice[:-](\d+\.\d+\.\d+)|--commit v(\d+\.\d+\.\d+)|^(?:version|appVersion): \"?([\d.]+)",
+    re.MULTILINE,
+)
+
+
+def _versions(text: str) -> set[str]:
+    return {one for found in VERSIONS.findall(text) for one in found if one}
+
+
+def test_every_page_and_file_of_a_deployment_names_this_version() -> None:
+    files = [ROOT / "Makefile", *ROOT.glob("README*.md"), *(ROOT / "docs").glob("*.md")]
+    files += [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
+    named = {
+        str(path.relative_to(ROOT)): found
+        for path in files
+        if (found := _versions(path.read_text(encoding="utf-8")))
+    }
+    # The file of compose, the chart, and the pages that build and install.
+    assert {"deploy/compose.yaml", "deploy/chart/boxoffice/Chart.yaml", "docs/image.md"} <= set(
+        named
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert named == {name: {project["version"]} for name in named}
+
+
+def test_a_version_that_stayed_behind_is_found() -> None:
+    text = (
+        'image: boxoffice:0.0.9\nappVersion: "0.0.8"\nmake release RELEASE_ARGS="--commit v0.0.7"'
+    )
+    assert _versions(text) == {"0.0.9", "0.0.8", "0.0.7"}
