@@ -12,7 +12,6 @@ from boxoffice_loadtest.model import (
     FAIL,
     NOTE,
     PASS,
-    DeploymentSpec,
     LoadTestRun,
     as_json,
     from_json,
@@ -21,7 +20,7 @@ from boxoffice_loadtest.report import helm_values, report
 from boxoffice_loadtest.report.texts import load as texts
 from boxoffice_loadtest.runner.plan import Options
 
-_VALUES = "values.yaml"
+_VALUES = "values.json"
 _STYLES = {PASS: "green", FAIL: "red"}
 
 
@@ -71,16 +70,8 @@ def write(run: LoadTestRun, folder: Path, lang: str, earlier: LoadTestRun | None
     (folder / "report.html").write_text(report.as_html(run, lang, earlier), encoding="utf-8")
     (folder / "report.md").write_text(report.as_markdown(run, lang, earlier), encoding="utf-8")
     if run.deployment is not None:
-        (folder / _VALUES).write_text(_values(run, run.deployment), encoding="utf-8")
-
-
-def _values(run: LoadTestRun, spec: DeploymentSpec) -> str:
-    comment = (
-        f"From the load test {run.run_id} of {run.started_at}, for a peak of "
-        f"{spec.peak_per_s:,.0f} answers per second.\n"
-        "Values of the chart deploy/chart/boxoffice; its README names what to add."
-    )
-    return helm_values.as_yaml(helm_values.values(spec), comment)
+        values = helm_values.values(run.deployment)
+        (folder / _VALUES).write_bytes(msgspec.json.format(msgspec.json.encode(values)))
 
 
 def print_results(run: LoadTestRun, folder: Path, lang: str, console: Console) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -16,7 +15,10 @@ def doctor(
     pods: Annotated[int | None, typer.Option(min=1, help="How many pods are to serve.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes of each pod.")] = None,
     values: Annotated[
-        Path | None, typer.Option(help="The chart's values that the load test wrote.")
+        typer.FileBinaryRead | None,
+        typer.Option(
+            help="The chart's values in JSON, as the load test writes them; - reads them."
+        ),
     ] = None,
     prometheus: Annotated[str, typer.Option(help="The address of Prometheus.")] = "",
     backup_age_max_h: Annotated[
@@ -31,7 +33,7 @@ def doctor(
     settings = addressed_database()
     fleet = Fleet(pods or 1, workers or settings.server.workers)
     if values is not None:
-        fleet = sizing.fleet_of(values, pods, workers)
+        fleet = sizing.fleet_of(values.read(), pods, workers)
     wanted = service.Examination(fleet, prometheus, backup_age_max_h * 3_600)
     found = asyncio.run(service.examine(settings, wanted))
     if as_json:

@@ -60,8 +60,11 @@ class AlertFacts(NamedTuple):
 
 
 class Fleet(NamedTuple):
-    """How many pods are to serve, with how many processes each, and their settings as sized."""
+    """How many pods are to serve, with how many processes each, and their settings as sized.
+
+    The settings are values by variable, as `true` by BOXOFFICE_WALLET_TOP_UP_FREE.
+    """
 
     pods: int = 1
     workers: int = 1
-    settings: Mapping[str, str] = {}
+    settings: Mapping[str, object] = {}

@@ -1,6 +1,6 @@
 """What the facts mean for a sale. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from boxoffice.doctor.diagnosis import Diagnosis, Level
@@ -284,15 +284,14 @@ def of_alerts(facts: AlertFacts | None) -> Iterator[Diagnosis]:
     )  # fmt: skip
 
 
-def of_sizing(fleet: Fleet, given: Sequence[tuple[str, str]]) -> Iterator[Diagnosis]:
-    """Whether the settings here are those with which the pods were sized: (variable, value here)."""
+def of_sizing(fleet: Fleet, here: Mapping[str, object]) -> Iterator[Diagnosis]:
+    """Whether the settings here, values by variable, are those with which the pods were sized."""
     if not fleet.settings:
         advice = "give --values FILE, the values that the load test wrote"
         yield Diagnosis("sizing", Level.UNSEEN, "no sizing was given", advice)
         return
-    here = dict(given)
     off = [
-        f"{name} is {here.get(name, 'unknown')}, sized with {wanted}"
+        f"{name} is {_as_variable(here.get(name))}, sized with {_as_variable(wanted)}"
         for name, wanted in sorted(fleet.settings.items())
         if here.get(name) != wanted
     ]
@@ -300,6 +299,10 @@ def of_sizing(fleet: Fleet, given: Sequence[tuple[str, str]]) -> Iterator[Diagno
         "sizing", not off, "; ".join(off) or "the settings are those of the load test",
         "use the load test's values, or repeat it with these settings", Level.WARN,
     )  # fmt: skip
+
+
+def _as_variable(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _finding(

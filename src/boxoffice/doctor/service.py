@@ -68,7 +68,7 @@ async def examine(settings: Settings, wanted: Examination) -> list[Diagnosis]:
             age_max_s=wanted.backup_age_max_s,
         ),
         *rules.of_alerts(alerts),
-        *rules.of_sizing(fleet, list(_variables(settings))),
+        *rules.of_sizing(fleet, dict(_variables(settings))),
     ]
 
 
@@ -82,7 +82,7 @@ def _backups(settings: Settings) -> _Backups:
     return _Backups(status.backup_age_s, status.archive_lag_s)
 
 
-def _variables(settings: Settings) -> Iterator[tuple[str, str]]:
+def _variables(settings: Settings) -> Iterator[tuple[str, object]]:
     for section in msgspec.structs.asdict(settings).values():
         for name, value in msgspec.structs.asdict(section).items():
-            yield variable(name), str(value)
+            yield variable(name), value

@@ -1,31 +1,43 @@
-"""How the pods were sized: the values of the chart that the load test wrote."""
+"""How the pods were sized: the values of the chart that the load test wrote, or that Helm prints."""
 
-from importlib import import_module
-from pathlib import Path
-from typing import Any
+import msgspec
 
 from boxoffice.doctor.facts import Fleet
 from boxoffice.errors import SettingsInvalid
+from boxoffice.settings import PREFIX, read_value
 
 
-def fleet_of(values: Path, pods: int | None, workers: int | None) -> Fleet:
-    """Read a file of values, or replace its `pods` and `workers`; raise `SettingsInvalid`."""
+class _Autoscaling(msgspec.Struct, rename="camel"):
+    enabled: bool = False
+    max_replicas: int | None = None
+
+
+class _Serve(msgspec.Struct):
+    replicas: int = 1
+    workers: int = 1
+    autoscaling: _Autoscaling = msgspec.field(default_factory=_Autoscaling)
+    env: dict[str, str | bool | int | float] = {}
+
+
+class _ChartValues(msgspec.Struct):
+    serve: _Serve
+
+
+def fleet_of(values: bytes, pods: int | None, workers: int | None) -> Fleet:
+    """Read the chart's values in JSON, with other `pods` and `workers`; raise `SettingsInvalid`."""
     try:
-        yaml = import_module("yaml")
-    except ImportError as error:
-        raise SettingsInvalid("--values needs PyYAML (pip install PyYAML)") from error
-    try:
-        serve = _mapping(_mapping(yaml.safe_load(values.read_text(encoding="utf-8")))["serve"])
-        scaling = _mapping(serve.get("autoscaling") or {})
-        most = scaling.get("maxReplicas") if scaling.get("enabled") else None
-        own = int(most or serve.get("replicas") or 1), int(serve.get("workers") or 1)
-        sized = {str(name): str(value) for name, value in _mapping(serve.get("env") or {}).items()}
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise SettingsInvalid(f"{values} has no values of the chart: {error}") from error
-    return Fleet(pods or own[0], workers or own[1], sized)
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError("a mapping is expected")
-    return value
+        serve = msgspec.json.decode(values, type=_ChartValues).serve
+    except msgspec.MsgspecError as error:
+        raise SettingsInvalid(
+            f"--values are no values of the chart in JSON ({error}): give the values.json of the load"
+            " test, or what `helm get values RELEASE --output json` prints"
+        ) from error
+    scaling = serve.autoscaling
+    most = scaling.max_replicas if scaling.enabled else None
+    sized = {
+        # A variable of another program is not compared.
+        name: read_value(name, str(value))
+        for name, value in serve.env.items()
+        if name.startswith(PREFIX)
+    }
+    return Fleet(pods or most or serve.replicas, workers or serve.workers, sized)

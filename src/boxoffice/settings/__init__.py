@@ -29,6 +29,7 @@ from boxoffice.settings.features import (
 )
 from boxoffice.settings.loading import (
     load,
+    read_value,
     types_of_settings,
     wanted,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "WaitingListSettings",
     "WaitingRoomSettings",
     "load",
+    "read_value",
     "types_of_settings",
     "variable",
     "wanted",

@@ -36,13 +36,23 @@ def load(environ: Mapping[str, str] | None = None, **overrides: object) -> Setti
         if name.startswith(PREFIX) and not _is_foreign(name, value)
     }
     given |= {name: str(value) for name, value in overrides.items()}
+    settings = Settings.of(**_read_all(given))
+    check_together(settings)
+    return settings
+
+
+def read_value(name: str, text: str) -> object:
+    """Return the value that the text of a variable means; raise `SettingsInvalid`."""
+    [value] = _read_all({name.removeprefix(PREFIX).lower(): text}).values()
+    return value
+
+
+def _read_all(given: Mapping[str, str]) -> dict[str, object]:
     unknown = sorted(set(given) - set(SECTION_OF))
     if unknown:
         raise SettingsInvalid(_unknown(unknown[0]))
     kinds = types_of_settings()
-    settings = Settings.of(**{name: _read(name, text, kinds[name]) for name, text in given.items()})
-    check_together(settings)
-    return settings
+    return {name: _read(name, text, kinds[name]) for name, text in given.items()}
 
 
 def _is_foreign(name: str, value: str) -> bool:

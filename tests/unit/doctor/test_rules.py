@@ -21,7 +21,6 @@ from boxoffice.doctor.facts import (
 )
 from boxoffice.errors import SettingsInvalid
 from boxoffice.settings import Settings
-from boxoffice_loadtest.report.helm_values import as_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -174,23 +173,44 @@ def test_the_alerts_are_those_of_the_files() -> None:
 
 
 def test_the_settings_are_compared_with_the_sizing() -> None:
-    sized = Fleet(2, 1, {"BOXOFFICE_DB_POOL_MAX": "8"})
-    assert levels(rules.of_sizing(sized, [("BOXOFFICE_DB_POOL_MAX", "8")])) == {}
-    assert levels(rules.of_sizing(sized, [("BOXOFFICE_DB_POOL_MAX", "6")])) == {"sizing": "warn"}
-    assert levels(rules.of_sizing(Fleet(), [])) == {"sizing": "unseen"}
+    sized = Fleet(2, 1, {"BOXOFFICE_DB_POOL_MAX": 8})
+    assert levels(rules.of_sizing(sized, {"BOXOFFICE_DB_POOL_MAX": 8})) == {}
+    assert levels(rules.of_sizing(sized, {"BOXOFFICE_DB_POOL_MAX": 6})) == {"sizing": "warn"}
+    assert levels(rules.of_sizing(Fleet(), {})) == {"sizing": "unseen"}
 
 
-def test_the_values_of_a_load_test_are_read(tmp_path: Path) -> None:
-    values = tmp_path / "values.yaml"
-    scaling = {"enabled": True, "minReplicas": 2, "maxReplicas": 9}
-    serve = {"replicas": 2, "workers": 1, "autoscaling": scaling, "env": {"BOXOFFICE_A": "7"}}
-    values.write_text(as_yaml({"serve": serve}, "values"))
-    assert sizing.fleet_of(values, None, None) == Fleet(9, 1, {"BOXOFFICE_A": "7"})
-    assert sizing.fleet_of(values, 3, 2) == Fleet(3, 2, {"BOXOFFICE_A": "7"})
-    for text in ("", "serve: 3", "a: [", "serve: {workers: many}"):
-        values.write_text(text)
-        with pytest.raises(SettingsInvalid, match=r"values\.yaml"):
-            sizing.fleet_of(values, None, None)
+def test_values_of_the_chart_are_read_as_pods_read_their_environment() -> None:
+    # What the load test writes and Helm prints: texts, and what an operator left without quotes.
+    values = b"""{"image": {"tag": "1"}, "serve": {"replicas": 2, "workers": 1,
+        "autoscaling": {"enabled": true, "minReplicas": 2, "maxReplicas": 9},
+        "env": {"BOXOFFICE_LOG_REQUESTS": "false", "BOXOFFICE_WALLET_TOP_UP_FREE": true,
+                "BOXOFFICE_DB_POOL_MAX": 8, "BOXOFFICE_AUDIT_INTERVAL_S": "3600",
+                "TZ": "Asia/Seoul"}}}"""
+    read = sizing.fleet_of(values, None, None)
+    assert (read.pods, read.workers) == (9, 1)
+    assert sizing.fleet_of(values, 3, 2)[:2] == (3, 2)
+    here = Settings.of(log_requests=False, wallet_top_up_free=True, db_pool_max=8)
+    compared = {name: here.get(name.removeprefix("BOXOFFICE_").lower()) for name in read.settings}
+    assert levels(rules.of_sizing(read, compared)) == {}
+    off = {**compared, "BOXOFFICE_LOG_REQUESTS": True}
+    [found] = rules.of_sizing(read, off)
+    assert found.seen == "BOXOFFICE_LOG_REQUESTS is true, sized with false"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        b"",
+        b"serve:\n  replicas: 2\n",
+        b'{"serve": 3}',
+        b'{"serve": {"workers": "many"}}',
+        b'{"serve": {"env": {"BOXOFFICE_A": "7"}}}',
+        b'{"serve": {"env": {"BOXOFFICE_DB_POOL_MAX": "many"}}}',
+    ],
+)
+def test_values_that_no_pod_would_understand_are_refused(values: bytes) -> None:
+    with pytest.raises(SettingsInvalid, match=r"values\.json|not a setting|must be"):
+        sizing.fleet_of(values, None, None)
 
 
 def test_a_finding_says_what_to_do() -> None:

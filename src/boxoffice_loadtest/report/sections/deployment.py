@@ -29,7 +29,7 @@ def deployment(run: LoadTestRun, t: Texts) -> Iterator[Block]:
     yield Paragraph(text)
     columns = [t("col.what"), t("col.value"), t("col.formula")]
     yield Table(columns, _figures(spec, memory, t))
-    yield Paragraph(t("deployment.files", files="values.yaml", chart="deploy/chart/boxoffice"))
+    yield Paragraph(t("deployment.files", files="values.json", chart="deploy/chart/boxoffice"))
 
 
 def _figures(spec: DeploymentSpec, memory: MemoryProbe, t: Texts) -> list[list[str]]:
