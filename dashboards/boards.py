@@ -225,7 +225,7 @@ PROCESSES = Board(
                 Chart("Synchronous standby", "short",
                       [Line("min (boxoffice_commits_synchronous)", "commits wait"),
                        Line("max by (state) (boxoffice_standbys)", "{{state}}"),
-                       Line("max (boxoffice_standby_required)", "required")],
+                       Line("max (boxoffice_standby_expected)", "expected")],
                       "Without a synchronous standby no commit returns, or none waits."),
             ],
         ),

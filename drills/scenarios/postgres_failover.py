@@ -117,7 +117,7 @@ def _check_processes(report: DrillReport, shop: Cluster, before: list[int]) -> N
 async def _check_metrics(report: DrillReport, shop: Cluster) -> None:
     wanted = {
         "boxoffice_commits_synchronous 1.0",
-        "boxoffice_standby_required 1.0",
+        "boxoffice_standby_expected 1.0",
         'boxoffice_standbys{state="synchronous"} 1.0',
     }
     await asyncio.sleep(2 * _TOPOLOGY.settings["standby_check_interval_ms"] / 1000)  # type: ignore[operator]  # a number

@@ -142,12 +142,12 @@ def _connections(facts: PostgresFacts, fleet: Fleet, settings: Settings) -> Diag
     )  # fmt: skip
 
 
-def of_standby(is_required: bool, is_protected: bool | None) -> Iterator[Diagnosis]:
+def of_standby(is_expected: bool, is_protected: bool | None) -> Iterator[Diagnosis]:
     """Whether an acknowledged promise is on two machines; None where that cannot be read."""
     if is_protected is None:
         return
     advice = "connect a synchronous standby (docs/high-availability.md)"
-    level = Level.FAIL if is_required else Level.WARN
+    level = Level.FAIL if is_expected else Level.WARN
     seen = (
         "commits wait for a standby" if is_protected else "an acknowledged ticket is on one machine"
     )

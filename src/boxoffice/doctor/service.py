@@ -48,14 +48,14 @@ async def examine(settings: Settings, wanted: Examination) -> list[Diagnosis]:
         "::1",
         "localhost",
     }
-    required = settings.database.db_standby == "required"
+    expected = settings.database.db_standby != "optional"
     fleet = wanted.fleet
     return [
         *rules.of_settings(settings),
         *rules.of_postgres(
             database.postgres, database.failure, database.schema_fault, fleet, settings
         ),
-        *rules.of_standby(required, database.is_protected),
+        *rules.of_standby(expected, database.is_protected),
         *(rules.of_roles(database.roles) if database.roles else ()),
         *rules.of_valkey(valkey, is_remote),
         *rules.of_machine(probes.machine(folders), settings),

@@ -27,7 +27,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     runtime_role: Role = ""
     db_pool_max: Annotated[int, Meta(ge=2, le=200)] = 6
     db_pooler: Literal["none", "transaction", "transaction_prepared"] = "none"
-    db_standby: Literal["optional", "required"] = "optional"
+    db_standby: Literal["optional", "expected", "required"] = "optional"
     db_connect_timeout_ms: Milliseconds = 5_000
     db_acquire_timeout_ms: Milliseconds = 3_000
     db_reads_waiting_max: Count = 2_000

@@ -9,8 +9,10 @@ from prometheus_client import REGISTRY
 
 from boxoffice.accounts.store import AccountStore
 from boxoffice.app import open_application
+from boxoffice.errors import Unavailable
 from boxoffice.platform.postgres.database import Database
-from boxoffice.platform.postgres.standby_monitor import StandbyMonitor, StandbyStatus
+from boxoffice.platform.postgres.standby import StandbyRequired, StandbyStatus
+from boxoffice.platform.postgres.standby_monitor import StandbyMonitor
 from boxoffice.settings import Settings
 from tests.e2e.failover.conftest import Primary
 from tests.support.waiting import until
@@ -56,16 +58,47 @@ async def test_what_changes_is_said_once(db: Database, primary: Primary, lines: 
     ]
 
 
-async def test_a_standby_that_is_required_and_not_there_is_an_error(
+async def test_a_standby_that_is_expected_and_not_there_is_an_error(
     db: Database, primary: Primary, lines: list[Any]
 ) -> None:
-    watch = StandbyMonitor(db, 1.0, is_required=True)
+    watch = StandbyMonitor(db, 1.0, is_expected=True)
     seen = await watch.check()
     async with primary.without_standby():
         await watch.check()
     assert not seen.is_protected
-    assert _said(lines).count(("error", "standby_required")) == 2
-    assert REGISTRY.get_sample_value("boxoffice_standby_required") == 1
+    assert _said(lines).count(("error", "commits_unprotected")) == 2
+    assert REGISTRY.get_sample_value("boxoffice_standby_expected") == 1
+
+
+async def test_a_server_whose_commits_do_not_wait_is_no_server_where_that_is_required(
+    settings: Settings, primary: Primary, lines: list[Any]
+) -> None:
+    strict = settings.replace(db_standby="required")
+    db = Database(strict)
+    with pytest.raises(StandbyRequired, match="synchronous_standby_names"):
+        await db.open()
+    await db.close()
+    watch = StandbyMonitor.of(db, strict.database)
+    async with primary.without_standby():
+        await db.open()
+        assert (await watch.check()).is_acknowledging
+    try:
+        # The setting was emptied meanwhile: the check that sees it ends the sessions.
+        await until(lambda: _sees_no_wait(watch))
+        with pytest.raises(Unavailable):
+            await db.fetch("SELECT 1")
+        assert not (await watch.check()).is_acknowledging
+        assert _gauges()[0] == 0
+        assert ("error", "commits_unprotected") in _said(lines)
+        async with primary.without_standby():
+            assert await db.fetch("SELECT 1")
+            assert (await watch.check()).is_acknowledging
+    finally:
+        await db.close()
+
+
+async def _sees_no_wait(watch: StandbyMonitor) -> bool:
+    return not (await watch.check()).is_acknowledging
 
 
 async def test_an_ordinary_role_is_not_told_more_than_it_may_know(

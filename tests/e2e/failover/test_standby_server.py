@@ -12,7 +12,8 @@ from boxoffice.errors import OutcomeUnknown
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.postgres.outcomes import Failure, classify
-from boxoffice.platform.postgres.standby_monitor import StandbyStatus, read_standby
+from boxoffice.platform.postgres.standby import StandbyStatus
+from boxoffice.platform.postgres.standby_monitor import read_standby
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
 from boxoffice_embedded.servers.postgres import HOST

@@ -29,6 +29,7 @@ from boxoffice.platform.postgres.pooler.probe import (
     require_prepared,
 )
 from boxoffice.platform.postgres.pooler.statements import LostStatements, new_number, numbered
+from boxoffice.platform.postgres.standby import require_standby
 from boxoffice.settings import CLIENT_GRACE_MS, Settings
 
 Record = asyncpg.Record
@@ -99,6 +100,8 @@ class Database:
             raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
 
     async def _register(self, connection: "asyncpg.Connection[Record]") -> None:
+        if self._settings.database.db_standby == "required":
+            await require_standby(connection)
         # A transaction pooler changes the backend with each transaction.
         if not self._is_pooled:
             require_own_backend(connection, await self._backends.register(connection))
@@ -151,6 +154,11 @@ class Database:
         if now_s >= self._replaced_at_s + _REPLACED_EVERY_S:
             self._replaced_at_s = now_s
             await pool.expire_connections()
+
+    async def replace_sessions(self) -> None:
+        """Close each connection when it is next used, so that the one in its place is checked anew."""
+        if self._pool is not None:
+            await self._pool.expire_connections()
 
     async def fetch(self, query: str, *args: object) -> list[Record]:
         """Run one statement as one transaction and return its rows.

@@ -2,15 +2,14 @@
 
 import asyncio
 import math
-from dataclasses import dataclass
 from typing import Self
 
 from prometheus_client import Gauge
 
 from boxoffice.errors import Overloaded, Unavailable
 from boxoffice.observability.logs import log
-from boxoffice.platform.postgres import sql_files
-from boxoffice.platform.postgres.database import Database, Record
+from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.standby import STANDBY, StandbyRequired, StandbyStatus
 from boxoffice.settings.servers import DatabaseSettings
 
 STANDBYS = Gauge(
@@ -26,64 +25,32 @@ COMMITS_SYNCHRONOUS = Gauge(
     multiprocess_mode="livemostrecent",
 )
 
-STANDBY_REQUIRED = Gauge(
-    "boxoffice_standby_required",
-    "1 where the settings require a synchronous standby.",
+STANDBY_EXPECTED = Gauge(
+    "boxoffice_standby_expected",
+    "1 where the settings expect or require a synchronous standby.",
     multiprocess_mode="livemostrecent",
 )
-
-_QUERIES = sql_files.load("boxoffice.platform.postgres")
-# Values of `synchronous_commit` that wait for a standby.
-_WAITING = frozenset({"on", "remote_apply", "remote_write"})
-# Values of `client_min_messages` that let a warning through.
-_HEARING = frozenset({"debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning"})
-
-
-@dataclass(frozen=True)
-class StandbyStatus:
-    """The standbys that PostgreSQL reports.
-
-    `names` is `synchronous_standby_names`. `connected` counts all that receive the WAL, `synchronous`
-    those that stream and that commits wait for; None where this role may not see it. `is_heard`: the
-    session waits for a standby, and receives the warning of a wait that was cancelled.
-    """
-
-    names: str
-    connected: int
-    synchronous: int | None
-    is_heard: bool = True
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether commits wait for a standby."""
-        return bool(self.names)
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether commits wait for a standby that is certainly not connected."""
-        return self.is_wanted and (self.connected == 0 or self.synchronous == 0)
-
-    @property
-    def is_protected(self) -> bool:
-        """Whether commits wait for a standby, and as far as this role sees there is one."""
-        return self.is_wanted and self.is_heard and not self.is_missing
 
 
 async def read_standby(db: Database) -> StandbyStatus:
     """Return what PostgreSQL reports of its standbys; raise what `Database.read` raises."""
-    (row,) = await db.read(_QUERIES["standby"])
-    return _standby(row)
+    (row,) = await db.read(STANDBY)
+    return StandbyStatus.of(row)
 
 
 class StandbyMonitor:
     """Checks at an interval; `run` does so until it is cancelled.
 
-    With `is_required` a shop without a synchronous standby is an error in the log.
+    With `is_expected` a shop without a synchronous standby is an error in the log. With `is_required`
+    the sessions of a server whose commits do not wait are closed, and the database refuses new ones.
     """
 
-    def __init__(self, db: Database, every_s: float, *, is_required: bool = False) -> None:
+    def __init__(
+        self, db: Database, every_s: float, *, is_expected: bool = False, is_required: bool = False
+    ) -> None:
         self._db = db
         self._every_s = every_s
+        self._is_expected = is_expected
         self._is_required = is_required
         self._last: StandbyStatus | None = None
 
@@ -91,7 +58,8 @@ class StandbyMonitor:
     def of(cls, db: Database, settings: DatabaseSettings) -> Self:
         """Return one that checks as the settings say."""
         every_s = settings.standby_check_interval_ms / 1000
-        return cls(db, every_s, is_required=settings.db_standby == "required")
+        wanted = settings.db_standby
+        return cls(db, every_s, is_expected=wanted != "optional", is_required=wanted == "required")
 
     async def run(self) -> None:
         """Check periodically; while the database is unavailable, the last result stands."""
@@ -104,29 +72,31 @@ class StandbyMonitor:
 
     async def check(self) -> StandbyStatus:
         """Check once, and log a change; raises what `Database.read` raises."""
-        seen = await read_standby(self._db)
-        STANDBY_REQUIRED.set(self._is_required)
+        seen = await self._read()
+        # guard: sessions_end_where_commits_no_longer_wait => if False:
+        if self._is_required and not seen.is_acknowledging:
+            await self._db.replace_sessions()
+        STANDBY_EXPECTED.set(self._is_expected)
         COMMITS_SYNCHRONOUS.set(seen.is_wanted)
         STANDBYS.labels("connected").set(seen.connected)
         known = math.nan if seen.synchronous is None else seen.synchronous
         STANDBYS.labels("synchronous").set(known)
         if seen != self._last:
-            _say(seen, self._last, is_required=self._is_required)
+            _say(seen, self._last, is_expected=self._is_expected)
             self._last = seen
         return seen
 
+    async def _read(self) -> StandbyStatus:
+        try:
+            return await read_standby(self._db)
+        except Unavailable as error:
+            # The database has refused a session for what this one would have seen.
+            if isinstance(error.__cause__, StandbyRequired):
+                return error.__cause__.status
+            raise
 
-def _standby(row: Record) -> StandbyStatus:
-    waits = row["synchronous_commit"] in _WAITING
-    return StandbyStatus(
-        row["names"],
-        row["connected"],
-        row["synchronous"] if row["is_visible"] else None,
-        waits and row["client_min_messages"] in _HEARING,
-    )
 
-
-def _say(seen: StandbyStatus, before: StandbyStatus | None, *, is_required: bool) -> None:
+def _say(seen: StandbyStatus, before: StandbyStatus | None, *, is_expected: bool) -> None:
     fields = {
         "synchronous_standby_names": seen.names,
         "connected": seen.connected,
@@ -134,8 +104,8 @@ def _say(seen: StandbyStatus, before: StandbyStatus | None, *, is_required: bool
     }
     if not seen.is_heard:
         log.error("commits_not_heard", **fields)
-    if is_required and not seen.is_protected:
-        log.error("standby_required", **fields)
+    if is_expected and not seen.is_protected:
+        log.error("commits_unprotected", **fields)
     if seen.is_missing:
         log.warning("standby_missing", **fields)
     elif seen.is_wanted:
