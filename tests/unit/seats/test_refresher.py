@@ -7,8 +7,8 @@ from array import array
 
 import pytest
 
-from boxoffice.seats.cache import entries
-from boxoffice.seats.cache.entries import MaxAge, SnapshotRefresher
+from boxoffice.seats.cache import refresher
+from boxoffice.seats.cache.refresher import MaxAge, SnapshotRefresher
 from boxoffice.seats.cache.states import (
     AVAILABLE,
     HELD,
@@ -197,7 +197,7 @@ async def test_a_gap_during_the_first_reading_is_found(
 async def test_more_changes_than_are_kept_are_an_unknown_state(
     source: Source, watch: SnapshotRefresher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entries, "_EARLY_CHANGES_MAX", 2)
+    monkeypatch.setattr(refresher, "_EARLY_CHANGES_MAX", 2)
     assert watch.usable() is None
     for version in (2, 3, 4):
         watch.apply([PositionChange(0, (AVAILABLE, HELD)[version % 2 == 0], 0.0, version, version)])

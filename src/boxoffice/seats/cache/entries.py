@@ -4,10 +4,9 @@ Between readings a process applies its own decisions and the changes of other po
 age of what is shown, however many messages are lost.
 """
 
-import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -16,6 +15,7 @@ from boxoffice.errors import IntegrityError, ScheduleNotFound
 from boxoffice.platform.cache import Cache
 from boxoffice.platform.concurrency.offload import offload
 from boxoffice.seats import metrics
+from boxoffice.seats.cache.refresher import MaxAge, SnapshotRefresher
 from boxoffice.seats.cache.states import (
     LiveStates,
     PositionChange,
@@ -31,205 +31,6 @@ from boxoffice.settings import SeatSettings
 _READS_MAX = 3
 # A larger hall is read for refusals only after the database has refused a hold there.
 _EAGER_SEATS_MAX = 100_000
-# Reading one schedule takes at most this share of the time, whatever its size.
-_READ_SHARE = 1 / 20
-# Shortest time between two readings, also after one that failed or was invalidated at once.
-_PAUSE_S = 0.05
-# Changes that are kept during a first reading; after more of them the next reading is awaited.
-_EARLY_CHANGES_MAX = 20_000
-
-
-@dataclass(frozen=True)
-class MaxAge:
-    """Maximum age of a reading in seconds, without and with changes of other pods arriving."""
-
-    disconnected_s: float
-    connected_s: float
-
-
-class SnapshotRefresher:
-    """Keeps the live states of one schedule fresh.
-
-    At most one reading runs at a time, and callers share it. Without `eager`, `usable` starts no
-    reading before `enable`: reading a huge hall is worth it only where holds are refused. `clock`
-    counts monotonic seconds; `on_read` is called after every reading. `connected_since` returns the
-    time from which on changes of other pods have arrived, infinite where they do not.
-    """
-
-    def __init__(
-        self,
-        read: Callable[[], Awaitable[StoredStates]],
-        max_age: MaxAge,
-        connected_since: Callable[[], float],
-        clock: Callable[[], float],
-        on_read: Callable[[], None] = lambda: None,
-        *,
-        eager: bool = True,
-    ) -> None:
-        self._read = read
-        self._max_age = max_age
-        self._connected_since = connected_since
-        self._clock = clock
-        self._on_read = on_read
-        self._is_enabled = eager
-        self._task: asyncio.Task[None] | None = None
-        # The newest reading, perhaps in progress, began at `_began_at`; the newest complete one began
-        # at `_read_at`, and took `_took_s`.
-        self._began_at = -math.inf
-        self._read_at = -math.inf
-        self._took_s = 0.0
-        # Only readings that began later may be trusted.
-        self._invalidated_at = -math.inf
-        # The states may be used until `_trusted_until`; from `_due_at` on a reading would be useful.
-        self._due_at = -math.inf
-        self._trusted_until = -math.inf
-        # When the share of readings allows the next one: each reading delays it by its cost.
-        self._affordable_at = -math.inf
-        # Changes during the first reading.
-        self._early: list[PositionChange] = []
-        self.live: LiveStates | None = None
-
-    @property
-    def read_at(self) -> float:
-        """When the newest reading began."""
-        return self._read_at
-
-    def invalidate(self) -> None:
-        """Do not use the states until a reading that begins after this call: changes were missed."""
-        self._invalidated_at = self._clock()
-        self._due_at = self._trusted_until = -math.inf
-
-    def apply(self, changes: Iterable[PositionChange]) -> None:
-        """Apply the changes that are newer than what is known; invalidate the states after a gap."""
-        live = self.live
-        if live is None:
-            self._keep_early(changes)
-            return
-        gaps = live.gaps
-        try:
-            for change in changes:
-                live.apply(change)
-        except (IndexError, OverflowError):
-            gaps = -1
-        if live.gaps != gaps:
-            self.invalidate()
-
-    def _keep_early(self, changes: Iterable[PositionChange]) -> None:
-        """Keep changes until the first reading is complete; it may have begun before them.
-
-        Without a reading in progress there is nothing to keep: a later one includes the changes.
-        """
-        if self._task is not None:
-            self._early.extend(changes)
-        if len(self._early) > _EARLY_CHANGES_MAX:
-            self._early.clear()
-            self.invalidate()
-
-    def enable(self) -> None:
-        """Read the schedule in the background from now on: the database has refused a hold there."""
-        self._is_enabled = True
-
-    def usable(self) -> LiveStates | None:
-        """Return the states where they may be used, without waiting; else start a reading."""
-        now = self._clock()
-        if now >= self._due_at and (self._is_enabled or self.live is not None):
-            self._start_where_due(now)
-        return self.live if now < self._trusted_until else None
-
-    async def fresh(self, max_age_s: float | None = None) -> LiveStates:
-        """Return states that may be used, read at most `max_age_s` before this call.
-
-        Raises what reading raises.
-        """
-        if max_age_s is None:
-            live = self.usable()
-            if live is not None:
-                return live
-            if self.live is not None and self._clock() - self._read_at < self._cost_s:
-                return self.live  # invalidated, but read a moment ago: good enough to be shown
-            max_age_s = self._limit_s(self._read_at)
-        # Clocks tick: a reading that started in the tick of this call may have started before it.
-        after = max(self._clock() - max_age_s, self._invalidated_at)
-        while self._read_at <= after or self.live is None:
-            if self._task is None:
-                self._start()
-            elif self._began_at <= after:
-                await asyncio.wait([self._task])
-                continue
-            if self._task is not None:
-                await asyncio.shield(self._task)
-        return self.live
-
-    def _has_changes_since(self, began_at: float) -> bool:
-        """Return whether the changes of other pods since a reading have arrived."""
-        return began_at > self._connected_since()
-
-    def _limit_s(self, began_at: float) -> float:
-        """Return how old a reading that began at `began_at` may be."""
-        has_changes = self._has_changes_since(began_at)
-        wanted = self._max_age.connected_s if has_changes else self._max_age.disconnected_s
-        return max(wanted, self._cost_s)
-
-    @property
-    def _cost_s(self) -> float:
-        """The time that passes for one reading on average."""
-        return self._took_s / _READ_SHARE
-
-    def _start_where_due(self, now: float) -> None:
-        """Start a reading where the share of readings allows one.
-
-        An invalidation since the last reading may borrow the time of one: until it is repaired, every
-        refusal costs the database a share of a batch.
-        """
-        borrowed_s = self._cost_s if self._invalidated_at >= self._began_at else 0.0
-        is_affordable = now >= self._affordable_at - borrowed_s
-        if self._task is None and is_affordable and now - self._began_at >= _PAUSE_S:
-            self._start()
-
-    def _start(self) -> None:
-        self._began_at = began_at = self._clock()
-        # At most one reading is borrowed, also by callers who need a fresh one.
-        owed_until = min(max(self._affordable_at, began_at), began_at + self._cost_s)
-        self._affordable_at = owed_until + self._cost_s
-        self._early.clear()
-        if self.live is not None:
-            self.live.begin_reading()
-        self._task = asyncio.create_task(self._run())
-        self._task.add_done_callback(self._ended)
-
-    async def _run(self) -> None:
-        began_at = self._began_at
-        reading = await self._read()
-        if self.live is None:
-            self.live = await offload(len(reading.states), lambda: LiveStates(reading))
-            self.apply(self._early)
-            self._early.clear()
-        else:
-            self.live.merge(reading)
-        self._read_at = began_at
-        # The cost that `_start` assumed is replaced by the measured one.
-        self._affordable_at -= self._cost_s
-        self._took_s = self._clock() - began_at
-        self._affordable_at += self._cost_s
-        if began_at > self._invalidated_at:
-            self._trust(began_at)
-        self._on_read()
-
-    def _trust(self, began_at: float) -> None:
-        """Use a reading that began at `began_at` until it is too old; the next one is due before."""
-        limit_s = self._limit_s(began_at)
-        if self._has_changes_since(began_at):
-            # While changes arrive a reading only verifies the states: no caller waits for it.
-            self._due_at = began_at + limit_s
-            self._trusted_until = began_at + 2 * limit_s
-        else:
-            self._due_at = began_at + max(limit_s / 2, limit_s - 2 * self._took_s)
-            self._trusted_until = began_at + limit_s
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._task = None
-        if not task.cancelled():
-            task.exception()  # waiting callers get it; without one it needs no warning
 
 
 @dataclass(frozen=True, eq=False)
