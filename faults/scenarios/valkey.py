@@ -43,8 +43,8 @@ _BACK_WITHIN_S = 30.0
 _FULL_BYTES = 1_500_000
 _FILLER_BYTES = 2_000_000
 _MARK, _LATER_MARK = "faults:before-the-snapshot", "faults:after-the-snapshot"
-# Every hold asks Valkey before PostgreSQL, so that its faults matter.
-_ALWAYS = {"seat_lock": "always"}
+# Every hold asks Valkey before PostgreSQL, and one process reads for all, so that its faults matter.
+_ALWAYS = {"seat_lock": "always", "seats_shared_processes_min": 2}
 _SLOW_WITHIN_S, _SLOW_BEYOND_S = 0.02, 0.25
 
 Strike = Callable[[Cluster, LoadGenerator, Random, Observations], Awaitable[float]]

@@ -225,6 +225,7 @@ async def _connected(application: Application) -> AsyncIterator[None]:
         yield
     finally:
         services.accounts.close()
+        await services.seats.shared.close()
         await infrastructure.valkey.close()
         await infrastructure.db.close()
 

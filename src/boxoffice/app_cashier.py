@@ -60,6 +60,7 @@ async def open_cashier(settings: Settings) -> AsyncIterator[Cashier]:
             yield compose_cashier(settings, infrastructure, seats, providers)
             await _drain(settings, infrastructure, seats)
     finally:
+        await seats.shared.close()
         await infrastructure.valkey.close()
         await infrastructure.db.close()
 

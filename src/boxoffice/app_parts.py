@@ -40,6 +40,7 @@ from boxoffice.seats.changes.publisher import SeatChangePublisher
 from boxoffice.seats.changes.sharded_bus import ShardedSeatChangeBus
 from boxoffice.seats.read_model import SeatReadModel
 from boxoffice.seats.refusals import SeatRefusals
+from boxoffice.seats.shared.readings import SharedReadings
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.departures import PaidExits
@@ -72,6 +73,7 @@ class SeatServices:
     applier: SeatChangeApplier
     change_bus: SeatChangeBus
     publisher: SeatChangePublisher
+    shared: SharedReadings
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,20 @@ def _group_commit(settings: Settings) -> GroupCommit:
 def compose_seats(settings: Settings, infrastructure: Infrastructure) -> SeatServices:
     """Return the seats of a process."""
     clock = infrastructure.clock
+    shared = SharedReadings(
+        # Large answers, so its own connections and circuit breaker: they delay no other call.
+        Valkey(settings.valkey),
+        settings.seats.seats_shared_processes_min,
+        lambda: change_bus.processes,
+        clock,
+        infrastructure.background.start,
+    )
     entries = ScheduleEntries(
         settings.seats,
         SeatStore(infrastructure.db),
         now=clock.now,
         uncertainty_s=clock.uncertainty_s,
+        shared=shared,
     )
     read_model = SeatReadModel(entries)
     applier = SeatChangeApplier(entries)
@@ -123,6 +134,7 @@ def compose_seats(settings: Settings, infrastructure: Infrastructure) -> SeatSer
         applier=applier,
         change_bus=change_bus,
         publisher=SeatChangePublisher(applier, read_model, change_bus),
+        shared=shared,
     )
 
 

@@ -17,3 +17,18 @@ SEAT_CHANGE_MESSAGES = Counter(
     "Seat change messages between pods, by result.",
     ("result",),
 )
+SEAT_READINGS = Counter(
+    "boxoffice_seat_readings_total",
+    "Readings of a schedule's seats, by source: the database, or another process's reading.",
+    ("source",),
+)
+SEAT_READING_AGE_SECONDS = Histogram(
+    "boxoffice_seat_reading_age_seconds",
+    "Age of another process's reading when it was taken over.",
+    buckets=SECONDS,
+)
+SHARED_READINGS = Counter(
+    "boxoffice_shared_readings_total",
+    "Shared readings that were published, or why a process read for itself.",
+    ("result",),
+)

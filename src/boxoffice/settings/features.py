@@ -87,6 +87,8 @@ class SeatSettings(msgspec.Struct, frozen=True, kw_only=True):
     seat_cache: bool = True
     seats_cache_ms: Milliseconds = 250
     seats_verify_ms: Milliseconds = 1_000
+    # Processes from which on one reads each schedule for all; 0: each reads for itself.
+    seats_shared_processes_min: Annotated[int, Meta(ge=0, le=1_000)] = 3
     seat_events_interval_ms: Milliseconds = 30
     seat_events_history_max: Count = 1_000
     seat_events_keepalive_ms: Milliseconds = 2_000

@@ -4,13 +4,15 @@ import time
 from collections.abc import AsyncIterator
 from hashlib import sha1
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import boxoffice
 from boxoffice.accounts.limits.throttle import LoginThrottle, MailThrottle
 from boxoffice.offers.throttle import CodeThrottle
 from boxoffice.outbox.rules import Message
 from boxoffice.outbox.stream import EventStream
+from boxoffice.platform.clock import DatabaseClock
+from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.valkey import Valkey
 from boxoffice.ranking.board import RankingBoard
 from boxoffice.ranking.rules import window
@@ -18,6 +20,9 @@ from boxoffice.ranking.store import HourOfSales
 from boxoffice.reservations.seat_lock import Claim, ClaimResult, SeatLock, Settlement
 from boxoffice.sales_stats.rules import TrafficSums
 from boxoffice.sales_stats.traffic_store import TrafficStore
+from boxoffice.seats.layout import Layout, PackedSeats
+from boxoffice.seats.shared.readings import ReadingWanted, SharedReadings
+from boxoffice.seats.store import StatesRow
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.engine.queue_state import IssuedNumbers
 from tests.integration.guards.waiting_room.scripts.stand import Stand
@@ -67,6 +72,7 @@ async def use_everything(valkey: Valkey, settings: Settings, stand: Stand) -> No
     await login.forgive(f"{user_id}@example.test", "192.0.2.1", succeeded=True)
     await login.count_address(f"2001:db8:{user_id.hex[:4]}::1")
     await login.forgive_address(f"2001:db8:{user_id.hex[:4]}::1")
+    await _share_a_reading(valkey, schedule_id)
     await MailThrottle(settings.accounts, valkey).count("reset", f"{user_id}@a.test", "192.0.2.2")
 
     async def attempt() -> None:
@@ -75,3 +81,28 @@ async def use_everything(valkey: Valkey, settings: Settings, stand: Stand) -> No
     await CodeThrottle(settings.offers, valkey).counted(
         user_id, "192.0.2.3", attempt, lambda _: True
     )
+
+
+async def _share_a_reading(valkey: Valkey, schedule_id: UUID) -> None:
+    """Read a hall of one seat for another process."""
+
+    async def now() -> float:
+        return time.time()
+
+    clock, background = DatabaseClock(now), Background()
+    await clock.synchronize()
+    shared = SharedReadings(valkey, 1, lambda: 2, clock, background.start)
+    reader, other = shared.of(schedule_id), shared.of(schedule_id)
+    seats = PackedSeats()
+    seats.append(("1-1-1", "1", "1", 1, "R", 1_000))
+    wanted = ReadingWanted(shared.clock() - 30.0, turn_s=5.0)
+    assert await reader.find(wanted) is None
+    row = StatesRow(1, time.time(), bytes(1), bytes(8), bytes(8), bytes(8), True, 0.0, 9e9, 1)
+    reader.publish(row, 0.001, Layout(schedule_id, "KRW", seats, {"1-1-1": 0}))
+    await background.finish()
+    found = await other.find(wanted)
+    assert found is not None
+    assert found.row == row
+    layout = await other.layout(found.head.layout_digest)
+    assert layout is not None
+    assert list(layout.seats) == list(seats)

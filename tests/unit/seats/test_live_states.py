@@ -247,3 +247,36 @@ def test_the_person_filter_has_few_false_positives() -> None:
     people.include(known)
     assert all(one in people for one in known)
     assert sum(rng.getrandbits(62) in people for _ in range(20_000)) < 100
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_reading_of_another_process_ends_in_the_stored_states(seed: int) -> None:
+    """It began before some of the changes that are known here, and misses them."""
+    source = random.Random(seed)
+    database = Database()
+    live = LiveStates(database.reading())
+    for _ in range(20):
+        missed = [database.act(source.randrange(SEATS), source.randrange(9)) for _ in range(2)]
+        database.now += source.choice((0.0, 4.0))
+        reading = database.reading()
+        since = [database.act(source.randrange(SEATS), source.randrange(9)) for _ in range(3)]
+        for change in (*missed[:1], *since):
+            if change is not None:
+                live.apply(change)
+        assert live.merge_shared(reading, [change for change in since if change is not None])
+        assert _seen(live, database.now) == database.shown()
+        assert all(person in live.people for person in database.people)
+
+
+def test_a_reading_that_is_behind_is_not_taken_over() -> None:
+    """A seat that was known to be sold before the reading began is free in it."""
+    database = Database()
+    live, before = LiveStates(database.reading()), database.reading()
+    change = PositionChange(0, SOLD, 0.0, 4, 7)
+    live.apply(change)
+    assert live.merge_shared(before, [change]), "it is known to have changed since"
+    assert not live.is_free(0)
+    assert not live.merge_shared(before, []), "another database, or a change that was never made"
+    assert not live.merge_shared(before, [change._replace(version=3)])
+    live.merge(before)
+    assert live.is_free(0), "this process's own reading repairs it"

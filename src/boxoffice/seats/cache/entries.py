@@ -4,9 +4,10 @@ Between readings a process applies its own decisions and the changes of other po
 age of what is shown, however many messages are lost.
 """
 
+import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -14,6 +15,7 @@ from uuid import UUID
 from boxoffice.errors import IntegrityError, ScheduleNotFound
 from boxoffice.platform.cache import Cache
 from boxoffice.platform.concurrency.offload import offload
+from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.seats import metrics
 from boxoffice.seats.cache.refresher import MaxAge, SnapshotRefresher
 from boxoffice.seats.cache.states import (
@@ -25,12 +27,16 @@ from boxoffice.seats.cache.states import (
 )
 from boxoffice.seats.layout import Layout, packed, positions
 from boxoffice.seats.rendering.seat_map import ShownMap
+from boxoffice.seats.shared.packing import Unreadable
+from boxoffice.seats.shared.readings import SEATS_MAX, ReadingWanted, SharedReadings, SharedSchedule
 from boxoffice.seats.store import PublicSchedule, SeatStore, StatesRow
 from boxoffice.settings import SeatSettings
 
 _READS_MAX = 3
 # A larger hall is read for refusals only after the database has refused a hold there.
 _EAGER_SEATS_MAX = 100_000
+# A first request waits so long for another process's reading.
+_FIRST_WAIT_S = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +61,7 @@ class ScheduleEntry:
         self.refresher: SnapshotRefresher
         self.shown_map = ShownMap(layout, now)
         self.states: SeatStates | None = None
+        self.shared: SharedSchedule | None = None
 
     def expire_shown(self) -> None:
         """Have the next caller see the newest states."""
@@ -83,6 +90,7 @@ class ScheduleEntries:
         *,
         now: Callable[[], float] = time.time,
         uncertainty_s: Callable[[], float] = lambda: 0.0,
+        shared: SharedReadings | None = None,
     ) -> None:
         self.clock = clock
         self.now = now
@@ -99,6 +107,7 @@ class ScheduleEntries:
             weight_max=settings.seats_cached_max,
             clock=clock,
         )
+        self.shared = shared
         self._store = store
         self._max_age = MaxAge(self.cache_s, max(settings.seats_verify_ms / 1000, self.cache_s))
         self._followers: dict[UUID, Callable[[], None]] = {}
@@ -159,23 +168,62 @@ class ScheduleEntries:
             wake()
 
     async def _load(self, schedule_id: UUID) -> ScheduleEntry:
+        shared = self.shared.of(schedule_id) if self.shared is not None else None
+        if shared is not None and shared.is_active():
+            entry = await self._load_shared(shared, schedule_id)
+            if entry is not None:
+                return entry
         # The schedule is read first: seats that change later have a newer layout version.
         schedule = await self._store.public_schedule(schedule_id)
         if schedule is None:
             raise ScheduleNotFound
         layout = await self._load_layout(schedule_id, schedule)
-        entry = ScheduleEntry(layout, self.now, is_public=schedule.is_public)
+        return self._entry(layout, shared, is_public=schedule.is_public)
+
+    async def _load_shared(self, shared: SharedSchedule, schedule_id: UUID) -> ScheduleEntry | None:
+        """Return an entry of what other processes have read recently; None where they have not."""
+        connected_since = self._connected_since(schedule_id)
+        oldest = self.clock() - 2 * self._max_age.connected_s
+        after = max(oldest, connected_since, shared.complete_since())
+        if after == math.inf:
+            return None
+        try:
+            async with asyncio.timeout(_FIRST_WAIT_S):
+                found = await shared.find(ReadingWanted(after))
+                if found is None or found.row is None:
+                    return None
+                layout = await shared.layout(found.head.layout_digest)
+        except (TimeoutError, ValkeyUnavailable, Unreadable):
+            return None
+        if layout is None:
+            return None
+        entry = self._entry(layout, shared, is_public=True)
+        stored = await self._unpack_shared(entry, found.row)
+        if stored is None or not await entry.refresher.take_over(shared, found, stored):
+            return None
+        return entry
+
+    def _entry(
+        self, layout: Layout, shared: SharedSchedule | None, *, is_public: bool
+    ) -> ScheduleEntry:
+        schedule_id = layout.schedule_id
+        entry = ScheduleEntry(layout, self.now, is_public=is_public)
+        entry.shared = shared if len(layout.seats) <= SEATS_MAX else None
         entry.refresher = SnapshotRefresher(
             partial(self._read, entry),
             self._max_age,
-            lambda: min(
-                self.connected_since, self.schedules_connected_since.get(schedule_id, math.inf)
-            ),
+            partial(self._connected_since, schedule_id),
             self.clock,
             partial(self.wake, schedule_id),
             eager=len(layout.seats) <= _EAGER_SEATS_MAX,
+            share=(entry.shared, partial(self._unpack_shared, entry)) if entry.shared else None,
         )
         return entry
+
+    def _connected_since(self, schedule_id: UUID) -> float:
+        """Return from when on changes of other pods have arrived; infinite while they do not."""
+        of_schedule = self.schedules_connected_since.get(schedule_id, math.inf)
+        return min(self.connected_since, of_schedule)
 
     async def _load_layout(self, schedule_id: UUID, schedule: PublicSchedule) -> Layout:
         seats = await packed(self._store.seats(schedule_id))
@@ -192,6 +240,7 @@ class ScheduleEntries:
     async def _read(self, entry: ScheduleEntry) -> StoredStates:
         began = time.monotonic()
         row = await self._store.seat_states(entry.layout.schedule_id)
+        took_s = time.monotonic() - began
         entry.is_public = row is not None
         if row is None:
             raise ScheduleNotFound
@@ -200,11 +249,20 @@ class ScheduleEntries:
         if (row.seats, row.layout_version) != (len(layout.seats), layout.version):
             self._drop(entry)
             raise _LayoutOutdated
-        live = entry.refresher.live
-        people_before = live.people_read if live else b""
-        stored = await offload(row.seats, lambda: _unpack(row, people_before))
+        if entry.shared is not None:
+            entry.shared.publish(row, took_s, layout)
+        stored = await _unpack(entry, row)
         metrics.SEAT_READ_SECONDS.observe(time.monotonic() - began)
         return stored
+
+    async def _unpack_shared(self, entry: ScheduleEntry, row: StatesRow) -> StoredStates | None:
+        """Unpack another process's reading; None where it is of another layout."""
+        layout = entry.layout
+        # guard: shared_reading_of_its_layout => if False:
+        if (row.seats, row.layout_version) != (len(layout.seats), layout.version):
+            metrics.SHARED_READINGS.labels("layout").inc()
+            return None
+        return await _unpack(entry, row)
 
 
 class SeatChangeApplier:
@@ -216,9 +274,12 @@ class SeatChangeApplier:
     def __init__(self, entries: ScheduleEntries) -> None:
         self._entries = entries
         self._cache = entries.cache
+        self._shared = entries.shared
 
-    def apply(self, schedule_id: UUID, changes: Iterable[PositionChange]) -> None:
+    def apply(self, schedule_id: UUID, changes: Sequence[PositionChange]) -> None:
         """Apply the changes that are newer than what is known."""
+        if self._shared is not None:
+            self._shared.recent.note(schedule_id, changes)
         entry = self._cache.peek(schedule_id)
         if entry is not None:
             entry.refresher.apply(changes)
@@ -255,6 +316,8 @@ class SeatChangeApplier:
 
     def invalidate(self, schedule_id: UUID) -> None:
         """Do not use the states of a schedule until they have been read again."""
+        if self._shared is not None:
+            self._shared.recent.miss(schedule_id)
         entry = self._cache.peek(schedule_id)
         if entry is not None:
             entry.refresher.invalidate()
@@ -262,12 +325,16 @@ class SeatChangeApplier:
 
     def invalidate_all(self) -> None:
         """Do not use any states until they have been read again: changes were missed."""
+        if self._shared is not None:
+            self._shared.recent.miss_all()
         for entry in self._cache.values():
             entry.refresher.invalidate()
             self._entries.wake(entry.layout.schedule_id)
 
     def evict(self, schedule_id: UUID) -> None:
         """Drop layout and states: the seats or the status of the schedule were changed."""
+        if self._shared is not None:
+            self._shared.recent.miss(schedule_id)
         self._cache.invalidate(schedule_id)
         self._entries.wake(schedule_id)
 
@@ -276,7 +343,13 @@ class SeatChangeApplier:
         self._cache.forget_absent()
 
 
-def _unpack(row: StatesRow, people_before: bytes) -> StoredStates:
+async def _unpack(entry: ScheduleEntry, row: StatesRow) -> StoredStates:
+    live = entry.refresher.live
+    people_before = live.people_read if live else b""
+    return await offload(row.seats, lambda: _unpack_row(row, people_before))
+
+
+def _unpack_row(row: StatesRow, people_before: bytes) -> StoredStates:
     return unpack_states(
         now=row.now,
         states=row.states,

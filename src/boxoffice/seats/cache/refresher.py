@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from boxoffice.platform.concurrency.offload import offload
+from boxoffice.seats import metrics
 from boxoffice.seats.cache.states import LiveStates, PositionChange, StoredStates
+from boxoffice.seats.shared.readings import ReadingWanted, SharedReading, SharedSchedule
+from boxoffice.seats.store import StatesRow
 
 # Reading one schedule takes at most this share of the time, whatever its size.
 _READ_SHARE = 1 / 20
@@ -14,6 +17,15 @@ _READ_SHARE = 1 / 20
 _PAUSE_S = 0.05
 # Changes that are kept during a first reading; after more of them the next reading is awaited.
 _EARLY_CHANGES_MAX = 20_000
+# Another process's reading is waited for during this share of the time in which states are trusted, or
+# shortly where they are not; that process has its turn for this long, or some of its readings.
+_WAIT_SHARE = 0.7
+_WAIT_S = 0.1
+_TURN_S = 0.25
+_TURN_READINGS = 5
+_POLL_S = 0.02
+
+Unpack = Callable[[StatesRow], Awaitable[StoredStates | None]]
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,9 @@ class SnapshotRefresher:
     reading before `enable`: reading a huge hall is worth it only where holds are refused. `clock`
     counts monotonic seconds; `on_read` is called after every reading. `connected_since` returns the
     time from which on changes of other pods have arrived, infinite where they do not.
+
+    With `share`, readings that no caller waits for come from other processes where these have read the
+    schedule recently. `unpack` returns None for those of another layout.
     """
 
     def __init__(
@@ -42,8 +57,13 @@ class SnapshotRefresher:
         on_read: Callable[[], None] = lambda: None,
         *,
         eager: bool = True,
+        share: tuple[SharedSchedule, Unpack] | None = None,
     ) -> None:
         self._read = read
+        self._share = share
+        self._asking: asyncio.Task[SharedReading | None] | None = None
+        # The digest of the newest reading where the states are the same, and their count of changes.
+        self._same_as: tuple[bytes, int] = b"", -1
         self._max_age = max_age
         self._connected_since = connected_since
         self._clock = clock
@@ -129,10 +149,12 @@ class SnapshotRefresher:
         after = max(self._clock() - max_age_s, self._invalidated_at)
         while self._read_at <= after or self.live is None:
             if self._task is None:
-                self._start()
+                self._start(is_shared=False)
             elif self._began_at <= after:
+                self._stop_asking()
                 await asyncio.wait([self._task])
                 continue
+            self._stop_asking()
             if self._task is not None:
                 await asyncio.shield(self._task)
         return self.live
@@ -161,21 +183,28 @@ class SnapshotRefresher:
         borrowed_s = self._cost_s if self._invalidated_at >= self._began_at else 0.0
         is_affordable = now >= self._affordable_at - borrowed_s
         if self._task is None and is_affordable and now - self._began_at >= _PAUSE_S:
-            self._start()
+            self._start(is_shared=True)
 
-    def _start(self) -> None:
+    def _start(self, *, is_shared: bool) -> None:
         self._began_at = began_at = self._clock()
         # At most one reading is borrowed, also by callers who need a fresh one.
         owed_until = min(max(self._affordable_at, began_at), began_at + self._cost_s)
         self._affordable_at = owed_until + self._cost_s
         self._early.clear()
-        if self.live is not None:
-            self.live.begin_reading()
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(self._run(is_shared=is_shared))
         self._task.add_done_callback(self._ended)
 
-    async def _run(self) -> None:
+    async def _run(self, *, is_shared: bool) -> None:
+        if is_shared and self._share is not None and self._share[0].is_active():
+            if await self._find_shared(*self._share):
+                return
+            self._began_at = self._clock()
+        await self._read_database()
+
+    async def _read_database(self) -> None:
         began_at = self._began_at
+        if self.live is not None:
+            self.live.begin_reading()
         reading = await self._read()
         if self.live is None:
             self.live = await offload(len(reading.states), lambda: LiveStates(reading))
@@ -183,14 +212,93 @@ class SnapshotRefresher:
             self._early.clear()
         else:
             self.live.merge(reading)
+        self._same_as = b"", -1
+        metrics.SEAT_READINGS.labels("database").inc()
+        self._finish(began_at, self._clock() - began_at)
+
+    async def _find_shared(self, shared: SharedSchedule, unpack: Unpack) -> bool:
+        """Take over a reading of another process, unless a caller waits for this one meanwhile."""
+        if self.live is None or self._unknown_until(shared) == math.inf:
+            return False
+        digest = self._same_as[0] if self._same_as[1] == self.live.changes else b""
+        asking = self._asking = asyncio.create_task(shared.find(self._wanted(shared, digest)))
+        try:
+            await asyncio.wait([asking])
+        finally:
+            self._asking = None
+            asking.cancel()
+        found = None if asking.cancelled() else asking.result()
+        if found is None:
+            return False
+        stored = None if found.row is None else await unpack(found.row)
+        is_usable = found.row is None or stored is not None
+        return is_usable and await self.take_over(shared, found, stored)
+
+    def _wanted(self, shared: SharedSchedule, digest: bytes) -> ReadingWanted:
+        now = self._clock()
+        after = max(now - self._limit_s(now), self._read_at, self._unknown_until(shared))
+        wait_s = max((self._trusted_until - now) * _WAIT_SHARE, _WAIT_S)
+        turn_s = max(_TURN_S, self._took_s * _TURN_READINGS)
+        return ReadingWanted(after, now + wait_s, max(_POLL_S, self._took_s), turn_s, digest)
+
+    def _unknown_until(self, shared: SharedSchedule) -> float:
+        """Return until when changes may have been missed; a reading that began later has them."""
+        return max(self._invalidated_at, self._connected_since(), shared.complete_since())
+
+    async def take_over(
+        self, shared: SharedSchedule, found: SharedReading, stored: StoredStates | None
+    ) -> bool:
+        """Take over a reading of another process; say whether it fits what is known here."""
+        live = self.live
+        if live is None and stored is not None:
+            reading = stored
+            live = await offload(len(reading.states), lambda: LiveStates(reading))
+        # guard: shared_reading_misses_no_change: found.began_at <= self._unknown_until(shared) => False
+        if live is None or found.began_at <= self._unknown_until(shared):
+            metrics.SHARED_READINGS.labels("old").inc()
+            return False
+        if not self._merge(shared, live, found, stored):
+            metrics.SHARED_READINGS.labels("behind").inc()
+            return False
+        shared.have(found.token)
+        metrics.SEAT_READINGS.labels("shared").inc()
+        metrics.SEAT_READING_AGE_SECONDS.observe(self._clock() - found.began_at)
+        self._finish(found.began_at, found.head.took_s)
+        return True
+
+    def _merge(
+        self,
+        shared: SharedSchedule,
+        live: LiveStates,
+        found: SharedReading,
+        stored: StoredStates | None,
+    ) -> bool:
+        changes = list(shared.changes_since(found.began_at))
+        if self.live is None:
+            self.live = live
+            self.apply(changes)
+        elif stored is None:
+            live.lapse(found.head.now)
+        elif not live.merge_shared(stored, changes):
+            return False
+        else:
+            self._same_as = b"" if changes else found.digest, live.changes
+        return True
+
+    def _finish(self, began_at: float, took_s: float) -> None:
         self._read_at = began_at
         # The cost that `_start` assumed is replaced by the measured one.
         self._affordable_at -= self._cost_s
-        self._took_s = self._clock() - began_at
+        self._took_s = took_s
         self._affordable_at += self._cost_s
         if began_at > self._invalidated_at:
             self._trust(began_at)
         self._on_read()
+
+    def _stop_asking(self) -> None:
+        """Have the reading in progress ask no other process: a caller waits for it."""
+        if self._asking is not None:
+            self._asking.cancel()
 
     def _trust(self, began_at: float) -> None:
         """Use a reading that began at `began_at` until it is too old; the next one is due before."""

@@ -302,6 +302,30 @@ class LiveStates:
         self.sale = reading.sale
         self.lapse(reading.now)
 
+    def merge_shared(self, reading: StoredStates, since: Iterable[PositionChange]) -> bool:
+        """Take over a reading of another process, except for seats that changed since it began.
+
+        Returns false, and takes over nothing, where a seat was known to be newer before it began: then
+        it is of another database, or what is known here is wrong.
+        """
+        newest: dict[int, int] = {}
+        for change in since:
+            newest[change.position] = max(change.version, newest.get(change.position, 0))
+        known, differing = self._versions, list(self._differences(reading))
+        older = [at for at in differing if reading.versions[at] < known[at]]
+        # guard: shared_reading_is_not_behind => if False:
+        if any(newest.get(at) != known[at] for at in older):
+            return False
+        for at in differing:
+            # guard: shared_reading_undoes_no_change => if True:
+            if reading.versions[at] >= known[at]:
+                self._set(at, reading.states[at], reading.expires_at[at], reading.versions[at])
+        self.people.include(reading.people)
+        self.people_read = reading.people_read
+        self.sale = reading.sale
+        self.lapse(reading.now)
+        return True
+
     def _set(self, at: int, state: int, expires_at: float, version: int) -> None:
         shown = self._shown[at]
         has_lapsed = self._states[at] == HELD and shown == AVAILABLE

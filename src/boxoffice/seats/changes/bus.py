@@ -66,6 +66,11 @@ class SeatChangeBus:
         return bool(self._peers)
 
     @property
+    def processes(self) -> int:
+        """How many processes share changes, this one included."""
+        return 1 + len(self._peers)
+
+    @property
     def is_receiving(self) -> bool:
         """Whether messages arrive here."""
         return self._is_receiving

@@ -1,0 +1,1 @@
+"""One reading of a schedule's seats for all processes, through Valkey."""
