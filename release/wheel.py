@@ -8,6 +8,7 @@ import tempfile
 from io import BytesIO
 from pathlib import Path
 
+from boxoffice.platform.storage.files import unpack
 from release.errors import ReleaseFailed
 
 
@@ -31,7 +32,7 @@ def export(repository: Path, commit: str, folder: Path) -> None:
     """Write the files of a commit into a folder; raise `ReleaseFailed`."""
     packed = _git(repository, "archive", "--format=tar", commit)
     with tarfile.open(fileobj=BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
+        unpack(archive, folder)
 
 
 def commit_time_s(repository: Path, commit: str) -> str:

@@ -21,7 +21,7 @@ from boxoffice.backups.errors import BackupDamaged, BackupError, BackupNotFound,
 from boxoffice.backups.programs import PostgresPrograms
 from boxoffice.backups.rules import BackupManifest
 from boxoffice.backups.scratch_server import RunAs, ScratchServer
-from boxoffice.platform.storage.files import sync_folder
+from boxoffice.platform.storage.files import sync_folder, unpack
 from boxoffice.settings import Settings
 
 _PRIVATE = 0o700
@@ -201,7 +201,7 @@ def _extract(catalog: BackupCatalog, backup: BackupManifest, parts: Path, into: 
         place = into / "pg_wal" if file.name.startswith("pg_wal.") else into
         place.mkdir(_PRIVATE, exist_ok=True)
         with tarfile.open(fetched) as archived:
-            archived.extractall(place, filter="data")
+            unpack(archived, place)
         fetched.unlink()
 
 
