@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from boxoffice.errors import SettingsInvalid
+from boxoffice.errors import SettingsInvalid, Unavailable
 from boxoffice.platform.postgres.database import Database, connect
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.reservations.store import ReservationStore
@@ -52,6 +52,14 @@ async def test_a_mode_that_the_pooler_does_not_keep_is_refused(settings: Setting
         for _ in range(2):
             with pytest.raises(SettingsInvalid):
                 await connect(prepared, plain=True)
+
+
+async def test_a_pooler_that_refuses_settings_of_a_session_is_named(settings: Settings) -> None:
+    async with pooled(settings) as behind:
+        db = Database(behind)
+        with pytest.raises(Unavailable, match="behind a pooler set BOXOFFICE_DB_POOLER"):
+            await db.open()
+        await db.close()
 
 
 async def test_what_pods_hold_behind_it_is_what_they_answer(

@@ -97,7 +97,7 @@ class Database:
                 **connection_options(self._settings),
             )
         except _CANNOT_CONNECT as error:
-            raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
+            raise _unreachable(error) from error
 
     async def _register(self, connection: "asyncpg.Connection[Record]") -> None:
         if self._settings.database.db_standby == "required":
@@ -408,8 +408,15 @@ async def connect(
         made = await multi_host.connect(settings.database.database_url, **options)
         await require_pooler(made, settings.database.db_pooler)
     except _CANNOT_CONNECT as error:
-        raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
+        raise _unreachable(error) from error
     return made
+
+
+def _unreachable(error: Exception) -> Unavailable:
+    # PgBouncer refuses our settings of a session, unless it is told to ignore them.
+    is_pooler = "unsupported startup parameter" in str(error)
+    hint = "; behind a pooler set BOXOFFICE_DB_POOLER, except for migrate" if is_pooler else ""
+    return Unavailable(f"PostgreSQL cannot be reached: {error}{hint}")
 
 
 def column(rows: Sequence[Record], name: str) -> list[Any]:
