@@ -95,6 +95,9 @@ def test_without_a_pod_people_get_a_page_and_programs_a_problem(
         assert page.headers["cache-control"] == "no-store"
         assert [page.raw.count(lang) for lang in (b'lang="ko"', b'lang="en"')] == [1, 1]
         assert "strict-transport-security" in page.headers
+        if name == "haproxy":
+            health = client.get("/edge-health")
+            assert (health.status, health.code) == (503, "unavailable")
 
 
 def until_away(ask: Callable[[], Answer]) -> Answer:
