@@ -128,9 +128,10 @@ class Engine:
         """Run podman and return both outputs; raise `ContainersFailed` where it fails."""
         return self._run("podman", *words)
 
-    def make_base(self) -> None:
-        """Import the stand-in of the official base under its name."""
-        wanted = [f"--include={_PACKAGES}", f"--extract-hook={_HOOK}", _SUITE, "-"]
+    def make_base(self, *also: str) -> None:
+        """Import the stand-in of the official base under its name, with more packages."""
+        packages = ",".join((_PACKAGES, *also))
+        wanted = [f"--include={packages}", f"--extract-hook={_HOOK}", _SUITE, "-"]
         argv = [_path("mmdebstrap"), "--quiet", "--variant=extract", *wanted]
         with subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._env
