@@ -141,7 +141,8 @@ TABLES = {
     "venues": {"venues"},
     "waiting_list": {"waiting_list_entries", "waiting_lists"},
     "waiting_room": {
-        "queue_admissions", "queue_gaps", "queue_joins", "queue_leavers", "queue_rooms",
+        "queue_admissions", "queue_gaps", "queue_joins", "queue_leavers", "queue_packs",
+        "queue_rooms",
     },
 }  # fmt: skip
 # Modules that write tables of another one, and why.

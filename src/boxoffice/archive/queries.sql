@@ -51,8 +51,8 @@ SELECT s.schedule_id
    -- guard: }
 
 -- name: move_record
--- Move at most $2 joins and admissions of the waiting room of schedule $1.
-SELECT archive_queue_v1($1, $2) AS archived;
+-- Move at most $2 joins and admissions of the waiting room of schedule $1, and delete what was packed of them.
+SELECT archive_queue_v1($1, $2) AS archived, queue_drop_packs_v1($1);
 
 -- name: note_progress
 -- Record that no reservation closed before $1 is left.

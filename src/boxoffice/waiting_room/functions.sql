@@ -197,3 +197,73 @@ BEGIN
     RETURN rooms;
 END;
 $$;
+
+-- Pack rows of joins of a waiting room that are in no pack yet: the oldest, p_at_most numbers and the rest of a row,
+-- and none where fewer than p_at_least numbers are unpacked. Returns how many rows. Rows that commit later than their
+-- neighbours are in a later pack; of two calls at a time, the second waits, and leaves out what the first has packed.
+CREATE OR REPLACE FUNCTION queue_pack_joins_v1(p_schedule_id uuid, p_at_most bigint, p_at_least bigint)
+RETURNS bigint
+LANGUAGE plpgsql
+-- The entries of a pack are sorted in memory; a hash table of as many aggregates takes more of it.
+SET work_mem = '64MB'
+SET enable_hashagg = off
+AS $$
+DECLARE
+    ids bigint[];
+    unpacked bigint;
+    rows_packed bigint;
+BEGIN
+    -- guard: pack_oldest_up_to_the_limit: FILTER (WHERE u.numbers_before < p_at_most) =>
+    SELECT array_agg(u.join_id) FILTER (WHERE u.numbers_before < p_at_most), sum(u.numbers)
+      INTO ids, unpacked
+      FROM (SELECT j.join_id, length(j.accounts) / 16 AS numbers,
+                   sum(length(j.accounts) / 16) OVER (ORDER BY j.join_id) - length(j.accounts) / 16
+                       AS numbers_before
+              FROM queue_joins j
+             -- guard: pack_joins_of_this_room: j.schedule_id = p_schedule_id AND =>
+             -- guard: pack_looks_for_what_is_unpacked: AND NOT j.is_packed =>
+             WHERE j.schedule_id = p_schedule_id AND NOT j.is_packed) u;
+    -- guard: pack_is_not_small => IF unpacked IS NULL THEN
+    IF unpacked IS NULL OR unpacked < p_at_least THEN
+        RETURN 0;
+    END IF;
+    WITH packed AS (
+        UPDATE queue_joins j
+           SET is_packed = true
+         -- guard: pack_only_these_rows: AND j.join_id = ANY (ids) =>
+         -- guard: pack_row_once: AND NOT j.is_packed =>
+         WHERE j.schedule_id = p_schedule_id AND j.join_id = ANY (ids) AND NOT j.is_packed
+        RETURNING j.join_id, j.numbers, j.accounts
+    ), joins AS MATERIALIZED (
+        -- Reads each value once, not once for each account in it.
+        SELECT p.join_id, p.numbers, p.accounts || ''::bytea AS accounts FROM packed p
+    ), entries AS MATERIALIZED (
+        -- Materialized, or the sort below has all accounts of a row in each of its entries.
+        SELECT substr(j.accounts, (16 * n.at - 1)::integer, 2) AS bucket,
+               substr(j.accounts, (16 * n.at - 15)::integer, 14) || substr(int8send(n.number), 4) AS entry
+          FROM joins j
+         CROSS JOIN LATERAL unnest(j.numbers) WITH ORDINALITY n (number, at)
+    ), buckets AS (
+        SELECT e.bucket, int4send(count(*)::integer) AS numbers, string_agg(e.entry, ''::bytea) AS entries
+          FROM entries e
+         GROUP BY e.bucket
+    ), written AS (
+        INSERT INTO queue_packs (schedule_id, part, pack_id, buckets, counts, entries)
+        SELECT p_schedule_id, get_byte(b.bucket, 0), (SELECT max(j.join_id) FROM joins j),
+               string_agg(substr(b.bucket, 2), ''::bytea ORDER BY b.bucket),
+               string_agg(b.numbers, ''::bytea ORDER BY b.bucket),
+               string_agg(b.entries, ''::bytea ORDER BY b.bucket)
+          FROM buckets b
+         GROUP BY get_byte(b.bucket, 0)
+    )
+    SELECT count(*) INTO rows_packed FROM joins j;
+    RETURN rows_packed;
+END;
+$$;
+
+-- Delete the packs of a waiting room whose joins are in the archive.
+CREATE OR REPLACE FUNCTION queue_drop_packs_v1(p_schedule_id uuid) RETURNS void
+LANGUAGE sql AS $$
+    -- guard: drop_packs_of_this_room: p.schedule_id = p_schedule_id => true
+    DELETE FROM queue_packs p WHERE p.schedule_id = p_schedule_id;
+$$;

@@ -194,21 +194,29 @@ SELECT a.number, a.user_id, a.ended_at IS NOT NULL AS is_out,
 -- Records issued numbers with their accounts.
 INSERT INTO queue_joins (schedule_id, numbers, accounts) VALUES ($1, $2, $3);
 
--- name: issued_numbers
--- Up to $3 rows of issued numbers of schedule $1, after row $2.
-SELECT j.join_id, j.numbers, j.accounts
-  FROM queue_joins j
- -- guard: joins_of_this_room: j.schedule_id = $1 => $1::uuid IS NOT NULL
- -- guard: joins_each_row_once: j.join_id > $2 => $2::bigint IS NOT NULL
- WHERE j.schedule_id = $1 AND j.join_id > $2
- ORDER BY j.join_id
- -- guard: joins_page_limit: $3 => $3 + 1000
- LIMIT $3;
+-- name: pack_joins
+-- Packs recorded numbers of schedule $1, $2 at a time and no fewer than $3; returns how many rows.
+SELECT queue_pack_joins_v1($1, $2, $3) AS packed;
 
--- name: admitted_numbers
--- Those of numbers $2 of schedule $1 that were admitted, and so are spent.
--- guard: let_in_to_this_room: a.schedule_id = $1 => $1::uuid IS NOT NULL
-SELECT a.number FROM queue_admissions a WHERE a.schedule_id = $1 AND a.number = ANY ($2::bigint[]);
+-- name: number_packs
+-- Parts $2 to $3 of the packs of schedule $1.
+SELECT p.part, p.buckets, p.counts, p.entries
+  FROM queue_packs p
+ -- guard: packs_of_this_room: p.schedule_id = $1 => $1::uuid IS NOT NULL
+ -- guard: packs_of_these_parts: p.part BETWEEN $2 AND $3 => $2::int + $3::int >= 0
+ WHERE p.schedule_id = $1 AND p.part BETWEEN $2 AND $3
+ ORDER BY p.part, p.pack_id;
+
+-- name: spent_numbers
+-- Up to $3 numbers of schedule $1 above $2 that were admitted, and so are spent.
+SELECT a.number, a.user_id
+  FROM queue_admissions a
+ -- guard: spent_in_this_room: a.schedule_id = $1 => $1::uuid IS NOT NULL
+ -- guard: spent_each_number_once: a.number > $2 => $2::bigint IS NOT NULL
+ WHERE a.schedule_id = $1 AND a.number > $2
+ ORDER BY a.number
+ -- no guard: Bounds the memory; the next read continues.
+ LIMIT $3;
 
 -- name: issued_above
 -- The recorded numbers above $2 of schedule $1.

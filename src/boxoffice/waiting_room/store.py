@@ -11,15 +11,14 @@ import asyncpg
 from boxoffice.permissions import OrganizationIds
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database, Record
-from boxoffice.waiting_room.engine.queue_state import Admission, Exit, IssuedNumbers
+from boxoffice.waiting_room.engine.number_packs import NumberPack
+from boxoffice.waiting_room.engine.queue_state import Admission, Exit, IssuedNumbers, SpentNumber
 from boxoffice.waiting_room.rules import Gap, Mode, WaitingRoomState
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
 
 _SQL = sql_files.load("boxoffice.waiting_room")
-_JOINS_AT_ONCE = 20
-# A row has at most this many, so a script restores at most twice as many.
-_PLACES_AT_ONCE = 5_000
+_SPENT_AT_ONCE = 2_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -170,30 +169,27 @@ class QueueStore:
         """Record issued numbers with their accounts."""
         await self._db.fetch(_SQL["record_joins"], schedule_id, given.numbers, given.accounts)
 
-    async def issued_numbers(self, schedule_id: UUID) -> AsyncIterator[IssuedNumbers]:
-        """Yield the recorded numbers in the order of issue, without admitted ones.
+    async def pack_joins(self, schedule_id: UUID, at_most: int, at_least: int = 1) -> int:
+        """Pack up to about `at_most` recorded numbers; return how many rows, 0 below `at_least`."""
+        rows = await self._db.fetch(_SQL["pack_joins"], schedule_id, at_most, at_least)
+        return int(rows[0]["packed"])
 
-        Otherwise a user who was admitted and has joined again would get the spent number.
+    async def number_packs(self, schedule_id: UUID, parts: range) -> list[NumberPack]:
+        """Return these parts of all packs, in the order of the parts."""
+        rows = await self._db.fetch(_SQL["number_packs"], schedule_id, parts[0], parts[-1])
+        return [NumberPack(*row) for row in rows]
+
+    async def spent_numbers(self, schedule_id: UUID) -> AsyncIterator[list[SpentNumber]]:
+        """Yield the admitted numbers.
+
+        A user who was admitted and joins again gets a new number, not the spent one.
         """
         after = 0
         while rows := await self._db.fetch(
-            _SQL["issued_numbers"], schedule_id, after, _JOINS_AT_ONCE
+            _SQL["spent_numbers"], schedule_id, after, _SPENT_AT_ONCE
         ):
-            numbers = [number for row in rows for number in row["numbers"]]
-            admitted = await self._db.fetch(_SQL["admitted_numbers"], schedule_id, numbers)
-            spent = {row["number"] for row in admitted}
-            # A script restores about as many numbers as a full row has, also from short rows.
-            part = IssuedNumbers([], b"")
-            for row in rows:
-                part.numbers.extend(row["numbers"])
-                part = IssuedNumbers(part.numbers, part.accounts + row["accounts"])
-                if len(part.numbers) >= _PLACES_AT_ONCE:
-                    # guard: join_writer_spent_number_is_vacant => yield part
-                    yield _without(spent, part)
-                    part = IssuedNumbers([], b"")
-            if part.numbers:
-                yield _without(spent, part)
-            after = rows[-1]["join_id"]
+            yield [SpentNumber(*row) for row in rows]
+            after = rows[-1]["number"]
 
     async def issued_above(self, schedule_id: UUID, number: int) -> set[int]:
         """Return the recorded numbers above `number`."""
@@ -257,14 +253,6 @@ async def set_room(connection: Connection, room: WaitingRoomState) -> None:
 def _room(row: Record) -> WaitingRoomState:
     gaps = tuple(Gap(*pair) for pair in row["gaps"])
     return WaitingRoomState(**{**dict(row), "mode": Mode(row["mode"]), "gaps": gaps})
-
-
-def _without(spent: set[int], places: IssuedNumbers) -> IssuedNumbers:
-    if spent.isdisjoint(places.numbers):
-        return places
-    kept = [at for at, number in enumerate(places.numbers) if number not in spent]
-    accounts = b"".join([places.accounts[16 * at : 16 * at + 16] for at in kept])
-    return IssuedNumbers([places.numbers[at] for at in kept], accounts)
 
 
 def _moment(ms: int) -> datetime:

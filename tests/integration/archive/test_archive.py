@@ -222,7 +222,9 @@ async def test_the_record_of_a_room_moves_when_its_sale_is_long_over(db: Databas
         " leaves_at, inside, inside_max) VALUES ($1, 1, $1, 1, 1, now(), now(), 1, 1)",
         hall.schedule_id,
     )
+    await db.fetch("SELECT queue_pack_joins_v1($1, 3, 1)", hall.schedule_id)
     assert await _archive(db) == 0
+    assert len(await db.fetch("SELECT FROM queue_packs")) == 1
     await hall.change_schedule(
         "starts_at = now() - interval '26 hours', sale_opens_at = now() - interval '3 days'"
     )
@@ -235,6 +237,7 @@ async def test_the_record_of_a_room_moves_when_its_sale_is_long_over(db: Databas
         " WHERE kind = 'join' ORDER BY record_id LIMIT 1"
     )
     assert (row["numbers"], row["accounts"]) == ([1], bytes(16))
+    assert await db.fetch("SELECT FROM queue_packs") == []
 
 
 async def test_the_role_archives_until_it_is_stopped(db: Database, settings: Settings) -> None:

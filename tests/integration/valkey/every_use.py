@@ -1,7 +1,6 @@
 """All that the product does with Valkey, through its own parts: every script and every command."""
 
 import time
-from collections.abc import AsyncIterator
 from hashlib import sha1
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -24,14 +23,24 @@ from boxoffice.seats.layout import Layout, PackedSeats
 from boxoffice.seats.shared.readings import ReadingWanted, SharedReadings
 from boxoffice.seats.store import StatesRow
 from boxoffice.settings import Settings
-from boxoffice.waiting_room.engine.queue_state import IssuedNumbers
-from tests.integration.guards.waiting_room.scripts.stand import Stand
+from boxoffice.waiting_room.engine.queue_state import SpentNumber
+from tests.integration.guards.waiting_room.scripts.stand import Stand, bucket
 
 PRODUCT = Path(boxoffice.__file__).parent
+_SHARED = "shared.lua"
+
+
+def _source(path: Path) -> bytes:
+    """What the product sends: a text that scripts share stands before each of them."""
+    shared = path.with_name(_SHARED)
+    return (shared.read_bytes() if shared.exists() else b"") + path.read_bytes()
+
+
 # Every script by its digest.
 SCRIPTS = {
-    sha1(path.read_bytes(), usedforsecurity=False).hexdigest(): path.relative_to(PRODUCT).as_posix()
+    sha1(_source(path), usedforsecurity=False).hexdigest(): path.relative_to(PRODUCT).as_posix()
     for path in sorted(PRODUCT.rglob("*.lua"))
+    if path.name != _SHARED
 }
 
 
@@ -44,10 +53,11 @@ async def use_everything(valkey: Valkey, settings: Settings, stand: Stand) -> No
     await lock.settle(schedule_id, [Settlement("me", seats, 5_000)])
     assert (await lock.claim(schedule_id, [Claim("you", seats)]))[0].answer is ClaimResult.TAKEN
 
-    async def places() -> AsyncIterator[IssuedNumbers]:
-        yield IssuedNumbers([1], uuid4().bytes)
+    async def restore() -> None:
+        await stand.queue_state.restore(stand.room, [bucket((user_id, 1))])
+        await stand.queue_state.forget(stand.room, [SpentNumber(1, user_id)])
 
-    await stand.make(places=places())
+    await stand.make(restore=restore)
     await stand.join(2)
     await stand.tick()
     await stand.enter(1)

@@ -1,7 +1,7 @@
 """The checks of the waiting room in Python, one by one."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -17,10 +17,12 @@ from boxoffice.errors import (
 from boxoffice.platform.signing import SigningKey
 from boxoffice.settings import Settings
 from boxoffice.waiting_room import rules
+from boxoffice.waiting_room.engine import leader, restorer
 from boxoffice.waiting_room.engine.queue_state import (
     Admission,
     IssuedNumbers,
     TicketHolder,
+    key_of,
     keys_of,
 )
 from boxoffice.waiting_room.handlers import (
@@ -33,8 +35,9 @@ from boxoffice.waiting_room.handlers import (
 from boxoffice.waiting_room.join_writer import _WAITING_MAX
 from boxoffice.waiting_room.queue_tickets import QueueTicketSigner
 from boxoffice.waiting_room.rules import Gap, Mode, PositionState
-from boxoffice.waiting_room.store import _PLACES_AT_ONCE, AdmissionRecord
+from boxoffice.waiting_room.store import AdmissionRecord
 from tests.integration.waiting_room.conftest import SECRET, START_S, Clock, Queue
+from tests.support.waiting import until
 from tests.unit.waiting_room.test_queue_rules import NOW, ROOM
 
 
@@ -93,7 +96,7 @@ async def test_a_rebuilt_lobby_keeps_every_user(queue: Queue, mode: Mode) -> Non
     await queue.tick()
     await _lose(queue)
     await queue.tick()
-    vacant = await queue.pod.valkey.command("BITCOUNT", keys_of(queue.schedule_id)[7])
+    vacant = await queue.pod.valkey.command("BITCOUNT", key_of(queue.schedule_id, "vacant"))
     assert (vacant == 0) is (mode is Mode.LOBBY)
 
 
@@ -122,13 +125,64 @@ async def test_the_join_writer_is_bounded(queue: Queue) -> None:
 
 
 async def test_spent_numbers_are_not_restored(queue: Queue) -> None:
-    numbers = list(range(1, _PLACES_AT_ONCE + 1))
-    await queue.pod.store.record_joins(
-        queue.schedule_id, IssuedNumbers(numbers, b"a" * 16 * len(numbers))
-    )
-    await queue.pod.store.admit(queue.schedule_id, 1, 9, 0, [_admission(queue, 7)])
-    read = [places async for places in queue.pod.store.issued_numbers(queue.schedule_id)]
-    assert [number for places in read for number in places.numbers] == [*range(1, 7), *numbers[7:]]
+    people = [await queue.join() for _ in range(3)]
+    await queue.tick(seconds=1)
+    assert (await queue.ask(people[1])).state is PositionState.ADMITTED
+    await queue.leave(people[1])
+    await queue.tick()
+    await queue.pod.join_writer.flush()
+    await _lose(queue)
+    await queue.tick()
+    assert queue.known.epoch == 2
+    for person in people:
+        await queue.join(person)
+    numbers = [(await queue.ask(person)).number for person in people]
+    assert numbers[::2] == [1, 3]
+    assert numbers[1] > 3
+
+
+async def test_numbers_are_packed_while_they_are_recorded(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two packs and a rest: after a loss each user has the place that was recorded."""
+    monkeypatch.setattr(leader, "PACK_NUMBERS", 2)
+    monkeypatch.setattr(restorer, "PACK_NUMBERS", 2)
+    monkeypatch.setattr(restorer, "_NUMBERS_AT_ONCE", 1_000)
+    db, people = queue.pod.db, []
+    for size in (2, 2, 1):
+        people += [await queue.join() for _ in range(size)]
+        await queue.pod.join_writer.flush()
+        await queue.tick()
+
+        async def is_packed(packs: int = len(people) // 2) -> bool:
+            (row,) = await db.fetch("SELECT count(DISTINCT pack_id) AS n FROM queue_packs")
+            return bool(row["n"] == packs)
+
+        await until(is_packed)
+    await _lose(queue)
+    await queue.tick()
+    for person in people:
+        await queue.join(person)
+    assert [(await queue.ask(person)).number for person in people] == [1, 2, 3, 4, 5]
+    newcomer = await queue.join()
+    assert (await queue.ask(newcomer)).number > 5
+
+
+async def test_a_slow_server_packs_fewer(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    async def slow(_schedule_id: UUID, at_most: int, _at_least: int) -> int:
+        asked.append(at_most)
+        if at_most > 100_000:
+            raise Unavailable("as if it took too long")
+        return 0
+
+    await queue.join()
+    monkeypatch.setattr(queue.pod.store, "pack_joins", slow)
+    await _lose(queue)
+    await queue.tick(3)
+    assert asked == [250_000, 125_000, 62_500]
+    await queue.join()
 
 
 # Admissions ----------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Races: a changed cap during calls, a returning leader, late admissions."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import msgspec
@@ -10,7 +9,7 @@ import pytest
 from boxoffice.errors import Overloaded, QueueRoomLimit, QueueTicketExpired
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
-from boxoffice.waiting_room.engine.queue_state import IssuedNumbers, TicketHolder, keys_of
+from boxoffice.waiting_room.engine.queue_state import TicketHolder, keys_of
 from boxoffice.waiting_room.rules import Mode, PositionState, WaitingRoomChange
 from tests.integration.waiting_room.conftest import MakePod, Queue, build_pod, close_pod
 from tests.support.hall import open_hall
@@ -214,16 +213,15 @@ async def test_a_long_rebuild_is_not_taken_over(
 ) -> None:
     other = await make_pod()
     await other.refresh(queue.schedule_id)
-    joins = queue.pod.store.issued_numbers
+    pack_joins = queue.pod.store.pack_joins
     begun = asyncio.Event()
 
-    async def slow_joins(schedule_id: UUID) -> AsyncIterator[IssuedNumbers]:
+    async def slow_joins(schedule_id: UUID, *limits: int) -> int:
         begun.set()
         await asyncio.sleep(1.5 * settings.waiting_room.queue_lease_ms / 1000)
-        async for places in joins(schedule_id):
-            yield places
+        return await pack_joins(schedule_id, *limits)
 
-    monkeypatch.setattr(queue.pod.store, "issued_numbers", slow_joins)
+    monkeypatch.setattr(queue.pod.store, "pack_joins", slow_joins)
     await lose(queue)
     tick = asyncio.create_task(queue.pod.leader.tick())
     await begun.wait()

@@ -28,6 +28,7 @@ from boxoffice.waiting_room.engine.queue_state import (
     TickCommand,
     TickResult,
 )
+from boxoffice.waiting_room.engine.restorer import PACK_NUMBERS, NumberRestorer
 from boxoffice.waiting_room.registry import WaitingRoomRegistry
 from boxoffice.waiting_room.rules import QueueCounters, RateMeter, TokenBucket, WaitingRoomState
 from boxoffice.waiting_room.store import QueueStore
@@ -60,6 +61,8 @@ class _RoomProgress:
     has_joined: bool = False
     token_bucket: TokenBucket = field(default_factory=TokenBucket)
     rate_meter: RateMeter = field(default_factory=RateMeter)
+    # Up to this number they are packed, or a packing has begun.
+    packed: int = 0
     # Possibly vacant places not yet sent to Valkey.
     vacant: list[int] = field(default_factory=list)
 
@@ -85,6 +88,7 @@ class Leader:
         self._lease = lease
         self._store = store
         self._queue_state = queue_state
+        self._restorer = NumberRestorer(store, queue_state)
         self._rooms = rooms
         self._now = now
         self._seats_left = seats_left
@@ -239,6 +243,13 @@ class Leader:
         if result.exits:
             await self._record_exits(room, progress, result)
         await self._checkpoint(room, progress, token, result)
+        self._pack(room, progress)
+
+    def _pack(self, room: WaitingRoomState, progress: _RoomProgress) -> None:
+        """Pack issued numbers in the background, so that a rebuild is short."""
+        is_due = progress.joined - progress.packed >= PACK_NUMBERS
+        if is_due and self._restorer.pack(room.schedule_id):
+            progress.packed = progress.joined
 
     async def _record_exits(
         self, room: WaitingRoomState, progress: _RoomProgress, result: TickResult
@@ -308,9 +319,12 @@ class Leader:
         # Before the draw the places of those numbers are not known.
         # guard: leader_places_unknown_before_draw: [] if begun.is_lobby else =>
         vacant = [] if begun.is_lobby else await self._vacant_places(begun)
-        places = self._store.issued_numbers(schedule_id)
-        await self._queue_state.rebuild(begun, token, now_ms, admissions, vacant, places)
-        rebuilt = _RoomProgress(begun.numbers_to, begun.joined, begun.called)
+
+        async def restore_numbers() -> None:
+            await self._restorer.restore(begun)
+
+        await self._queue_state.rebuild(begun, token, now_ms, admissions, vacant, restore_numbers)
+        rebuilt = _RoomProgress(begun.numbers_to, begun.joined, begun.called, packed=begun.joined)
         self._progress[schedule_id] = rebuilt
         rebuilt.closed_until = self._clock() + rules.DEPARTURES_FRESH_FOR_S
         metrics.WAITING_ROOM_REBUILDS.inc()
@@ -330,6 +344,7 @@ class Leader:
 
     async def release(self) -> None:
         """Release the lease, so that another process leads with its next tick."""
+        await self._restorer.stop()
         try:
             await self._lease.release()
         except Exception as error:  # the lease expires by itself

@@ -5,7 +5,8 @@ Each method is one script call. It raises `ValkeyUnavailable` when Valkey does n
 built.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -15,13 +16,16 @@ from boxoffice.platform.valkey import Script, Valkey
 from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.rules import QueueCounters, WaitingRoomState
 
-_JOIN, _ENTER, _LEAVE, _TICK, _REBUILD, _RESTORE = (
-    Script(name, sql_files.read("boxoffice.waiting_room", f"lua/{name}.lua"))
-    for name in ("join", "enter", "leave", "tick", "rebuild", "restore")
+_SHARED = sql_files.read("boxoffice.waiting_room", "lua/shared.lua")
+_JOIN, _ENTER, _LEAVE, _TICK, _REBUILD, _RESTORE, _FORGET = (
+    Script(name, _SHARED + sql_files.read("boxoffice.waiting_room", f"lua/{name}.lua"))
+    for name in ("join", "enter", "leave", "tick", "rebuild", "restore", "forget")
 )
+# 14 million numbers take 11 MB in each shard.
+_NUMBER_SHARDS = 32
 _KEYS = (
     "state",
-    "numbers",
+    *(f"numbers:{shard}" for shard in range(_NUMBER_SHARDS)),
     "inside",
     "admissions",
     "calls",
@@ -29,7 +33,12 @@ _KEYS = (
     "late",
     "vacant",
     "exits",
+    # Of the previous release, which a rebuild removes.
+    "numbers",
 )
+# Joins and restored numbers touch the state and the shards alone.
+_NUMBER_KEYS = slice(1 + _NUMBER_SHARDS)
+_ROOMS_CACHED_MAX = 1_024
 _LOST, _FENCED = -1, -2
 # Matches no lobby size, so the script admits no user.
 _NOT_ADMITTING = -1
@@ -51,6 +60,20 @@ class IssuedNumbers(NamedTuple):
 
     numbers: list[int]
     accounts: bytes
+
+
+class SpentNumber(NamedTuple):
+    """A number that was admitted, and its account."""
+
+    number: int
+    user_id: UUID
+
+
+class NumberBucket(NamedTuple):
+    """Numbers of the accounts that end in `field`; see shared.lua."""
+
+    field: bytes
+    entries: bytes
 
 
 class TicketHolder(NamedTuple):
@@ -148,7 +171,7 @@ class QueueState:
 
         It is negative when the account already had it, and 0 when no number is reserved.
         """
-        keys = keys_of(schedule_id)[:2]
+        keys = keys_of(schedule_id)[_NUMBER_KEYS]
         reply: bytes = await self._valkey.run(_JOIN, keys, [accounts])
         if reply == b"lost":
             raise QueueStateLost("Valkey does not have the queue state")
@@ -223,10 +246,15 @@ class QueueState:
         now_ms: int,
         admissions: Sequence[Admission],
         vacant: Sequence[int],
-        places: AsyncIterator[IssuedNumbers] | None = None,
+        restore_numbers: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Build the state anew; it takes no join or enter before the last part is written."""
+        """Build the state anew; it takes no join or enter before the last part is written.
+
+        `restore_numbers` calls `restore` and `forget`. Admitted users get their number after it.
+        """
         await self._part("first", room, token, now_ms, (), ())
+        if restore_numbers is not None:
+            await restore_numbers()
         for at in range(0, len(admissions), PART_MAX):
             await self._part("next", room, token, now_ms, admissions[at : at + PART_MAX], ())
         ranges = rules.ranges(vacant, PART_MAX)
@@ -234,11 +262,21 @@ class QueueState:
         at_once = max(1, min(PART_MAX, _PART_PLACES_MAX * len(ranges) // max(1, len(vacant))))
         for at in range(0, len(ranges), at_once):
             await self._part("next", room, token, now_ms, (), ranges[at : at + at_once])
-        keys = keys_of(room.schedule_id)[:2]
-        async for numbers, accounts in places or _nothing():
-            args: list[str | bytes | int] = [room.epoch, accounts, ",".join(map(str, numbers))]
-            await self._run(_RESTORE, keys, args)
         await self._part("last", room, token, now_ms, (), ())
+
+    async def restore(self, room: WaitingRoomState, buckets: Sequence[NumberBucket]) -> None:
+        """Write recorded numbers into state that is being rebuilt; the caller bounds their count."""
+        args: list[str | bytes | int] = [room.epoch]
+        for bucket in buckets:
+            args += bucket
+        await self._run(_RESTORE, keys_of(room.schedule_id)[_NUMBER_KEYS], args)
+
+    async def forget(self, room: WaitingRoomState, spent: Sequence[SpentNumber]) -> None:
+        """Remove spent numbers from state that is being rebuilt; the caller bounds their count."""
+        args: list[str | bytes | int] = [room.epoch]
+        for number, user_id in spent:
+            args += (user_id.bytes, number)
+        await self._run(_FORGET, keys_of(room.schedule_id)[_NUMBER_KEYS], args)
 
     async def _part(
         self,
@@ -278,15 +316,15 @@ class QueueState:
         return answer
 
 
-async def _nothing() -> AsyncIterator[IssuedNumbers]:
-    none: tuple[IssuedNumbers, ...] = ()
-    for one in none:
-        yield one
-
-
-def keys_of(schedule_id: UUID) -> list[str]:
+@lru_cache(_ROOMS_CACHED_MAX)
+def keys_of(schedule_id: UUID) -> tuple[str, ...]:
     """Return the keys of a waiting room, in one hash slot of a cluster."""
-    return [f"boxoffice:queue:{{{schedule_id}}}:{name}" for name in _KEYS]
+    return tuple([key_of(schedule_id, name) for name in _KEYS])
+
+
+def key_of(schedule_id: UUID, name: str) -> str:
+    """Return the key of a part of the state."""
+    return f"boxoffice:queue:{{{schedule_id}}}:{name}"
 
 
 def _enter_reply(user_id: UUID, code: bytes, value: int = 0, packed: bytes = b"") -> EnterReply:

@@ -1,38 +1,35 @@
 -- Admit called users, and extend the grace of those inside.
 --
--- KEYS[1]  queue state (hash)
--- KEYS[2]  numbers: account to number
--- KEYS[3]  users inside: account scored by the end of the grace or of the time inside, in ms
--- KEYS[4]  admissions: account to "end of the time inside in ms:number:place:users inside at the
+-- KEYS[1…33] as in shared.lua
+-- KEYS[34] users inside: account scored by the end of the grace or of the time inside, in ms
+-- KEYS[35] admissions: account to "end of the time inside in ms:number:place:users inside at the
 --          admission:cap at the admission:admitted at in ms"
--- KEYS[5]  open calls: "first place:last place:deadline in ms:cap" scored by last place
--- KEYS[6]  unclaimed: last place of an open call to the count of called users not admitted yet
--- KEYS[7]  late users, whose call has lapsed: account scored by the last poll
--- KEYS[8]  vacant places, one bit each
--- KEYS[9]  exits that are not yet known to every process, "number:ms:reason"
+-- KEYS[36] open calls: "first place:last place:deadline in ms:cap" scored by last place
+-- KEYS[37] unclaimed: last place of an open call to the count of called users not admitted yet
+-- KEYS[38] late users, whose call has lapsed: account scored by the last poll
+-- KEYS[39] vacant places, one bit each
+-- KEYS[40] exits that are not yet known to every process, "number:ms:reason"
+-- KEYS[41] numbers as the previous release keeps them, in one hash
 -- ARGV[1]  now in ms
 -- ARGV[2]  the size of the draw that the caller knows; 0 before the draw, -1 to admit no user
 -- ARGV[3…] four per user, bounded by the caller: account, number, place, epoch of the ticket
 --
 -- Returns {called, now, epoch} and per user {code, …}, or -1 alone as join.lua. The codes:
--- A admitted, I was inside: the end of the grace in ms, and the value of KEYS[4]
+-- A admitted, I was inside: the end of the grace in ms, and the value of KEYS[35]
 -- W waits; L is next, when a place becomes free
 -- P has another number, which follows
 -- S spent: the number was admitted before, or given up
 --
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
-local state, numbers, insiders, admissions, calls, unclaimed, late_users, vacant, exits =
-    unpack(KEYS)
+local state = KEYS[1]
+local insiders, admissions, calls, unclaimed, late_users, vacant, exits = unpack(KEYS, 34)
 local state_run, epoch, called, cap, inside_ms, grace_ms, drawn, last_now, is_open, peak_cap =
     unpack(redis.call(
         'HMGET', state, 'run', 'epoch', 'called', 'cap', 'inside_ms', 'grace_ms', 'drawn', 'now', 'open',
         'peak_cap'))
-local process, reign = string.match(
-    redis.call('INFO', 'server', 'replication'), 'run_id:(%w+).*master_replid:(%w+)')
-local run = process .. reign
 -- guard: enter_only_server_that_has_queue => if false then
-if state_run ~= run then
+if state_run ~= state_owner() then
     return { -1 }
 end
 
@@ -118,7 +115,7 @@ local function decide(account, number, place, ticket_epoch)
         return stay(account, 'I', inside)
     end
     -- no guard: A missing number is zero; the lines below decide.
-    local known = tonumber(redis.call('HGET', numbers, account) or '0')
+    local known = number_of(account) or 0
     -- guard: enter_number_is_of_the_account => if false then
     if known ~= number then
         -- guard: enter_unknown_number_is_spent: ticket_epoch == epoch or =>
@@ -129,7 +126,7 @@ local function decide(account, number, place, ticket_epoch)
             return known > 0 and { 'P', known } or { 'S' }
         end
         -- The queue was lost after this ticket was signed, so its number is restored from the ticket.
-        redis.call('HSET', numbers, account, number)
+        set_number(account, number)
         -- guard: enter_claimed_place_is_owned
         redis.call('SETBIT', vacant, place, 0)
     end

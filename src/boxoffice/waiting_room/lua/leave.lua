@@ -1,6 +1,6 @@
 -- Remove users from the queue, or from inside.
 --
--- KEYS[1…9] as in enter.lua
+-- KEYS[1…41] as in enter.lua
 -- ARGV[1]  now in ms
 -- ARGV[2]  reason: left or paid; a payment ends the time inside but not a place in the queue
 -- ARGV[3…] three per user, bounded by the caller: account, number, place (0 when unknown)
@@ -9,14 +9,11 @@
 --
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
-local state, numbers, insiders, admissions, calls, unclaimed, late_users, vacant, exits =
-    unpack(KEYS)
+local state = KEYS[1]
+local insiders, admissions, calls, unclaimed, late_users, vacant, exits = unpack(KEYS, 34)
 local state_run, last_called, last_now = unpack(redis.call('HMGET', state, 'run', 'called', 'now'))
-local process, reign = string.match(
-    redis.call('INFO', 'server', 'replication'), 'run_id:(%w+).*master_replid:(%w+)')
-local run = process .. reign
 -- guard: leave_only_server_that_has_queue => if false then
-if state_run ~= run then
+if state_run ~= state_owner() then
     return -1
 end
 
@@ -28,7 +25,7 @@ local function leave_queue(account, place)
     -- guard: leave_late_leaver_is_not_waited_for
     redis.call('ZREM', late_users, account)
     -- guard: leave_leaving_the_queue_removes_the_number
-    redis.call('HDEL', numbers, account)
+    remove_number(account)
     -- guard: leave_uncalled_place_is_freed => if false then
     -- guard: leave_called_leaver_is_not_waited_for => if true then
     if place > called then
@@ -58,13 +55,13 @@ for i = 3, #ARGV, 3 do
         redis.call('ZREM', insiders, account)
         redis.call('HDEL', admissions, account)
         -- guard: leave_exit_removes_number
-        redis.call('HDEL', numbers, account)
+        remove_number(account)
         -- guard: leave_place_is_free_once_recorded
         redis.call('RPUSH', exits, string.format('%s:%d:%s', own, now, ARGV[2]))
         were_inside = were_inside + 1
     -- guard: leave_buyer_keeps_the_number: ARGV[2] == 'left' and =>
     -- guard: leave_only_the_own_number => elseif ARGV[2] == 'left' then
-    elseif ARGV[2] == 'left' and redis.call('HGET', numbers, account) == number then
+    elseif ARGV[2] == 'left' and number_of(account) == tonumber(number) then
         leave_queue(account, tonumber(ARGV[i + 2]))
     end
 end

@@ -1,6 +1,6 @@
 -- Rebuild lost queue state from PostgreSQL, in parts; the last part makes it usable.
 --
--- KEYS[1…9] as in enter.lua
+-- KEYS[1…41] as in enter.lua
 -- ARGV[1]  fencing token of the leader
 -- ARGV[2]  epoch
 -- ARGV[3]  part: first, next or last
@@ -12,12 +12,8 @@
 -- ARGV[9]  grace in ms
 -- ARGV[10] lifetime in ms of a queue without a leader
 -- ARGV[11] n, the count of admissions that follow
--- ARGV[12…] three per admission: account, number, value of KEYS[4]; then ranges of vacant places,
+-- ARGV[12…] three per admission: account, number, value of KEYS[35]; then ranges of vacant places,
 --          "first-last". The caller bounds their count and length.
---
--- The state is of one process of the server and of one time as a master: `run_id` changes with every
--- start, `master_replid` with every promotion. A promoted replica may miss the last writes, also one that
--- was the master before, so every script of the queue compares both.
 --
 -- Returns 0, -1 when the server has lost the first part, or -2 after a later leader.
 --
@@ -29,10 +25,8 @@ local fence = tonumber(redis.call('HGET', KEYS[1], 'token') or '0')
 if tonumber(ARGV[1]) < fence then
     return -2
 end
-local process, reign = string.match(
-    redis.call('INFO', 'server', 'replication'), 'run_id:(%w+).*master_replid:(%w+)')
-local run = process .. reign
-local building = ARGV[2] .. ':' .. run
+local owner = state_owner()
+local building = ARGV[2] .. ':' .. owner
 -- guard: rebuild_only_first_part_begins => if true then
 -- guard: rebuild_first_part_begins => if false then
 if ARGV[3] == 'first' then
@@ -45,18 +39,19 @@ elseif redis.call('HGET', KEYS[1], 'building') ~= building then
     return -1
 end
 
+local insiders, admissions, vacant = KEYS[34], KEYS[35], KEYS[39]
 local now, grace_ms = tonumber(ARGV[8]), tonumber(ARGV[9])
 local people_to = 11 + 3 * tonumber(ARGV[11])
 for i = 12, people_to, 3 do
-    -- guard: rebuild_presence_ends_with_the_stay => redis.call('ZADD', KEYS[3], now + grace_ms, ARGV[i])
-    redis.call('ZADD', KEYS[3], math.min(now + grace_ms, tonumber(string.match(ARGV[i + 2], '%d+'))), ARGV[i])
-    redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 2])
-    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+    -- guard: rebuild_presence_ends_with_the_stay => redis.call('ZADD', insiders, now + grace_ms, ARGV[i])
+    redis.call('ZADD', insiders, math.min(now + grace_ms, tonumber(string.match(ARGV[i + 2], '%d+'))), ARGV[i])
+    redis.call('HSET', admissions, ARGV[i], ARGV[i + 2])
+    set_number(ARGV[i], tonumber(ARGV[i + 1]))
 end
 for i = people_to + 1, #ARGV do
     local first, last = string.match(ARGV[i], '(%d+)-(%d+)')
     for place = tonumber(first), tonumber(last) do
-        redis.call('SETBIT', KEYS[8], place, 1)
+        redis.call('SETBIT', vacant, place, 1)
     end
 end
 
@@ -64,9 +59,9 @@ end
 if ARGV[3] == 'last' then
     redis.call('HDEL', KEYS[1], 'building')
     redis.call(
-        'HSET', KEYS[1], 'run', run, 'epoch', ARGV[2], 'joined', ARGV[4], 'limit', ARGV[5],
+        'HSET', KEYS[1], 'run', owner, 'epoch', ARGV[2], 'joined', ARGV[4], 'limit', ARGV[5],
         'called', ARGV[6], 'drawn', ARGV[7], 'now', now, 'pending', 0, 'open', 0, 'cap', 0,
-        'inside_ms', 1, 'grace_ms', grace_ms, 'inside', redis.call('ZCARD', KEYS[3]), 'summary', ':',
+        'inside_ms', 1, 'grace_ms', grace_ms, 'inside', redis.call('ZCARD', insiders), 'summary', ':',
         'released', 0)
 end
 for i = 1, #KEYS do

@@ -1,7 +1,7 @@
 -- One tick of the leader: end the admissions whose grace or time is over, and call numbers while the
 -- rate and the cap allow.
 --
--- KEYS[1…9] as in enter.lua
+-- KEYS[1…41] as in enter.lua
 -- ARGV[1]  fencing token of the leader
 -- ARGV[2]  now in ms
 -- ARGV[3]  1 while numbers are called
@@ -25,17 +25,14 @@
 --
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
-local state, numbers, insiders, admissions, calls, unclaimed, late_users, vacant, exits =
-    unpack(KEYS)
+local state = KEYS[1]
+local insiders, admissions, calls, unclaimed, late_users, vacant, exits = unpack(KEYS, 34)
 local state_run, token, joined, called, pending, last_now, released, epoch, last_peak_cap =
     unpack(redis.call('HMGET', state, 'run', 'token', 'joined', 'called', 'pending', 'now', 'released',
         'epoch', 'peak_cap'))
-local process, reign = string.match(
-    redis.call('INFO', 'server', 'replication'), 'run_id:(%w+).*master_replid:(%w+)')
-local run = process .. reign
--- guard: tick_only_server_that_has_queue: state_run ~= run or =>
--- guard: tick_no_queue_of_earlier_epoch => if state_run ~= run then
-if state_run ~= run or tonumber(epoch) < tonumber(ARGV[14]) then
+-- guard: tick_only_server_that_has_queue: state_run ~= state_owner() or =>
+-- guard: tick_no_queue_of_earlier_epoch => if state_run ~= state_owner() then
+if state_run ~= state_owner() or tonumber(epoch) < tonumber(ARGV[14]) then
     return { -1 }
 end
 -- guard: tick_no_earlier_leader => if false then
@@ -69,7 +66,7 @@ for _, account in ipairs(redis.call('ZRANGEBYSCORE', insiders, '-inf', now, 'LIM
     redis.call('ZREM', insiders, account)
     redis.call('HDEL', admissions, account)
     -- guard: tick_exit_removes_the_number
-    redis.call('HDEL', numbers, account)
+    remove_number(account)
     redis.call('RPUSH', exits, string.format('%s:%d:%s', number, now, reason))
 end
 

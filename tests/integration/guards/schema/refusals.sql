@@ -564,6 +564,21 @@ SELECT schedule_id, 1, '{1}', decode(repeat('00', 16), 'hex') FROM schedules, ge
 INSERT INTO queue_joins (schedule_id, numbers, accounts)
 SELECT schedule_id, '{1,2}', decode(repeat('00', 16), 'hex') FROM schedules;
 
+-- name: queue_packs_pkey
+-- Two parts of one pack for the same accounts.
+INSERT INTO queue_packs (schedule_id, part, pack_id, buckets, counts, entries)
+SELECT schedule_id, 0, 1, '', '', '' FROM schedules, generate_series(1, 2);
+
+-- name: queue_packs_part_is_byte
+-- A part that no account has.
+INSERT INTO queue_packs (schedule_id, part, pack_id, buckets, counts, entries)
+SELECT schedule_id, 256, 1, '', '', '' FROM schedules;
+
+-- name: queue_packs_agree
+-- A bucket without its count.
+INSERT INTO queue_packs (schedule_id, part, pack_id, buckets, counts, entries)
+SELECT schedule_id, 0, 1, decode('00', 'hex'), '', '' FROM schedules;
+
 -- name: queue_admissions_pkey
 -- Two people let in with one number.
 INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)

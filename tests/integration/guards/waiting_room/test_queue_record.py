@@ -294,28 +294,6 @@ async def test_a_lobby_is_drawn_once_and_by_its_leader(
 # Issued numbers ------------------------------------------------------------------------------------
 
 
-async def _noted(store: QueueStore, schedule_id: UUID, rows_max: int = 9) -> list[list[int]]:
-    """The recorded numbers in the parts in which they are read."""
-    parts: list[list[int]] = []
-    async for places in store.issued_numbers(schedule_id):
-        parts.append(places.numbers)
-        if len(parts) > rows_max:
-            break
-    return parts
-
-
-async def test_recorded_numbers_are_read_once_without_spent_ones(
-    store: QueueStore, mine: UUID, other: UUID
-) -> None:
-    await store.record_joins(other, IssuedNumbers([2, 9], b"a" * 32))
-    for number in range(1, 25):
-        await store.record_joins(mine, IssuedNumbers([number], bytes([number]) * 16))
-    await _admit(store, other, _admission(3))
-    await _admit(store, mine, _admission(2))
-    parts = await _noted(store, mine)
-    assert parts == [[1, *range(3, 21)], [21, 22, 23, 24]]
-
-
 async def test_issued_numbers_above_one_are_of_one_room(
     store: QueueStore, mine: UUID, other: UUID
 ) -> None:

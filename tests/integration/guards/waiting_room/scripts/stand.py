@@ -1,6 +1,6 @@
 """One queue in Valkey, its users, and the time."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,7 +11,7 @@ from boxoffice.platform.valkey import Valkey
 from boxoffice.waiting_room.engine.queue_state import (
     Admission,
     EnterReply,
-    IssuedNumbers,
+    NumberBucket,
     QueueState,
     TickCommand,
     TicketHolder,
@@ -41,11 +41,11 @@ class Stand:
         self,
         admissions: Sequence[Admission] = (),
         vacant: Sequence[int] = (),
-        places: AsyncIterator[IssuedNumbers] | None = None,
+        restore: Callable[[], Awaitable[None]] | None = None,
         token: int = TOKEN,
     ) -> None:
         """Rebuild the queue."""
-        await self.queue_state.rebuild(self.room, token, self.now_ms, admissions, vacant, places)
+        await self.queue_state.rebuild(self.room, token, self.now_ms, admissions, vacant, restore)
 
     def set(self, **changes: object) -> None:
         """Change the room."""
@@ -103,6 +103,12 @@ class Stand:
 def accounts(*people: UUID) -> bytes:
     """The accounts as a script takes them."""
     return b"".join(one.bytes for one in people)
+
+
+def bucket(*issued: tuple[UUID, int]) -> NumberBucket:
+    """Numbers of accounts with the same last two bytes, as Valkey has them."""
+    entries = [user_id.bytes[:14] + number.to_bytes(5, "big") for user_id, number in issued]
+    return NumberBucket(issued[0][0].bytes[14:], b"".join(entries))
 
 
 def old_ticket(number: int) -> TicketHolder:

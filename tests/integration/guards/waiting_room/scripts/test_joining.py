@@ -1,11 +1,17 @@
 """Losses of the state, former leaders, and joins."""
 
 from collections.abc import Awaitable, Callable
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
-from boxoffice.waiting_room.engine.queue_state import LeaderFenced, QueueStateLost, keys_of
+from boxoffice.waiting_room.engine.queue_state import (
+    LeaderFenced,
+    QueueStateLost,
+    TicketHolder,
+    key_of,
+    keys_of,
+)
 from tests.integration.guards.waiting_room.scripts.stand import TOKEN, Stand
 
 
@@ -48,3 +54,36 @@ async def test_an_account_has_one_number_and_none_past_the_limit(stand: Stand) -
     one, two, three = (uuid4() for _ in range(3))
     assert await stand.numbers(one, two, one, three) == [1, 2, -1, 0]
     assert await stand.numbers(three, two) == [0, -2]
+
+
+async def test_accounts_of_one_bucket_have_their_own_numbers(stand: Stand) -> None:
+    await stand.make()
+    one, two, elsewhere = UUID(int=1 << 64), UUID(int=2 << 64), UUID(int=(1 << 64) + 1)
+    assert await stand.numbers(one, two, elsewhere) == [1, 2, 3]
+    assert await stand.leave(TicketHolder(one, 1, 1, stand.room.epoch)) == 0
+    assert await stand.numbers(two, elsewhere, one) == [-2, -3, 4]
+
+
+async def test_an_account_is_not_found_across_two_entries(stand: Stand) -> None:
+    """The bytes from the second of an entry on are those of another account."""
+    await stand.make()
+    one = UUID(bytes=b"\1" + b"\2" * 13 + b"\0\0")
+    other = UUID(bytes=b"\2" * 13 + b"\0" + b"\0\0")
+    assert await stand.numbers(one, other) == [1, 2]
+    assert await stand.numbers(other, one) == [-2, -1]
+    await stand.leave(TicketHolder(other, 2, 2, stand.room.epoch))
+    assert await stand.numbers(one, other) == [-1, 3]
+
+
+async def test_no_key_has_the_numbers_of_many(stand: Stand) -> None:
+    stand.set(numbers_to=10_000)
+    await stand.make()
+    for _ in range(6):
+        await stand.join(500)
+    fields = [
+        await stand.valkey.command("HLEN", key_of(stand.room.schedule_id, f"numbers:{shard}"))
+        for shard in range(32)
+    ]
+    # 94 each on average; a binomial count beyond these is one in 10^9 runs.
+    assert min(fields) > 30
+    assert max(fields) < 170
