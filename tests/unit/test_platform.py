@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 import structlog
 from hypothesis import given
@@ -18,7 +19,14 @@ from boxoffice import settings as settings_module
 from boxoffice.errors import IntegrityError, SettingsInvalid, Unavailable
 from boxoffice.platform.circuit_breaker import CircuitBreaker
 from boxoffice.platform.clock import DatabaseClock
-from boxoffice.platform.ids import ScopedId, fingerprint_of, new_id, parse_scoped, parse_uuid
+from boxoffice.platform.ids import (
+    ScopedId,
+    fast_uuid,
+    fingerprint_of,
+    new_id,
+    parse_scoped,
+    parse_uuid,
+)
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.migrations import numbered
 from boxoffice.platform.postgres.outcomes import Failure, classify
@@ -54,6 +62,17 @@ def test_new_ids_are_uuids_of_version_seven_in_order() -> None:
     made = [new_id() for _ in range(1000)]
     assert {value.version for value in made} == {7}
     assert made == sorted(made)
+
+
+@given(st.uuids())
+def test_a_fast_uuid_is_the_standard_one(plain: UUID) -> None:
+    for fast in (fast_uuid(plain.bytes), fast_uuid(str(plain))):
+        assert isinstance(fast, UUID)
+        assert (fast, hash(fast), fast.int, fast.bytes) == (
+            plain, hash(plain), plain.int, plain.bytes
+        )  # fmt: skip
+        assert {plain: 1}[fast] == {fast: 1}[plain] == 1
+        assert msgspec.json.encode([fast]) == msgspec.json.encode([plain])
 
 
 def test_a_fingerprint_tells_where_one_part_ends() -> None:

@@ -80,8 +80,9 @@ class Revocations:
 
         `issued_at` is in whole seconds. Processes start anew after a restore, so none has verified one.
         """
+        lost = self._lost
         # guard: tokens_of_the_lost_time_are_no_log_ins => return False
-        return any(int(lost.since) <= issued_at <= lost.until for lost in self._lost)
+        return bool(lost) and any(int(one.since) <= issued_at <= one.until for one in lost)
 
     async def refresh(self) -> bool:
         """Read the revocations; return whether there are new ones."""

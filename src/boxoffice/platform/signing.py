@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import hmac
 import math
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
 from boxoffice.errors import TokenInvalid, Unavailable
+from boxoffice.platform.ids import decode_base64url, encode_base64url
 
 SIGNED_CHARS_MAX = 2_048
 EARLY_REFRESH_EVERY_S = 1.0
@@ -107,7 +107,7 @@ class KeyRing:
         if key is None or now >= until:
             key = self._sealing_key(ttl_s)
             self._sealing = key, now + _CHOSEN_FOR_S
-        signed = f"{key.kid}.{urlsafe_b64encode(payload).rstrip(b'=').decode('ascii')}"
+        signed = f"{key.kid}.{encode_base64url(payload).decode('ascii')}"
         return f"{signed}.{_seal_of(key.secret, purpose, signed)}"
 
     def _sealing_key(self, ttl_s: float) -> SigningKey:
@@ -142,9 +142,4 @@ def _age(key: SigningKey) -> tuple[float, str]:
 def _seal_of(secret: bytes, purpose: bytes, signed: str) -> str:
     # No purpose ends with the beginning of a sealed text, and no JSON Web Token begins with a purpose.
     digest = hmac.digest(secret, purpose + b":" + signed.encode("ascii"), "sha256")
-    return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
-
-
-def decode_base64url(segment: str) -> bytes:
-    """Return the bytes of base64url text without padding (RFC 4648, section 5); raise `ValueError`."""
-    return urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    return encode_base64url(digest).decode("ascii")
