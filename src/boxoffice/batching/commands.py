@@ -3,8 +3,10 @@
 import asyncio
 import math
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeAlias, TypeVar
+
+import msgspec
 
 from boxoffice.errors import Overloaded
 
@@ -41,8 +43,7 @@ class Retry:
 Outcome: TypeAlias = O | Retry
 
 
-@dataclass(eq=False, slots=True)
-class Pending(Generic[C, O]):
+class Pending(msgspec.Struct, Generic[C, O], eq=False):
     """A command without an outcome; `arrival` is its place in the order of arrival."""
 
     command: C
@@ -56,7 +57,7 @@ class Pending(Generic[C, O]):
     # Makes the error of a command that is not decided in time.
     timeout_error: Callable[[], Exception] = Overloaded
     # One future per caller, so that cancelling one caller leaves the others alone.
-    waiters: list[asyncio.Future[O]] = field(default_factory=list)
+    waiters: list[asyncio.Future[O]] = msgspec.field(default_factory=list)
     resolved: bool = False
 
 

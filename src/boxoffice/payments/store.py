@@ -16,8 +16,7 @@ _QUERIES = sql_files.load("boxoffice.payments")
 WALLET = "wallet"
 
 
-@dataclass(frozen=True, slots=True)
-class PayCommand:
+class PayCommand(msgspec.Struct, frozen=True, gc=False):
     """Pay a reservation from the wallet."""
 
     user_id: UUID

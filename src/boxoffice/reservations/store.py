@@ -24,8 +24,7 @@ _OFFERS_DECIDE = "offers_decide"
 _WITH_OFFERS_MAX = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class HoldCommand:
+class HoldCommand(msgspec.Struct, frozen=True, gc=False):
     """Hold seats of one schedule; without seats, look up what the key did before.
 
     `offer` is what is asked of its offers: None for the full price without a code.

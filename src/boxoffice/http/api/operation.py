@@ -163,8 +163,7 @@ class Operation:
         return bodies.Reader(self.body, self.invalid)
 
 
-@dataclass(slots=True)
-class Call(Generic[B, Q]):
+class Call(msgspec.Struct, Generic[B, Q]):
     """One parsed request; only the fields that its operation declares are set."""
 
     req: Request
@@ -177,11 +176,10 @@ class Call(Generic[B, Q]):
     last_event_id: str = ""
     raw: bytes = b""
     request_id: str = ""
-    ids: Mapping[str, Any] = field(default_factory=dict)
+    ids: Mapping[str, Any] = {}
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(msgspec.Struct):
     """A successful answer: a value to encode as JSON, or bytes of a `media_type`.
 
     `location` is the path of what was created (RFC 9110, section 10.2.2).
