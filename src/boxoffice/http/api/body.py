@@ -88,9 +88,10 @@ class Reader(Generic[B]):
         except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
             raise BadRequest(f"The body is not acceptable JSON: {error}.") from error
         # The decoder keeps the last of two members with one name. Every member brings a colon, so a
-        # body with no more colons than members that were set has no repetition; the others are read
-        # again.
-        if raw.count(b":") > self._members_set(body):
+        # body with one colon, or no more colons than members that were set, has no repetition; the
+        # others are read again.
+        colons = raw.count(b":")
+        if colons > 1 and colons > self._members_set(body):
             json.loads(raw, object_pairs_hook=_unrepeated)
         for text in self._texts:
             typed = getattr(body, text.name)

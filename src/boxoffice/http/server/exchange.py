@@ -211,7 +211,7 @@ class Exchange(HandlerTask[Reply | Stream | Download]):
         super().__init__(loop)
         self.method = method
         self.client = client
-        self.body = bytearray()
+        self.body: bytes | bytearray = b""
         self.has_deadline = False
         self.has_whole_body = False
         self.expects_continue = False
@@ -297,7 +297,12 @@ class Exchange(HandlerTask[Reply | Stream | Download]):
         """Store a part of the body, unless the request is already answered."""
         if self.is_answered:
             return
-        self.body += part
+        if not self.body:
+            self.body = part  # Most bodies arrive in one part.
+        elif isinstance(self.body, bytes):
+            self.body = bytearray(self.body) + part
+        else:
+            self.body += part
         if self._body_awaited is not None and len(self.body) > self._body_max_bytes:
             self._wake(_too_large(self._body_max_bytes))
 

@@ -160,13 +160,17 @@ class PersonFilter:
         one, two = person & mask, person >> 32 & mask
         return bool(bits[one >> 3] >> (one & 7) & bits[two >> 3] >> (two & 7) & 1)
 
-    def include(self, people: Iterable[int]) -> None:
-        """Add people, each as `person_bits`."""
+    def add(self, person: int) -> None:
+        """Add a person, as `person_bits`."""
         bits, mask = self._bits, self._mask
+        one, two = person & mask, person >> 32 & mask
+        bits[one >> 3] |= 1 << (one & 7)
+        bits[two >> 3] |= 1 << (two & 7)
+
+    def include(self, people: Iterable[int]) -> None:
+        """Add people."""
         for person in people:
-            one, two = person & mask, person >> 32 & mask
-            bits[one >> 3] |= 1 << (one & 7)
-            bits[two >> 3] |= 1 << (two & 7)
+            self.add(person)
 
 
 class _ExpiryQueue:
@@ -182,10 +186,15 @@ class _ExpiryQueue:
         return len(self._times) - self._head
 
     def add(self, position: int, expires_at: float) -> None:
-        at = bisect_right(self._times, expires_at, self._head)
-        self._times.insert(at, expires_at)
-        self._positions.insert(at, position)
-        self.next_at = self._times[self._head]
+        times = self._times
+        if not times or expires_at >= times[-1]:
+            times.append(expires_at)
+            self._positions.append(position)
+        else:
+            at = bisect_right(times, expires_at, self._head)
+            times.insert(at, expires_at)
+            self._positions.insert(at, position)
+        self.next_at = times[self._head]
 
     def fill(self, ends: list[tuple[float, int]]) -> None:
         ends.sort()
@@ -262,15 +271,16 @@ class LiveStates:
 
         Raises `IndexError` for a seat that does not exist.
         """
-        self.people.include((change.person,))
-        step = change.version - self._versions[change.position]
+        position, state, expires_at, version, person = change
+        self.people.add(person)
+        step = version - self._versions[position]
         if step <= 0:
             return False
-        if step not in _STEPS.get((self._states[change.position], change.state), ()):
+        if step not in _STEPS.get((self._states[position], state), ()):
             self.gaps += 1
         if self._is_reading:
-            self._since[change.position] = change
-        self._set(*change[:4])
+            self._since[position] = change
+        self._set(position, state, expires_at, version)
         return True
 
     def lapse(self, now: float) -> None:
