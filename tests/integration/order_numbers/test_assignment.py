@@ -22,6 +22,8 @@ _WITHOUT = """
     DROP TRIGGER reservations_order_number ON reservations;
     DROP TRIGGER ticket_issues_order_number ON ticket_issues;
     DROP TABLE order_numbers;
+    DROP FUNCTION order_numbers_of_updated;
+    DROP FUNCTION order_numbers_give_each;
     DROP FUNCTION order_numbers_of_confirmed;
     DROP FUNCTION order_numbers_give;
     DROP FUNCTION order_numbers_random;
@@ -138,12 +140,27 @@ async def test_a_number_that_is_taken_is_drawn_again(own: Hall) -> None:
     first = await own.pay(own.people[0], await own.held(own.people[0], "S001"))
     async with own.db.connection() as connection:
         await connection.execute(_UNLUCKY)
-    second = await own.pay(own.people[1], await own.held(own.people[1], "S002"))
-    assert first.payment is not None
-    assert second.payment is not None
-    assert second.payment.order_number not in (None, first.payment.order_number)
+    bills = [
+        own.bill(buyer, await own.held(buyer, seat))
+        for buyer, seat in zip(own.people[1:], ("S002", "S003"), strict=False)
+    ]
+    payments = [first.payment, *(one.payment for one in await own.settle(*bills))]
+    drawn = [one.order_number for one in payments if one is not None]
+    assert len({*drawn} - {None}) == 3
+    # The one that was taken was drawn anew, and the other one stayed.
     [row] = await own.db.fetch("SELECT last_value FROM draws")
-    assert row["last_value"] == 2
+    assert row["last_value"] == 3
+
+
+async def test_what_was_numbered_keeps_its_number(hall: Hall) -> None:
+    """The trigger sees each update of a confirmed reservation."""
+    await hall.pay(hall.people[0], await hall.held(hall.people[0], "S001"))
+    before = await numbers(hall)
+    await hall.db.fetch(
+        "UPDATE reservations SET closed_at = closed_at WHERE schedule_id = $1", hall.schedule_id
+    )
+    assert await numbers(hall) == before
+    assert before
 
 
 async def test_the_migration_numbers_what_was_confirmed_before_and_meanwhile(own: Hall) -> None:
