@@ -45,12 +45,12 @@ def _cpu(scenario: str, limit: float) -> PerformanceTarget:
 
 
 TARGETS: tuple[PerformanceTarget, ...] = (
-    _cpu("hold_accepted", 2.0),
+    _cpu("hold_accepted", 2.8),
     PerformanceTarget(
         "hold_accepted, × cheaper than lock_per_request",
         ("hold_accepted", "lock_per_request"),
         lambda shop, other: other.cpu_us_total / shop.cpu_us_total,
-        8.0,
+        9.0,
         at_most=False,
     ),
     PerformanceTarget(
@@ -60,22 +60,22 @@ TARGETS: tuple[PerformanceTarget, ...] = (
         8.0,
         at_most=False,
     ),
-    _cpu("hold_refused", 1.2),
-    _cpu("hold_sold_out", 1.2),
-    _cpu("pay", 2.5),
+    _cpu("hold_refused", 1.0),
+    _cpu("hold_sold_out", 1.0),
+    _cpu("pay", 2.8),
     _cpu("concerts_read", 1.1),
     _cpu("seats_304", 1.1),
     _cpu("seats_read", 1.5),
     _cpu("queue_poll", 1.2),
     _cpu("queue_poll_cold", 1.2),
-    _cpu("queue_join", 1.6),
+    _cpu("queue_join", 1.4),
     PerformanceTarget("p95 at 88 requests/s, ms", ("open_88",), lambda one: one.p95_ms, 5.0),
     PerformanceTarget("p99 at 88 requests/s, ms", ("open_88",), lambda one: one.p99_ms, 10.0),
     PerformanceTarget(
         "a hold at 1,000,000 seats × one at 1,000",
         ("hold_1000000_seats", "hold_accepted"),
         lambda huge, small: huge.cpu_us_total / small.cpu_us_total,
-        1.2,
+        1.1,
     ),
     PerformanceTarget(
         "memory of a worker with 60,000 cached seats, MiB",
