@@ -1,9 +1,9 @@
 """Event streams (`text/event-stream`, WHATWG HTML, section 9.2): a connection each, and no task.
 
 A handler answers with a `Stream`. From then on its connection belongs to a `Subscriber` of a
-`Channel`: an event of the channel is encoded once and written to all of its subscribers, a part of
-them in each turn of the event loop, so that other requests are served between. Nothing waits for a
-reader: one that is too slow is closed, and reconnects with `Last-Event-ID` as after a network failure.
+`Channel`: an event of the channel is encoded once and written to all of its subscribers, a slice of
+them at a time (`fan_out.py`), so that other requests are served between. Nothing waits for a reader:
+one that is too slow is closed, and reconnects with `Last-Event-ID` as after a network failure.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import contextlib
 import random
 import re
 import socket
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NoReturn
@@ -19,16 +18,14 @@ from typing import NoReturn
 from boxoffice.errors import Draining, IntegrityError, LastEventIdInvalid, Overloaded, TooMany
 from boxoffice.http import metrics
 from boxoffice.http.api.headers import FixedHeaders
+from boxoffice.http.fan_out import DeliveryQueue, FanOut
 from boxoffice.http.server.address_limit import AddressLimit
-from boxoffice.observability.logs import log
 from boxoffice.observability.metrics import BufferedCounter
 from boxoffice.platform.client_addresses import address_bucket
 from boxoffice.settings import StreamSettings
 
 MEDIA_TYPE = "text/event-stream"
 
-# Subscribers per turn of the event loop: writing to 64 takes a third of a millisecond.
-_PART = 64
 # Messages per channel that wait to be written; a channel that exceeds it closes its subscribers.
 _WAITING_MAX = 256
 _TICK_S = 1.0
@@ -178,18 +175,16 @@ class Channel:
         self.sent_at = 0.0
         self._on_empty = on_empty
         self._members: dict[Subscriber, None] = {}
-        self._waiting: deque[tuple[bytes, list[Subscriber]]] = deque()
-        self._at = 0
-        self._sent: asyncio.Future[None] | None = None
+        self._queue = DeliveryQueue(streams.fan_out)
 
     def __len__(self) -> int:
         return len(self._members)
 
     def send(self, message: bytes) -> None:
-        """Write `message` (see `event`) to all current subscribers, a part of them at a time."""
+        """Write `message` (see `event`) to all current subscribers, a slice of them at a time."""
         if not self._members:
             return
-        if len(self._waiting) >= _WAITING_MAX:
+        if len(self._queue) >= _WAITING_MAX:
             self.end("slow")
             return
         self.counter.count += len(self._members)
@@ -201,10 +196,7 @@ class Channel:
 
     async def sent(self) -> None:
         """Return when everything is written, so that a caller can wait before it sends more."""
-        while self._waiting:
-            if self._sent is None:
-                self._sent = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._sent)
+        await self._queue.written()
 
     def end(self, reason: str = "ended") -> None:
         """End the streams of all subscribers."""
@@ -223,30 +215,9 @@ class Channel:
             self._on_empty()
 
     def _post(self, message: bytes) -> None:
-        loop = asyncio.get_running_loop()
-        self.sent_at = loop.time()
-        if not self._waiting:
-            loop.call_soon(self._write_part)
+        self.sent_at = asyncio.get_running_loop().time()
         # A later subscriber's first event includes this message's effect.
-        self._waiting.append((message, list(self._members)))
-
-    def _write_part(self) -> None:
-        message, members = self._waiting[0]
-        for subscriber in members[self._at : self._at + _PART]:
-            try:
-                subscriber.write(message)
-            except Exception as error:  # the other subscribers still get the event
-                log.error("event_not_written", exc_info=error)
-                subscriber.drop()
-        self._at += _PART
-        if self._at >= len(members):
-            self._at = 0
-            self._waiting.popleft()
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._write_part)
-        elif self._sent is not None:
-            sent, self._sent = self._sent, None
-            sent.set_result(None)
+        self._queue.post(message, list(self._members))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +240,7 @@ class Streams:
     """All streams of a process: how many there may be, their signs of life and their ends."""
 
     def __init__(self, limits: Limits) -> None:
+        self.fan_out = FanOut()
         self._limits = limits
         self._open: dict[Subscriber, Channel] = {}
         self._by_client: dict[str, int] = {}

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from boxoffice.errors import IntegrityError, LastEventIdInvalid
-from boxoffice.http import streams
+from boxoffice.http import fan_out, streams
 from boxoffice.http.streams import event, last_event_id
 from boxoffice.settings import Settings
 from tests.support.waiting import until
@@ -97,7 +97,7 @@ async def test_who_comes_while_a_message_is_written_gets_it_once(stand: Stand) -
 async def test_other_requests_are_served_while_a_message_is_written(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "_PART", 2)
+    monkeypatch.setattr(fan_out, "_SLICE", 2)
     readers = [await stand.follow() for _ in range(9)]
     stand.send(1)
     turns = 0

@@ -17,8 +17,6 @@ from boxoffice.observability.logs import log
 from boxoffice.seats.feed.history import FeedEvent, SeatHistory
 from boxoffice.seats.read_model import SeatReadModel
 
-# Writing to many streams takes at most this share of a process's time.
-_SEND_SHARE = 1 / 4
 # Reading a layout that was evicted from memory takes at most this share.
 _LOAD_SHARE = 1 / 20
 _BACKOFF_FIRST_S = 0.25
@@ -126,9 +124,7 @@ class SeatFeed(Generic[B]):
         began = time.monotonic()
         await self.broadcast.sent()
         sending_s = time.monotonic() - began
-        least_s = max(
-            self._interval.min_s, sending_s * (1 / _SEND_SHARE - 1), self._loading_s / _LOAD_SHARE
-        )
+        least_s = max(self._interval.min_s, self._loading_s / _LOAD_SHARE)
         await asyncio.sleep(least_s)
         rest_s = min(self._due_in_s, self._interval.max_s) - sending_s - least_s
         with contextlib.suppress(TimeoutError):
