@@ -226,7 +226,8 @@ async def test_another_relay_takes_over_within_the_lease_after_a_crash(
 
     started = time.monotonic()
     await until(lambda: _delivers(heir))
-    assert time.monotonic() - started < 0.3 + 1.0, "the lease, and what a busy machine takes"
+    # Far from the lease that a relay has by default, and more than a busy machine takes.
+    assert time.monotonic() - started < Settings().outbox.relay_lease_ms / 1000 - 1
     assert ids(await read()) == written
 
 

