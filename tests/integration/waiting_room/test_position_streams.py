@@ -117,7 +117,10 @@ class Lobby:
                 sizes.append(now - before)
             before = now
             room_stream = self.position_streams._room_streams.get(self.schedule_id)
-            if room_stream is None or not (room_stream.to_place or room_stream.channel._waiting):
+            if room_stream is None:
+                return
+            if not room_stream.to_place:
+                await room_stream.channel.sent()
                 return
         raise AssertionError("it never came to an end")
 
