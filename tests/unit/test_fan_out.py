@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from boxoffice.http import fan_out
-from boxoffice.http.fan_out import DeliveryQueue, FanOut
+from boxoffice.http.fan_out import MessageQueue, FanOut
 
 
 @dataclass
@@ -56,7 +56,7 @@ def receivers(writes: Writes, topic: str, count: int) -> list[Recorder]:
 
 
 async def test_every_receiver_gets_every_message_in_order() -> None:
-    writes, queue = Writes(), DeliveryQueue(FanOut())
+    writes, queue = Writes(), MessageQueue(FanOut())
     some = receivers(writes, "a", 5)
     queue.post(b"1", some)
     queue.post(b"2", some[1:])
@@ -71,7 +71,7 @@ async def test_every_receiver_gets_every_message_in_order() -> None:
 
 
 async def test_a_turn_of_the_event_loop_has_one_slice() -> None:
-    writes, queue = Writes(), DeliveryQueue(FanOut())
+    writes, queue = Writes(), MessageQueue(FanOut())
     queue.post(b"1", receivers(writes, "a", 9))
     seen = [0]
     while len(queue):
@@ -83,7 +83,7 @@ async def test_a_turn_of_the_event_loop_has_one_slice() -> None:
 
 async def test_a_small_topic_does_not_wait_for_a_large_one() -> None:
     writes, fan = Writes(), FanOut()
-    large, small = DeliveryQueue(fan), DeliveryQueue(fan)
+    large, small = MessageQueue(fan), MessageQueue(fan)
     large.post(b"1", receivers(writes, "large", 50))
     small.post(b"1", receivers(writes, "small", 2))
     await small.written()
@@ -95,7 +95,7 @@ async def test_a_small_topic_does_not_wait_for_a_large_one() -> None:
 
 async def test_topics_with_few_receivers_share_a_slice() -> None:
     writes, fan = Writes(), FanOut()
-    queues = [DeliveryQueue(fan) for _ in range(2)]
+    queues = [MessageQueue(fan) for _ in range(2)]
     for at, queue in enumerate(queues):
         queue.post(b"1", receivers(writes, str(at), 1))
     await asyncio.sleep(0)
@@ -103,7 +103,7 @@ async def test_topics_with_few_receivers_share_a_slice() -> None:
 
 
 async def test_it_rests_three_times_as_long_as_a_slice_takes() -> None:
-    writes, queue = Writes(takes_s=0.002), DeliveryQueue(FanOut())
+    writes, queue = Writes(takes_s=0.002), MessageQueue(FanOut())
     queue.post(b"1", receivers(writes, "a", 6))
     await queue.written()
     for last, next_one in ((1, 2), (3, 4)):
@@ -112,7 +112,7 @@ async def test_it_rests_three_times_as_long_as_a_slice_takes() -> None:
 
 
 async def test_rests_do_not_delay_a_long_backlog(monkeypatch: pytest.MonkeyPatch) -> None:
-    writes, queue = Writes(takes_s=0.001), DeliveryQueue(FanOut())
+    writes, queue = Writes(takes_s=0.001), MessageQueue(FanOut())
     loop, rests = asyncio.get_running_loop(), []
 
     def call_later(after_s: float, call: Callable[..., object], *args: Any) -> asyncio.Handle:
@@ -131,7 +131,7 @@ async def test_rests_do_not_delay_a_long_backlog(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_broken_receiver_is_dropped_and_the_others_get_the_message() -> None:
-    writes, queue = Writes(), DeliveryQueue(FanOut())
+    writes, queue = Writes(), MessageQueue(FanOut())
     some = receivers(writes, "a", 3)
     some[1].is_broken = True
     queue.post(b"1", some)
@@ -141,7 +141,7 @@ async def test_a_broken_receiver_is_dropped_and_the_others_get_the_message() -> 
 
 
 async def test_a_message_without_receivers_is_done_at_once() -> None:
-    queue = DeliveryQueue(FanOut())
+    queue = MessageQueue(FanOut())
     queue.post(b"1", [])
     await queue.written()
     assert len(queue) == 0

@@ -22,7 +22,7 @@ _REST_MIN_S = 0.001
 _DELAY_S = 0.5
 
 
-class Receiver(Protocol):
+class MessageReceiver(Protocol):
     """One of many that get the same message."""
 
     def write(self, message: bytes) -> None:
@@ -33,15 +33,15 @@ class Receiver(Protocol):
 
 
 class FanOut:
-    """Writes what waits in all delivery queues of a process, a slice at a time."""
+    """Writes what waits in all message queues of a process, a slice at a time."""
 
     def __init__(self) -> None:
-        self._queues: deque[DeliveryQueue] = deque()
+        self._queues: deque[MessageQueue] = deque()
         # Writes to single receivers that wait.
         self._pending = 0
         self._is_writing = False
 
-    def add(self, queue: "DeliveryQueue", writes: int) -> None:
+    def add(self, queue: "MessageQueue", writes: int) -> None:
         """Note a queue's new message with so many receivers; queues take turns."""
         self._pending += writes
         if len(queue) == 1:
@@ -70,19 +70,19 @@ class FanOut:
             asyncio.get_running_loop().call_later(min(rest_s, _DELAY_S / slices), self._write)
 
 
-class DeliveryQueue:
+class MessageQueue:
     """Messages to the receivers of one topic that wait to be written, in order."""
 
     def __init__(self, fan_out: FanOut) -> None:
         self._fan_out = fan_out
-        self._waiting: deque[tuple[bytes, Sequence[Receiver]]] = deque()
+        self._waiting: deque[tuple[bytes, Sequence[MessageReceiver]]] = deque()
         self._at = 0
         self._written: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def post(self, message: bytes, receivers: Sequence[Receiver]) -> None:
+    def post(self, message: bytes, receivers: Sequence[MessageReceiver]) -> None:
         """Have a message written to these receivers."""
         self._waiting.append((message, receivers))
         self._fan_out.add(self, len(receivers))

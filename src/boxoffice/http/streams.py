@@ -18,7 +18,7 @@ from typing import NoReturn
 from boxoffice.errors import Draining, IntegrityError, LastEventIdInvalid, Overloaded, TooMany
 from boxoffice.http import metrics
 from boxoffice.http.api.headers import FixedHeaders
-from boxoffice.http.fan_out import DeliveryQueue, FanOut
+from boxoffice.http.fan_out import MessageQueue, FanOut
 from boxoffice.http.server.address_limit import AddressLimit
 from boxoffice.observability.metrics import BufferedCounter
 from boxoffice.platform.client_addresses import address_bucket
@@ -175,7 +175,7 @@ class Channel:
         self.sent_at = 0.0
         self._on_empty = on_empty
         self._members: dict[Subscriber, None] = {}
-        self._queue = DeliveryQueue(streams.fan_out)
+        self._queue = MessageQueue(streams.fan_out)
 
     def __len__(self) -> int:
         return len(self._members)
