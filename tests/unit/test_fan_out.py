@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from boxoffice.http import fan_out
-from boxoffice.http.fan_out import MessageQueue, FanOut
+from boxoffice.http.fan_out import FanOut, MessageQueue
 
 
 @dataclass

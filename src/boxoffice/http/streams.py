@@ -18,7 +18,7 @@ from typing import NoReturn
 from boxoffice.errors import Draining, IntegrityError, LastEventIdInvalid, Overloaded, TooMany
 from boxoffice.http import metrics
 from boxoffice.http.api.headers import FixedHeaders
-from boxoffice.http.fan_out import MessageQueue, FanOut
+from boxoffice.http.fan_out import FanOut, MessageQueue
 from boxoffice.http.server.address_limit import AddressLimit
 from boxoffice.observability.metrics import BufferedCounter
 from boxoffice.platform.client_addresses import address_bucket
