@@ -135,6 +135,48 @@ export interface BlockedSeatOut {
   blocked_by: string;
 }
 
+/** Numbers above `after`, up to `to`, that may have no owner. */
+export interface BoardGapOut {
+  after: number;
+  to: number;
+}
+
+/**
+ * The public state of a waiting room: a user's position is the place minus `called`.
+ *
+ * The place is the user's number, or after the draw of a lobby what `draw_seed` and `lobby_size`
+ * make
+ * of it. The numbers in `gaps` are not counted. At most `rate_per_s` numbers are called per
+ * second;
+ * beyond `places_free` users, the queue moves at `measured_rate_per_s`.
+ *
+ * A user polls personally when the place is called, within `grace_s`; when `epoch` is above that
+ * of
+ * the ticket or `state` is `OFF`, at a random time within `spread_s`; and every `ask_every_s`.
+ * `notice` is `delayed` while the counters cannot be read; without a waiting room `as_of` is null.
+ */
+export interface BoardOut {
+  schedule_id: string;
+  as_of: string | null;
+  state: BoardState;
+  epoch: number;
+  called: number;
+  rate_per_s: number;
+  measured_rate_per_s: number | null;
+  places_free: number;
+  lobby_size: number | null;
+  draw_seed: string | null;
+  gaps: Array<BoardGapOut>;
+  notice: Notice | null;
+  opens_at: string | null;
+  grace_s: number;
+  spread_s: number;
+  ask_every_s: number;
+}
+
+/** No waiting room, a lobby before its draw, or a queue. */
+export type BoardState = "LOBBY" | "OFF" | "WAITING" | (string & {});
+
 /** Seats that are paid now: the price that was shown, and the terminal's receipt number. */
 export interface BoxOfficeSaleBody {
   seat_ids: Array<string>;
@@ -887,12 +929,14 @@ export interface JoinBody {
 /**
  * A place in the queue; `position` is null before the draw of a lobby.
  *
- * `opens_at` is set before the opening.
+ * `opens_at` is set before the opening. `epoch` is that of the ticket, to compare with the
+ * board's.
  */
 export interface JoinedOut {
   queue_ticket: string;
   state: PositionState;
   number: number;
+  epoch: number;
   position: number | null;
   eta_s: number | null;
   poll_after_s: number;
@@ -1054,8 +1098,8 @@ export interface MyPaymentOut {
 export interface NoData {
 }
 
-/** Why no user is admitted at the moment. */
-export type Notice = "closed" | "not_open" | "paused" | "sale_ended" | "sold_out" | (string & {});
+/** Why no user is admitted at the moment; `delayed`, that it is not known, is on the board only. */
+export type Notice = "closed" | "delayed" | "not_open" | "paused" | "sale_ended" | "sold_out" | (string & {});
 
 /** An event in the provider's own form. */
 export interface NoticeBody {
@@ -1687,10 +1731,12 @@ export interface QrCodesOut {
  * The queue position. A `queue_ticket` replaces the previous one.
  *
  * `opens_at` is set before the opening; once admitted, `leaves_at` is the end of the time inside.
+ * `epoch` is that of the latest ticket, to compare with the board's.
  */
 export interface QueuePositionOut {
   state: PositionState;
   number: number;
+  epoch: number;
   position: number | null;
   eta_s: number | null;
   poll_after_s: number;
@@ -3855,6 +3901,12 @@ export interface Operations {
     body: WaitingRoomBody;
     answer: WaitingRoomOut;
     code: "body_too_large" | "body_too_slow" | "draining" | "forbidden" | "invalid" | "malformed" | "media_type_unsupported" | "outcome_unknown" | "overloaded" | "queue_drawn" | "queue_room_limit" | "schedule_not_found" | "token_expired" | "token_invalid" | "unauthenticated" | "unavailable";
+  };
+  /** Get the board of a waiting room */
+  "GET /v1/schedules/{schedule_id}/queue/board": {
+    path: { schedule_id: string };
+    answer: BoardOut;
+    code: "draining" | "overloaded" | "schedule_not_found" | "unavailable";
   };
 }
 

@@ -104,6 +104,7 @@ from boxoffice.waiting_list.composition import PutBackSeats, compose_waiting_lis
 from boxoffice.waiting_list.service import WaitingLists
 from boxoffice.waiting_list.worker import limits_of as turn_limits_of
 from boxoffice.waiting_room import routes as waiting_room_routes
+from boxoffice.waiting_room.board import routes as board_routes
 from boxoffice.waiting_room.position_streams import PositionStreams
 from boxoffice.web import assets as web_assets
 from boxoffice.web import routes as web_routes
@@ -455,6 +456,7 @@ def _routes(
         *webhook_routes.routes(services.webhooks, dependencies),
         *mail_routes.routes(services.mail_languages, dependencies),
         *waiting_room_routes.routes(waiting_room.service, position_streams, dependencies),
+        *board_routes.routes(waiting_room.boards, dependencies, settings.waiting_room),
     ]
 
 

@@ -43,6 +43,7 @@ from boxoffice.seats.refusals import SeatRefusals
 from boxoffice.seats.shared.readings import SharedReadings
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
+from boxoffice.waiting_room.board.service import Boards
 from boxoffice.waiting_room.departures import PaidExits
 from boxoffice.waiting_room.engine import leader as waiting_room_leader
 from boxoffice.waiting_room.engine.queue_state import QueueState
@@ -78,9 +79,10 @@ class SeatServices:
 
 @dataclass(frozen=True)
 class WaitingRoomServices:
-    """The waiting rooms of this process: use cases, cached state, leader and join writer."""
+    """The waiting rooms of this process: use cases, boards, cached state, leader and join writer."""
 
     service: WaitingRoom
+    boards: Boards
     rooms: WaitingRoomRegistry
     leader: waiting_room_leader.Leader
     join_writer: JoinWriter
@@ -190,7 +192,8 @@ def compose_waiting_room(
     leader = waiting_room_leader.Leader(
         settings.waiting_room, lease, store, queue_state, rooms, now, seats.read_model.seats_left
     )
-    return WaitingRoomServices(service, rooms, leader, join_writer)
+    boards = Boards(settings.waiting_room, rooms, seats.read_model.layout, now)
+    return WaitingRoomServices(service, boards, rooms, leader, join_writer)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ Valkey is unavailable the last counters stay, so users see their last known posi
 import asyncio
 import time
 from collections.abc import Callable
+from math import inf
 from uuid import UUID
 
 import msgspec
@@ -47,6 +48,7 @@ class WaitingRoomRegistry:
         self._rooms_max = settings.queue_rooms_max
         self.by_schedule: dict[UUID, WaitingRoomState] = {}
         self._counters: dict[UUID, QueueCounters] = {}
+        self._read_at: dict[UUID, float] = {}
         self._requested_at: dict[UUID, float] = {}
         self._reading = asyncio.Lock()
         self._fresh_reads = CoalescedReads(self._read_room, clock)
@@ -83,6 +85,13 @@ class WaitingRoomRegistry:
         self._requested_at[schedule_id] = self._clock()
         return self._counters.get(schedule_id, _NO_COUNTERS)
 
+    def last_counters(self, schedule_id: UUID) -> tuple[QueueCounters, float]:
+        """Return the cached counters and their age in seconds, zeros of infinite age before the first
+        read; do not keep refreshing them.
+        """
+        age_s = self._clock() - self._read_at.get(schedule_id, -inf)
+        return self._counters.get(schedule_id, _NO_COUNTERS), age_s
+
     def has_counters(self, schedule_id: UUID) -> bool:
         """Whether counters of the room were ever read."""
         return schedule_id in self._counters
@@ -108,12 +117,18 @@ class WaitingRoomRegistry:
         for schedule_id in self._counters.keys() & self.by_schedule.keys():
             self.on_change(schedule_id)
         # guard: }
-        for kept in (self._counters, self._requested_at):
+        for kept in (self._counters, self._requested_at, self._read_at):
             for schedule_id in kept.keys() - self.by_schedule.keys():
                 del kept[schedule_id]
 
+    async def refresh_counters_older_than(self, schedule_id: UUID, age_s: float) -> None:
+        """Read the counters unless those in memory are younger than `age_s`."""
+        if self.last_counters(schedule_id)[1] >= age_s:
+            await self.refresh_counters(schedule_id)
+
     async def refresh_counters(self, schedule_id: UUID) -> None:
         """Read the counters; ignore those of an earlier epoch."""
+        began_at = self._clock()
         try:
             read = await self._queue_state.counters(schedule_id)
         except ValkeyUnavailable:
@@ -125,6 +140,7 @@ class WaitingRoomRegistry:
         # guard: rooms_call_is_not_taken_back => called = read.called
         called = max(read.called, self._counters.get(schedule_id, _NO_COUNTERS).called)
         self._counters[schedule_id] = msgspec.structs.replace(read, called=called)
+        self._read_at[schedule_id] = began_at
         self.on_change(schedule_id)
 
     async def refresh_forever(self) -> None:

@@ -35,12 +35,13 @@ _TICKET = {"Queue-Ticket!": "The `queue_ticket` of the join, or of a later respo
 class JoinedOut(msgspec.Struct, kw_only=True):
     """A place in the queue; `position` is null before the draw of a lobby.
 
-    `opens_at` is set before the opening.
+    `opens_at` is set before the opening. `epoch` is that of the ticket, to compare with the board's.
     """
 
     queue_ticket: str
     state: PositionState
     number: int
+    epoch: int
     position: int | None
     eta_s: int | None
     poll_after_s: int
@@ -53,10 +54,12 @@ class QueuePositionOut(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The queue position. A `queue_ticket` replaces the previous one.
 
     `opens_at` is set before the opening; once admitted, `leaves_at` is the end of the time inside.
+    `epoch` is that of the latest ticket, to compare with the board's.
     """
 
     state: PositionState
     number: int
+    epoch: int
     position: int | None
     eta_s: int | None
     poll_after_s: int
@@ -289,6 +292,7 @@ def _joined(position: QueuePosition) -> JoinedOut:
         queue_ticket=position.queue_ticket or "",
         state=position.state,
         number=position.number,
+        epoch=position.epoch,
         position=position.position,
         eta_s=position.eta_s,
         poll_after_s=position.poll_after_s,
@@ -308,6 +312,7 @@ def _position(position: QueuePosition) -> QueuePositionOut:
     out = QueuePositionOut(
         state=position.state,
         number=position.number,
+        epoch=position.epoch,
         position=position.position,
         eta_s=position.eta_s,
         poll_after_s=position.poll_after_s,

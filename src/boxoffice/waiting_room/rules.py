@@ -44,13 +44,14 @@ class PositionState(StrEnum):
 
 
 class Notice(StrEnum):
-    """Why no user is admitted at the moment."""
+    """Why no user is admitted at the moment; `delayed`, that it is not known, is on the board only."""
 
     NOT_OPEN = "not_open"
     PAUSED = "paused"
     CLOSED = "closed"
     SALE_ENDED = "sale_ended"
     SOLD_OUT = "sold_out"
+    DELAYED = "delayed"
 
 
 class Gap(NamedTuple):

@@ -55,7 +55,7 @@ class QueuePosition(NamedTuple):
     """A user's position; times in seconds since the epoch.
 
     `position` counts from 1, is 0 once called, and None before the draw of a lobby. A `queue_ticket`
-    replaces the previous one.
+    replaces the previous one; `epoch` is that of the latest.
     """
 
     state: PositionState
@@ -69,6 +69,7 @@ class QueuePosition(NamedTuple):
     pass_ends_at: float = 0.0
     leaves_at: float = 0.0
     room: WaitingRoomState | None = None
+    epoch: int = 0
 
 
 class WaitingRoomView(NamedTuple):
@@ -126,7 +127,7 @@ class WaitingRoom:
         _JOINS.count += 1
         room = self._rooms.by_schedule.get(schedule_id) or room
         ticket = self._tickets.issue_ticket(schedule_id, user_id, joined.epoch, joined.number)
-        return self._waiting_position(room, joined.number, ticket)
+        return self._waiting_position(room, joined.number, ticket)._replace(epoch=joined.epoch)
 
     def _is_closed(self, room: WaitingRoomState) -> bool:
         """Whether joins are refused."""
@@ -176,7 +177,7 @@ class WaitingRoom:
             position = self._after_enter(room, ticket, position, result)
         if position.queue_ticket is None and self._tickets.needs_renewal(ticket, room.epoch):
             position = self._with_new_ticket(room, ticket, position)
-        return position
+        return position if position.epoch else position._replace(epoch=ticket.epoch)
 
     async def authorize_stream(
         self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
@@ -441,6 +442,7 @@ class WaitingRoom:
             pass_ends_at=pass_ends_at,
             leaves_at=ends_at,
             room=room,
+            epoch=0 if room else ticket.epoch,
         )
 
     def _admitted_without_room(self, ticket: QueueTicket) -> QueuePosition:
@@ -454,4 +456,4 @@ class WaitingRoom:
         text = self._tickets.issue_ticket(
             ticket.schedule_id, ticket.user_id, room.epoch, position.number
         )
-        return position._replace(queue_ticket=text)
+        return position._replace(queue_ticket=text, epoch=room.epoch)

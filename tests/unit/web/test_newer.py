@@ -30,6 +30,8 @@ OWN = {
     *(".address", ".city", ".country"),
     # Of a statement or a dispute of a payment provider, and of an organizer's form of offers.
     *(".provider", ".lines", ".inputs", ".quota"),
+    # Of a gap in a board of a waiting room.
+    ".to",
     # Of a device in the list of them, and of an amount in the form of a refund policy.
     *(".system", ".unit"),
     # `URL`'s have been there for long; those of `StorageAccessHandle` have not.

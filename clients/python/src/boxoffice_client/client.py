@@ -2388,3 +2388,15 @@ class Client(Transport):
             body=body,
             answer=types.WaitingRoomOut,
         )
+
+    def get_schedules_schedule_id_queue_board(self, schedule_id: str) -> types.BoardOut:
+        """Get the board of a waiting room.
+
+        The same for all, for caches: clients subtract, and poll personally when they are called.
+        """
+        return self.call(
+            "GET",
+            "/v1/schedules/{schedule_id}/queue/board",
+            path={"schedule_id": schedule_id},
+            answer=types.BoardOut,
+        )

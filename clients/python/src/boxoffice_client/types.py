@@ -153,6 +153,46 @@ class BlockedSeatOut(Struct, kw_only=True, omit_defaults=True):
     blocked_by: str
 
 
+class BoardGapOut(Struct, kw_only=True, omit_defaults=True):
+    """Numbers above `after`, up to `to`, that may have no owner."""
+
+    after: int
+    to: int
+
+
+class BoardOut(Struct, kw_only=True, omit_defaults=True):
+    """The public state of a waiting room: a user's position is the place minus `called`.
+
+    The place is the user's number, or after the draw of a lobby what `draw_seed` and `lobby_size` make
+    of it. The numbers in `gaps` are not counted. At most `rate_per_s` numbers are called per second;
+    beyond `places_free` users, the queue moves at `measured_rate_per_s`.
+
+    A user polls personally when the place is called, within `grace_s`; when `epoch` is above that of
+    the ticket or `state` is `OFF`, at a random time within `spread_s`; and every `ask_every_s`.
+    `notice` is `delayed` while the counters cannot be read; without a waiting room `as_of` is null.
+    """
+
+    schedule_id: str
+    as_of: str | None
+    state: BoardState
+    epoch: int
+    called: int
+    rate_per_s: float
+    measured_rate_per_s: float | None
+    places_free: int
+    lobby_size: int | None
+    draw_seed: str | None
+    gaps: list[BoardGapOut]
+    notice: Notice | None
+    opens_at: str | None
+    grace_s: int
+    spread_s: int
+    ask_every_s: int
+
+
+BoardState = str
+
+
 class BoxOfficeSaleBody(Struct, kw_only=True, omit_defaults=True):
     """Seats that are paid now: the price that was shown, and the terminal's receipt number."""
 
@@ -959,12 +999,13 @@ class JoinBody(Struct, kw_only=True, omit_defaults=True):
 class JoinedOut(Struct, kw_only=True, omit_defaults=True):
     """A place in the queue; `position` is null before the draw of a lobby.
 
-    `opens_at` is set before the opening.
+    `opens_at` is set before the opening. `epoch` is that of the ticket, to compare with the board's.
     """
 
     queue_ticket: str
     state: PositionState
     number: int
+    epoch: int
     position: int | None
     eta_s: int | None
     poll_after_s: int
@@ -1820,10 +1861,12 @@ class QueuePositionOut(Struct, kw_only=True, omit_defaults=True):
     """The queue position. A `queue_ticket` replaces the previous one.
 
     `opens_at` is set before the opening; once admitted, `leaves_at` is the end of the time inside.
+    `epoch` is that of the latest ticket, to compare with the board's.
     """
 
     state: PositionState
     number: int
+    epoch: int
     position: int | None
     eta_s: int | None
     poll_after_s: int

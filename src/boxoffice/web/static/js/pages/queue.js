@@ -1,10 +1,12 @@
-// The waiting room: position, estimate and admission. The place survives a reload and a closed tab.
+// The waiting room: position, estimate and admission. The place survives a reload and a closed tab. The page reads the
+// board, which is the same for all, and polls personally when `PersonalPolls` says so.
 
 import { call, get, pause, post, Problem, ignoreProblem } from "../lib/api.js";
 import { h, setChildren } from "../lib/dom.js";
 import { countdown, inLanguage, number, roughly, t } from "../lib/i18n.js";
 import { performanceText } from "../lib/performance-time.js";
-import { countDown, synchronize } from "../lib/clock.js";
+import { countDown, now, synchronize } from "../lib/clock.js";
+import { etaOf, PersonalPolls, positionOf } from "../lib/queue-board.js";
 import { session } from "../lib/session.js";
 import { announcer } from "../components/announcer.js";
 import { chime } from "../components/chime.js";
@@ -34,26 +36,51 @@ class Room {
   #path;
   #title = document.title;
   #clock = null;
+  #polls = new PersonalPolls();
 
   constructor(parts) {
     Object.assign(this, parts);
     this.#path = `/v1/schedules/${parts.id}/queue`;
   }
 
-  /** Polls the position until admission, or until the page is left. */
+  /** Follows the board until admission, or until the page is left. */
   async run() {
     try {
       await this.#join();
-      while (!this.signal.aborted) {
-        const standing = await this.#ask();
-        if (standing === null) return;
-        await pause(1000 * (standing.poll_after_s || POLL_S), this.signal);
+      for (let waitS = 0; !this.signal.aborted && waitS !== null; waitS = await this.#step()) {
+        await pause(1000 * waitS, this.signal);
       }
     } catch (error) {
       if (this.signal.aborted) return;
       if (!(error instanceof Problem)) throw error;
       this.#over(error);
     }
+  }
+
+  /** Reads the board and polls personally if that is due; returns the seconds to the next step, null at the end. */
+  async #step() {
+    const board = await this.#readBoard();
+    let standing = board && this.#standing(board);
+    if (this.#polls.isDue(board, now())) standing = await this.#ask();
+    else if (standing) this.#show(standing);
+    return standing?.state === "ADMITTED" ? null : this.#polls.waitS(board, standing?.eta_s ?? null, now());
+  }
+
+  async #readBoard() {
+    try {
+      return await get(`${this.#path}/board`, { signal: this.signal, anonymous: true, tries: 1 });
+    } catch (error) {
+      if (!(error instanceof Problem) || this.signal.aborted) throw error;
+      return null;
+    }
+  }
+
+  #standing(board) {
+    if (board.state === "OFF") return null;
+    const place = this.#polls.place(board);
+    const position = place === null ? null : Math.max(1, positionOf(board, place));
+    const { state, notice, opens_at } = board;
+    return { state, notice, opens_at, position, eta_s: etaOf(board, position ?? 0, now()) };
   }
 
   /** Leaves the queue. */
@@ -67,23 +94,36 @@ class Room {
   // Joining is idempotent per user: after a lost answer, on another device or in another tab the place is the
   // same.
   async #join() {
-    if (queuePlace(this.id).ticket && queuePlace(this.id).email === session.email) return;
+    const { ticket, email, number: stored, epoch } = queuePlace(this.id);
+    if (ticket && email === session.email) {
+      if (stored) this.#polls.answered({ number: stored, epoch, poll_after_s: 0 }, now());
+      return;
+    }
     storeQueuePlace(this.id, null);
     const joined = await post(this.#path, undefined, { signal: this.signal, tries: 5 });
     storeQueuePlace(this.id, { ticket: joined.queue_ticket, email: session.email });
+    this.#answered(joined);
     this.#show({ state: "WAITING", ...joined });
+  }
+
+  #answered(standing) {
+    storeQueuePlace(this.id, { number: standing.number, epoch: standing.epoch });
+    this.#polls.answered(standing, now());
   }
 
   async #ask() {
     try {
       const standing = await get(this.#path, { signal: this.signal, headers: { "Queue-Ticket": queuePlace(this.id).ticket } });
       if (standing.queue_ticket) storeQueuePlace(this.id, { ticket: standing.queue_ticket });
-      return this.#show(standing);
+      this.#answered(standing);
+      this.#show(standing);
+      return standing;
     } catch (error) {
       if (!(error instanceof Problem) || this.signal.aborted) throw error;
       if (error.isTemporary || error.status === 429) {
         setChildren(this.status, h("p", {}, t("queue.noAnswer")));
-        return { poll_after_s: Math.max(POLL_S, error.retryAfterS) };
+        this.#polls.refused(Math.max(POLL_S, error.retryAfterS), now());
+        return null;
       }
       if (error.code === "queue_ticket_invalid" || error.code === "queue_ticket_expired") {
         storeQueuePlace(this.id, null);
@@ -94,16 +134,12 @@ class Room {
   }
 
   #show(standing) {
-    if (standing.state === "ADMITTED") {
-      this.#admit(standing);
-      return null;
-    }
-    if (standing.notice === "sale_ended") return this.#ended(standing);
+    if (standing.state === "ADMITTED") return this.#admit(standing);
+    if (standing.notice === "sale_ended") return this.#ended();
     const isLobby = standing.state === "LOBBY";
     const opens = standing.opens_at && this.#opens(standing.opens_at);
     setChildren(this.status, isLobby ? this.#lobby(opens) : this.#waiting(standing, opens), standing.notice && h("p", { class: "notice warn" }, t(`queue.notice.${standing.notice}`)));
     document.title = isLobby || standing.position === null ? this.#title : `${number(standing.position)} · ${t("queue.title")}`;
-    return standing;
   }
 
   // The waiting room's opening is its own: the organizer may set it before or after the sale's.
@@ -126,10 +162,9 @@ class Room {
   }
 
   // The sale has ended; the page goes on polling, as the organizer may open it again.
-  #ended(standing) {
+  #ended() {
     document.title = this.#title;
     setChildren(this.status, h("p", { class: "notice warn" }, t("queue.notice.sale_ended")), this.#elsewhere());
-    return standing;
   }
 
   #elsewhere(first = null) {

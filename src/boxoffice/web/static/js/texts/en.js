@@ -347,6 +347,7 @@ export const en = {
   "queue.notice.paused": "The organizer has paused admission. Your position is kept.",
   "queue.notice.closed": "The waiting room is closed.",
   "queue.notice.sold_out": "Every seat is sold or held. Admission continues when seats are released.",
+  "queue.notice.delayed": "The queue is not answering at the moment. Your position is kept.",
   "problem.queue_closed": "The waiting room is closed.",
   "problem.queue_ticket_invalid": "Your queue ticket is no longer valid.",
   "problem.queue_ticket_expired": "Your queue ticket has expired.",

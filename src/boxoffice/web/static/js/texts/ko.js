@@ -347,6 +347,7 @@ export const ko = {
   "queue.notice.paused": "주최자가 잠시 입장을 멈췄습니다. 순번은 유지됩니다.",
   "queue.notice.closed": "대기열이 닫혔습니다.",
   "queue.notice.sold_out": "모든 좌석이 판매되었거나 결제 중입니다. 좌석이 반납되면 다시 이어집니다.",
+  "queue.notice.delayed": "지금은 대기열이 응답하지 않습니다. 순서는 그대로 유지됩니다.",
   "problem.queue_closed": "대기열이 닫혔습니다.",
   "problem.queue_ticket_invalid": "더 이상 유효하지 않은 순번입니다.",
   "problem.queue_ticket_expired": "만료된 순번입니다.",

@@ -1,0 +1,123 @@
+"""The pages' rule of the board: the same places as the server's, no missed turn, and no stampede."""
+
+import json
+import random
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from playwright.async_api import Page
+
+from boxoffice.waiting_room import rules
+from boxoffice.waiting_room.board.rules import BoardTiming, CountersReading, board
+from boxoffice.waiting_room.engine.shuffle import SORTED_MAX
+from boxoffice.waiting_room.rules import Gap, Mode, QueueCounters, WaitingRoomState
+
+from .conftest import Visit
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+_POSITIONS = """async ([module, cases]) => {
+  const { placeOf, positionOf } = await import(module);
+  return cases.map(([board, number]) => {
+    const place = placeOf(board, number);
+    return [place, positionOf(board, place)];
+  });
+}"""
+_SIMULATION = Path(__file__).with_name("queue_board_simulation.js").read_text(encoding="utf-8")
+# Four users are called per second at the most, and ten may poll for what concerns all.
+PLAN = {
+    "seed": 7,
+    "users": 1_500,
+    "seconds": 240,
+    "rate_per_s": 4,
+    "grace_s": 60,
+    "stale_s": 3,
+    "asks_per_s": 10,
+    "epoch_at_s": 1e9,
+    "off_at_s": 1e9,
+}
+
+
+async def module_of(visit: Visit) -> tuple[Page, str]:
+    """Return a page of the shop, and the address of the rule's module."""
+    visitor = await visit()
+    await visitor.open("/organizer")
+    own = await visitor.page.locator("script[data-entry]").get_attribute("data-entry")
+    assert own is not None
+    return visitor.page, own.replace("main.js", "lib/queue-board.js")
+
+
+async def test_places_and_positions_are_those_of_the_server(visit: Visit) -> None:
+    page, module = await module_of(visit)
+    chance = random.Random(5)
+    cases, expected = [], []
+    for size in (0, 1, 2, 300, SORTED_MAX, SORTED_MAX + 1, 9_001, 1_000_003, 14_000_000):
+        for number in {1, size or 1, size + 1, size + 7, chance.randint(1, size + 5)}:
+            room, counters = _drawn(size, chance)
+            place = room.place_of(number)
+            shown = board(room, CountersReading(counters, 0.0, 0.0), BoardTiming(1, 60))
+            cases.append([json.loads(msgspec.json.encode(shown)), number])
+            expected.append([place, rules.position(room, counters, place)])
+    found = await page.evaluate(_POSITIONS, [module, cases])
+    assert [one[0] for one in found] == [one[0] for one in expected]
+    # The share of vacant places is rounded half to even there, half up here.
+    assert all(abs(a[1] - b[1]) <= 1 for a, b in zip(found, expected, strict=True))
+
+
+def _drawn(size: int, chance: random.Random) -> tuple[WaitingRoomState, QueueCounters]:
+    called = chance.randint(0, size)
+    gap = Gap(size // 2, size // 2 + chance.randint(0, 20))
+    room = WaitingRoomState(
+        schedule_id=UUID(int=1),
+        mode=Mode.LOBBY,
+        is_paused=False,
+        is_closed=False,
+        rate_per_s=1.0,
+        inside_max=1,
+        inside_s=60,
+        grace_s=60,
+        opens_at=0.0,
+        seed=sha256(b"%d" % size).digest(),
+        lobby_size=size,
+        epoch=1,
+        numbers_to=size + 30,
+        joined=size + 10,
+        called=called,
+        gaps=(gap,) if chance.random() < 0.5 else (),
+    )
+    return room, QueueCounters(epoch=1, joined=size + 10, called=called)
+
+
+async def _simulated(visit: Visit, **changed: float) -> dict[str, Any]:
+    page, module = await module_of(visit)
+    found = await page.evaluate(_SIMULATION, [module, {**PLAN, **changed}])
+    return dict(found)
+
+
+@pytest.mark.parametrize("grace_s", [3, 5, 7, 9, 60])
+async def test_no_turn_is_missed_and_only_called_users_poll(visit: Visit, grace_s: int) -> None:
+    found = await _simulated(visit, grace_s=grace_s)
+    assert (found["missed"], found["unanswered"], found["called"]) == (0, 0, 960)
+    # Before their call users poll only where the grace is shorter than a board may be old.
+    early_s = max(0, 8 - grace_s)
+    assert found["polls"] <= 960 * 1.5 * early_s
+    assert found["most"] <= PLAN["rate_per_s"] * (3 + 1.5 * early_s)
+    assert (found["polls"] == 0) == (early_s == 0)
+
+
+async def test_a_new_epoch_is_no_stampede(visit: Visit) -> None:
+    found = await _simulated(visit, epoch_at_s=80)
+    assert (found["missed"], found["unanswered"]) == (0, 0)
+    # All who were waiting polled once, spread; those called meanwhile did at once.
+    assert 600 <= found["polls"] <= 1_500 - 4 * 80
+    assert found["most"] <= 2 * (PLAN["rate_per_s"] + PLAN["asks_per_s"])
+
+
+async def test_a_room_that_is_switched_off_is_left_without_a_stampede(visit: Visit) -> None:
+    found = await _simulated(visit, off_at_s=80)
+    assert found["total"] >= 1_490
+    assert found["most"] <= 2 * (PLAN["rate_per_s"] + PLAN["asks_per_s"])
