@@ -53,13 +53,17 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines with a common x axis; one of the first page, or one that a print leaves out."""
+    """Lines with a common x axis, which may be logarithmic (of 1 + x, so that 0 is on it).
+
+    It is one of the first page, or one that a print leaves out.
+    """
 
     title: str
     x_name: str
     series: list[Series]
     is_headline: bool = False
     is_detail: bool = False
+    x_is_log: bool = False
 
 
 @dataclass(frozen=True)

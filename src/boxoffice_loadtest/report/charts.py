@@ -17,6 +17,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 12, 40
 _MARKS = 7
 _SVG = "http://www.w3.org/2000/svg"  # a namespace, never fetched
 _POINTS_MAX = 240
+# About the width of a letter of the legend.
+_LETTER = 6
 
 
 def svg(chart: Chart) -> str:
@@ -24,7 +26,7 @@ def svg(chart: Chart) -> str:
     points = [point for one in chart.series for point in one.points]
     if not points:
         return ""
-    scale = _Scale(points)
+    scale = _Scale(points, is_log=chart.x_is_log)
     size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}"'
     parts = [
         f'<svg {size} role="img" xmlns="{_SVG}" aria-label="{escape(chart.title)}">',
@@ -48,6 +50,16 @@ def legend(chart: Chart) -> str:
     return f'<ul class="legend">{items}</ul>'
 
 
+def legend_row(chart: Chart) -> str:
+    """Return the legend as an element of an SVG image, one line high."""
+    items, x = [], _LEFT
+    for number_, one in enumerate(chart.series):
+        text = f'<text x="40" y="9">{escape(one.name)}</text>'
+        items.append(f'<g transform="translate({x} 0)">{_sample(number_, one)}{text}</g>')
+        x += 64 + _LETTER * len(one.name)
+    return f"<g>{''.join(items)}</g>"
+
+
 def _sample(number_: int, one: Series) -> str:
     stroke = "" if one.is_dots else f'<line x1="1" y1="5" x2="33" y2="5" {_style(number_)}/>'
     return stroke + _mark(number_, 17, 5)
@@ -56,18 +68,22 @@ def _sample(number_: int, one: Series) -> str:
 class _Scale:
     """Maps values to coordinates."""
 
-    def __init__(self, points: Sequence[tuple[float, float]]) -> None:
+    def __init__(self, points: Sequence[tuple[float, float]], *, is_log: bool) -> None:
         self._low = min(x for x, _ in points)
         self._high = max(x for x, _ in points)
-        around = ticks(self._low, self._high)
+        self._is_log = is_log
+        around = powers(self._low, self._high) if is_log else ticks(self._low, self._high)
         # No tick beyond the lines, so that they fill the width.
         self.x_ticks = [value for value in around if self._low <= value <= self._high] or around
         self.y_ticks = ticks(0.0, max(y for _, y in points) or 1.0)
 
     def x(self, value: float) -> float:
-        width = self._high - self._low
-        share = (value - self._low) / width if width > 0 else 0.5
+        low, at, high = (self._place(x) for x in (self._low, value, self._high))
+        share = (at - low) / (high - low) if high > low else 0.5
         return round(_LEFT + share * (_WIDTH - _LEFT - _RIGHT), 1)
+
+    def _place(self, x: float) -> float:
+        return math.log10(1 + x) if self._is_log else x
 
     def y(self, value: float) -> float:
         share = value / self.y_ticks[-1]
@@ -83,6 +99,12 @@ def ticks(low: float, high: float) -> list[float]:
     step = next(size * magnitude for size in (1, 2, 5, 10) if size * magnitude >= raw)
     first, last = math.floor(low / step), math.ceil(high / step)
     return [round(count * step, 10) for count in range(first, last + 1)]
+
+
+def powers(low: float, high: float) -> list[float]:
+    """Return 0 if it is `low`, and the powers of ten from `low` to `high`."""
+    exponents = range(math.ceil(math.log10(max(low, 1))), math.floor(math.log10(max(high, 1))) + 1)
+    return [0.0] * (low == 0) + [float(10**exponent) for exponent in exponents]
 
 
 def _grid(scale: _Scale, x_name: str) -> Iterator[str]:
