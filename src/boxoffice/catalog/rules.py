@@ -242,16 +242,16 @@ def same_instant() -> Invalid:
     return _invalid("starts_at", "The concert has a schedule at this time already")
 
 
-def hall(seats: int) -> list[NewSeat]:
-    """Return a plausible hall of `seats` seats: rows of 25, sections of 10 rows, the best in front."""
-    return [_hall_seat(position, seats) for position in range(seats)]
+def hall(seats: int, row_seats: int = 25, section_rows: int = 10) -> list[NewSeat]:
+    """Return a plausible hall in sections of `section_rows` rows, the best seats in front."""
+    return [_hall_seat(at, seats, row_seats, section_rows) for at in range(seats)]
 
 
-def _hall_seat(position: int, seats: int) -> NewSeat:
+def _hall_seat(position: int, seats: int, row_seats: int, section_rows: int) -> NewSeat:
     grades = (("VIP", 165_000), ("R", 143_000), ("S", 110_000), ("A", 88_000))
     grade, price_minor = grades[position * len(grades) // seats]
-    row_of_all, in_row = divmod(position, 25)
-    section, row = (str(1 + count) for count in divmod(row_of_all, 10))
+    row_of_all, in_row = divmod(position, row_seats)
+    section, row = (str(1 + count) for count in divmod(row_of_all, section_rows))
     number = in_row + 1
     return NewSeat(f"{section}-{row}-{number}", section, row, number, grade, price_minor)
 

@@ -53,6 +53,8 @@ class Plan:
     queue_rate_per_s: float | None = None
     # The organizer's e-mail address.
     organizer: str | None = None
+    row_seats: int = 25
+    section_rows: int = 10
 
 
 class Seeded(msgspec.Struct, frozen=True):
@@ -179,7 +181,7 @@ async def put_on_sale(
         venue="Olympic Hall, Seoul",
         description="One evening, numbered seats.",
     )
-    seats = catalog_rules.hall(plan.seats)
+    seats = catalog_rules.hall(plan.seats, plan.row_seats, plan.section_rows)
     on_sale = await application.services.catalog.put_on_sale(organizer, concert, schedule, seats)
     return Seeded(on_sale.concert_id, on_sale.schedule_id)
 
