@@ -30,6 +30,9 @@ _SCHEDULE = """
     WITH organizer AS (
         INSERT INTO users (user_id, email, name, password_hash, role)
         VALUES ($1, $1::uuid || '@example.org', 'Organizer', '-', 'organizer')
+    ), organization AS (
+        -- A concert without one belongs to that of its organizer.
+        INSERT INTO organizations (organization_id, name) VALUES ($1, 'Organization')
     ), concert AS (
         INSERT INTO concerts (concert_id, organizer_id, title, artist, venue, status, published_at)
         VALUES ($1, $1, 'Title', 'Artist', 'Venue', 'PUBLISHED', clock_timestamp())
@@ -60,7 +63,7 @@ _HAS_BUYERS = "SELECT to_regclass('schedule_buyers') IS NOT NULL AS has_buyers"
 
 
 @dataclass
-class _MeasuredSchedule:
+class MeasuredSchedule:
     """A schedule, its next free seat, and the CPU seconds of its holds.
 
     With `user_id` that user sends all holds, one at a time; without, each hold has a new user.
@@ -85,7 +88,7 @@ def _cpu_s(pid: int) -> float:
     return int(fields[0]) / 1e9
 
 
-async def _hold(db: Database, schedule: _MeasuredSchedule) -> list[HoldCommand]:
+async def _hold(db: Database, schedule: MeasuredSchedule) -> list[HoldCommand]:
     """Hold new seats in one batch."""
     commands = []
     for _ in range(1 if schedule.user_id else _BATCH):
@@ -99,14 +102,14 @@ async def _hold(db: Database, schedule: _MeasuredSchedule) -> list[HoldCommand]:
     return commands
 
 
-async def _release(db: Database, schedule: _MeasuredSchedule, holds: list[HoldCommand]) -> None:
+async def _release(db: Database, schedule: MeasuredSchedule, holds: list[HoldCommand]) -> None:
     """Release the holds of the one user, so that each batch starts with none."""
     if schedule.user_id is not None:
         releases = [ReleaseCommand(schedule.user_id, one.reservation_id, new_id()) for one in holds]
         await ReservationStore(db).release(schedule.schedule_id, releases)
 
 
-async def _prepare(db: Database, schedule: _MeasuredSchedule, seats: int) -> None:
+async def _prepare(db: Database, schedule: MeasuredSchedule, seats: int) -> None:
     """Insert a schedule with its closed reservations."""
     await db.fetch(_SCHEDULE, schedule.schedule_id, seats)
     await db.fetch(_CLOSED, schedule.schedule_id, schedule.user_id, schedule.closed)
@@ -115,7 +118,7 @@ async def _prepare(db: Database, schedule: _MeasuredSchedule, seats: int) -> Non
         await db.fetch(_BUYERS, schedule.schedule_id)
 
 
-async def _measure_batch(db: Database, schedule: _MeasuredSchedule) -> None:
+async def _measure_batch(db: Database, schedule: MeasuredSchedule) -> None:
     [row] = await db.fetch("SELECT pg_backend_pid() AS pid")
     before = _cpu_s(row["pid"])
     holds = await _hold(db, schedule)
@@ -123,7 +126,7 @@ async def _measure_batch(db: Database, schedule: _MeasuredSchedule) -> None:
     await _release(db, schedule, holds)
 
 
-async def _measure(settings: Settings, schedules: list[_MeasuredSchedule], batches: int) -> None:
+async def measure(settings: Settings, schedules: list[MeasuredSchedule], batches: int) -> None:
     await migrate(settings)
     one = settings.replace(db_pool_max=2, batches_in_flight=1, statement_timeout_ms=600_000,
         request_timeout_ms=3_000_000,
@@ -151,17 +154,17 @@ def main(
 ) -> None:
     """Compare holds with and without closed reservations; exit 1 above a ratio of 1.1."""
     schedules = [
-        _MeasuredSchedule("none closed", new_id()),
-        _MeasuredSchedule(f"{closed:,} closed", new_id(), closed=closed),
-        _MeasuredSchedule("one user, none closed", new_id(), new_id()),
-        _MeasuredSchedule(f"one user, {of_one:,} closed", new_id(), new_id(), closed=of_one),
+        MeasuredSchedule("none closed", new_id()),
+        MeasuredSchedule(f"{closed:,} closed", new_id(), closed=closed),
+        MeasuredSchedule("one user, none closed", new_id(), new_id()),
+        MeasuredSchedule(f"one user, {of_one:,} closed", new_id(), new_id(), closed=of_one),
     ]
     started_at = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, EmbeddedServers(Path(folder) / "data") as servers:
         settings = Settings.of(
             database_url=servers.database_url, valkey_url=servers.valkey_url, log_level="error"
         )
-        asyncio.run(_measure(settings, schedules, batches))
+        asyncio.run(measure(settings, schedules, batches))
     for schedule in schedules:
         typer.echo(f"{schedule.name:<34} {schedule.median_us:8.1f} µs of PostgreSQL a hold")
     plain, history, first, after = (schedule.median_us for schedule in schedules)
