@@ -15,22 +15,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench.environment import machine
 from bench.environment.environment import running_environment
 from bench.measurement import results, tables, targets
-from bench.measurement.runner import BenchRunner, RunProgress, chosen
+from bench.measurement.runner import BenchRunner, RunProgress, chosen, with_workers
 from bench.measurement.sample import CLEAN, RunSample
 from bench.scenarios import locks as lock_scenarios
-from bench.scenarios.catalogue import SCENARIOS
+from bench.scenarios.catalogue import SCENARIOS, SPIKE
 from bench.scenarios.scenario import BenchScenario, Sizes
 
 _FULL = Sizes(holds=6_000, open_s=15.0, huge=True)
-_QUICK = Sizes(holds=800, open_s=3.0, huge=False, stream_readers=500)
+_QUICK = Sizes(holds=800, open_s=3.0, huge=False, stream_readers=500, areas=4)
 _RUNS, _QUICK_RUNS = 5, 1
-_ALL = (*SCENARIOS, *lock_scenarios.SCENARIOS)
+_ALL = (*SCENARIOS, *lock_scenarios.SCENARIOS, *SPIKE)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
-def main(
+def main(  # noqa: PLR0913, PLR0917 — the options of the command
     quick: Annotated[
         bool, typer.Option("--quick", help="Few requests and one run, to check that it works.")
     ] = False,
@@ -38,12 +38,17 @@ def main(
     scenarios: Annotated[
         str, typer.Option(help="Only these scenarios, comma-separated, and the baseline.")
     ] = "",
+    rows: Annotated[
+        str, typer.Option(help="As --scenarios, each with its variants for more workers.")
+    ] = "",
     locks: Annotated[
         bool, typer.Option("--locks", help="The lock scenarios instead of the others.")
     ] = False,
     runs: Annotated[int | None, typer.Option(min=1, help="Runs per scenario.")] = None,
     holds: Annotated[int | None, typer.Option(min=32, help="Requests per run.")] = None,
-    connections: Annotated[int, typer.Option(min=1, help="Connections of the client.")] = 64,
+    connections: Annotated[
+        int | None, typer.Option(min=1, help="Connections of the client, if not the scenario's.")
+    ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where the servers keep their data.")
     ] = None,
@@ -51,9 +56,13 @@ def main(
     """Measure the CPU, latency and memory of requests, side by side with the baselines."""
     sizes = _QUICK if quick else _FULL
     if holds is not None:
-        sizes = replace(sizes, holds=holds, open_s=min(sizes.open_s, holds / 200))
-    selected = _selected(scenarios, locks=locks, huge=sizes.huge)
-    runs = runs or (_QUICK_RUNS if quick else _RUNS)
+        areas = max(1, sizes.areas * holds // sizes.holds)
+        sizes = replace(sizes, holds=holds, open_s=min(sizes.open_s, holds / 200), areas=areas)
+    names = [*_names(scenarios), *with_workers(_names(rows), [one.name for one in _ALL])]
+    selected = _selected(names, locks=locks, huge=sizes.huge)
+    # A spike takes as long as five runs of another scenario.
+    is_spike = any(one in SPIKE for one in selected)
+    runs = runs or (_QUICK_RUNS if quick or is_spike else _RUNS)
     started_at = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="boxoffice-bench-", ignore_cleanup_errors=True) as home:
         about, samples = _measure(selected, runs, sizes, connections, Path(home), data_dir)
@@ -65,7 +74,7 @@ def _measure(
     selected: list[BenchScenario],
     runs: int,
     sizes: Sizes,
-    connections: int,
+    connections: int | None,
     folder: Path,
     data_dir: Path | None,
 ) -> tuple[dict[str, str], dict[str, list[RunSample]]]:
@@ -85,8 +94,11 @@ def _measure(
         return about, BenchRunner(servers, sizes, folder, connections, show).run(selected, runs)
 
 
-def _selected(names_: str, *, locks: bool, huge: bool) -> list[BenchScenario]:
-    names = [name.strip() for name in names_.split(",") if name.strip()]
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _selected(names: list[str], *, locks: bool, huge: bool) -> list[BenchScenario]:
     known = [scenario.name for scenario in _ALL]
     unknown = [name for name in names if name not in known]
     if unknown:

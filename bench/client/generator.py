@@ -19,11 +19,16 @@ import msgspec
 import uvloop
 
 from bench.client.load import LoadPlan, LoadResult
+from boxoffice.platform.processes.file_limit import raise_file_limit
 
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_RETRY_AFTER = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
 _CODE = re.compile(rb'"code":"(\w+)"')
+_SHED = frozenset({429, 503})
 _TIMEOUT_S = 150.0
+_SPIKE_TIMEOUT_S = 600.0
+_OTHER_FILES = 64
 _SEED = 88
 
 
@@ -39,6 +44,9 @@ class RequestSender:
         self._idle: list[ClientConnection] = []
         self._is_open = False
         self._waiting: deque[tuple[int, float]] = deque()
+        self._offered_at: float | None = None
+        self._repeats: deque[int] = deque()
+        self.retried = 0
         self.seconds = array("d", bytes(8 * count))
         self.statuses: Counter[int] = Counter()
         self.codes: Counter[str] = Counter()
@@ -53,6 +61,9 @@ class RequestSender:
         for connection in connections:
             connection.sender = self
         if rate_per_s is None:
+            if self._plan.at_once:
+                self._offered_at = time.perf_counter()
+            self._idle = list(connections[self._count :])
             for connection in connections[: self._count]:
                 self._send_next(connection)
             return
@@ -64,7 +75,7 @@ class RequestSender:
         self._arrive()
 
     def _send_next(self, connection: "ClientConnection") -> None:
-        self._send(connection, self._sent, time.perf_counter())
+        self._send(connection, self._sent, self._offered_at or time.perf_counter())
         self._sent += 1
 
     def _send(self, connection: "ClientConnection", number: int, at: float) -> None:
@@ -84,6 +95,9 @@ class RequestSender:
 
     def answered(self, connection: "ClientConnection", status: int, body: bytearray) -> None:
         """Record an answer and send the next request on its connection."""
+        if self._plan.at_once and status in _SHED:
+            self._repeat_later(connection)
+            return
         self.seconds[connection.number] = time.perf_counter() - connection.sent_at
         self.statuses[status] += 1
         if status >= 400 and (found := _CODE.search(body)):
@@ -95,8 +109,28 @@ class RequestSender:
             self.finished.set_result(None)
         elif self._is_open:
             self._release(connection)
+        else:
+            self._continue(connection)
+
+    def _continue(self, connection: "ClientConnection") -> None:
+        if self._repeats:
+            self._send(connection, self._repeats.popleft(), self._offered_at or 0.0)
         elif self._sent < self._count:
             self._send_next(connection)
+        else:
+            self._idle.append(connection)
+
+    def _repeat_later(self, connection: "ClientConnection") -> None:
+        """Repeat a request that was shed, not before its `Retry-After`."""
+        self.retried += 1
+        loop = asyncio.get_running_loop()
+        loop.call_later(connection.retry_after_s, self._repeat, connection.number)
+        self._continue(connection)
+
+    def _repeat(self, number: int) -> None:
+        self._repeats.append(number)
+        if self._idle:
+            self._continue(self._idle.pop())
 
     def _release(self, connection: "ClientConnection") -> None:
         if self._waiting:
@@ -120,6 +154,7 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self) -> None:
         self.number = 0
         self.sent_at = 0.0
+        self.retry_after_s = 0.0
         self._got = bytearray()
         self._status = 0
         self._missing = -1
@@ -147,6 +182,9 @@ class ClientConnection(asyncio.Protocol):
             if head < 0:
                 return
             self._status = int(got[9:12])
+            if self._status in _SHED:
+                seconds = _RETRY_AFTER.search(got, 0, head + 2)
+                self.retry_after_s = float(seconds[1]) if seconds else 1.0
             length = _LENGTH.search(got, 0, head + 2)
             self._missing = int(length[1]) if length and self._status != 304 else 0
             del got[: head + 4]
@@ -163,9 +201,10 @@ class ClientConnection(asyncio.Protocol):
 async def send(plan: LoadPlan) -> LoadResult:
     """Connect, warm up, print `ready`, wait for `go`, and measure."""
     loop = asyncio.get_running_loop()
+    files = raise_file_limit(plan.connections + _OTHER_FILES)
     opened = [
         await loop.create_connection(ClientConnection, "127.0.0.1", plan.port)
-        for _ in range(plan.connections)
+        for _ in range(min(plan.connections, files - _OTHER_FILES))
     ]
     connections = [connection for _, connection in opened]
     warmup = RequestSender(plan, plan.warmup, len(plan.warmup))
@@ -182,12 +221,14 @@ async def send(plan: LoadPlan) -> LoadResult:
     sys.stdin.readline()
     cpu_s, started_at = time.process_time(), time.perf_counter()
     sender.start(connections, plan.rate_per_s)
-    async with asyncio.timeout(_TIMEOUT_S):
+    async with asyncio.timeout(_SPIKE_TIMEOUT_S if plan.at_once else _TIMEOUT_S):
         await sender.finished
     wall_s, cpu_s = time.perf_counter() - started_at, time.process_time() - cpu_s
     for connection in connections:
         connection.close()
-    return _load(sender, plan.count, wall_s, cpu_s)
+    return msgspec.structs.replace(
+        _load(sender, plan.count, wall_s, cpu_s), retried=sender.retried, connections=len(opened)
+    )
 
 
 def _load(sender: RequestSender, count: int, wall_s: float, cpu_s: float) -> LoadResult:

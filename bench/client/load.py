@@ -19,7 +19,9 @@ class LoadPlan(msgspec.Struct, kw_only=True):
     """Prebuilt requests and how to send them.
 
     The client sends `count` requests and repeats `requests` when they run out. Without `rate_per_s` the
-    loop is closed: each connection sends its next request when it has its answer.
+    loop is closed: each connection sends its next request when it has its answer. With `at_once` all
+    requests are offered at the start: latency counts from there, also while a request waits for a
+    connection, and a request that is shed (429 or 503) is repeated after its `Retry-After`.
     """
 
     port: int
@@ -28,6 +30,7 @@ class LoadPlan(msgspec.Struct, kw_only=True):
     count: int
     warmup: list[bytes] = []
     rate_per_s: float | None = None
+    at_once: bool = False
     keep_bodies: bool = False
 
 
@@ -43,6 +46,8 @@ class LoadResult(msgspec.Struct, kw_only=True):
     p99_ms: float
     statuses: dict[str, int]
     codes: dict[str, int]
+    retried: int = 0
+    connections: int = 0
     bodies: list[bytes] = []
 
     @property

@@ -36,7 +36,6 @@ _SQL = sql_files.load("bench.environment")
 _LOCK_PER_REQUEST_SCHEMA = sql_files.read("bench.baselines.lock_per_request", "schema.sql")
 _RUN = "bench_run"
 _RESTART_TIMEOUT_S = 30.0
-_BALANCE_MINOR = 5_000_000
 # Longer than any run: no hold and no token expires during a measurement.
 _HOLD_TTL_S = 86_400
 _TOKEN_TTL_S = 86_400
@@ -49,11 +48,15 @@ class DatasetPlan:
     seats: int
     schedules: int
     users: int
+    row_seats: int = 25
+    section_rows: int = 10
+    balance_minor: int = 5_000_000
 
     @property
     def template(self) -> str:
         """The name of its template database."""
-        return f"bench_seats_{self.seats}"
+        hall = f"{self.schedules}_of_{self.seats}_in_{self.row_seats}_{self.section_rows}"
+        return f"bench_{hall}_for_{self.users}"
 
 
 @dataclass(frozen=True)
@@ -174,11 +177,11 @@ class Environment:
         await self._admin("drop_database", _RUN)
         await self._admin("copy_database", _RUN, plan.template)
 
-    async def add_waiting_rooms(self, settings: Settings) -> None:
-        """Add a waiting room to every schedule of a copy."""
+    async def add_waiting_rooms(self, settings: Settings, inside_max: int | None = None) -> None:
+        """Add a waiting room to every schedule of a copy; it is open if it has an `inside_max`."""
         connection = await asyncpg.connect(settings.database.database_url)
         try:
-            await connection.execute(_SQL["add_waiting_rooms"])
+            await connection.execute(_SQL["add_waiting_rooms"], inside_max)
         finally:
             await connection.close()
 
@@ -220,10 +223,18 @@ async def _seed(settings: Settings, plan: DatasetPlan, tokens: Path) -> list[See
     """Seed as `boxoffice seed` does: one schedule at a time, the users with the first."""
     quiet = Console(quiet=True)
     schedules = []
-    seat_ids = [seat.seat_id for seat in catalog_rules.hall(plan.seats)]
+    seats = catalog_rules.hall(plan.seats, plan.row_seats, plan.section_rows)
+    seat_ids = [seat.seat_id for seat in seats]
     for number in range(plan.schedules):
         users, written = (0, None) if number else (plan.users, tokens)
-        seed_plan = seeding.Plan(plan.seats, users, _BALANCE_MINOR, hold_ttl_s=_HOLD_TTL_S)
+        seed_plan = seeding.Plan(
+            plan.seats,
+            users,
+            plan.balance_minor,
+            hold_ttl_s=_HOLD_TTL_S,
+            row_seats=plan.row_seats,
+            section_rows=plan.section_rows,
+        )
         made = await seeding.seed(settings, seed_plan, written, quiet)
         schedules.append(SeededSchedule(str(made.schedule_id), str(made.concert_id), seat_ids))
     return schedules

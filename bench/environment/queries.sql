@@ -14,10 +14,12 @@ CREATE DATABASE {name} TEMPLATE {template};
 DROP DATABASE IF EXISTS {name} WITH (FORCE);
 
 -- name: add_waiting_rooms
--- A waiting room for every schedule, which opens long after the measurement.
+-- A waiting room for every schedule: open, with room for $1 people inside; without $1, it opens long after the
+-- measurement.
 INSERT INTO queue_rooms (
        schedule_id, mode, rate_per_s, inside_max, inside_s, grace_s, opens_at, seed)
-SELECT schedule_id, 'fifo', 100, 100, 600, 60, clock_timestamp() + interval '1 day',
+SELECT schedule_id, 'fifo', 10000, coalesce($1::integer, 100), 600, 60,
+       clock_timestamp() + CASE WHEN $1::integer IS NULL THEN interval '1 day' ELSE interval '-1 minute' END,
        decode(repeat('5a', 32), 'hex')
   FROM schedules;
 

@@ -48,6 +48,8 @@ class ScenarioFigures(msgspec.Struct, kw_only=True):
     events_per_s: float
     cpu_us_per_event: float | None
     stream_kib: float
+    retried: int
+    connections: int
     spread: dict[str, tuple[float, float]]
 
 
@@ -103,6 +105,8 @@ def _figures(
         events_per_s=middle(lambda sample: sample.events_per_s),
         cpu_us_per_event=_median(sample.us_per_event for sample in samples),
         stream_kib=middle(lambda sample: sample.stream_kib),
+        retried=round(median(sample.retried for sample in samples)),
+        connections=samples[0].connections,
         spread={
             "cpu_us_total": _span(sample.total_us for sample in samples),
             "rps": _span(sample.rps for sample in samples),

@@ -1,6 +1,7 @@
 """Runs the scenarios round by round, so that a slow minute of the machine affects all of them."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -85,6 +86,8 @@ class _CurrentRun:
             streams=self.streams.streams,
             events=self.events,
             stream_kib=self.streams.stream_kib,
+            retried=sent.retried,
+            connections=sent.connections,
         )
 
 
@@ -96,7 +99,7 @@ class BenchRunner:
         environment: Environment,
         sizes: Sizes,
         folder: Path,
-        connections: int,
+        connections: int | None,
         show: Callable[[RunProgress], None],
     ) -> None:
         self._environment = environment
@@ -110,7 +113,7 @@ class BenchRunner:
         """Return the samples of each scenario; the baseline has two per round."""
         samples: dict[str, list[RunSample]] = {scenario.name: [] for scenario in scenarios}
         order = list(_order(scenarios, runs))
-        plans = {self._sizes.dataset(scenario.seats) for scenario in scenarios}
+        plans = {scenario.plan(self._sizes) for scenario in scenarios} - self._datasets.keys()
         total = len(order) + len(plans)
         for done, plan in enumerate(sorted(plans, key=lambda plan: plan.seats)):
             text = f"seeding {plan.schedules} × {plan.seats:,} seats"
@@ -125,10 +128,10 @@ class BenchRunner:
 
     def measure(self, scenario: BenchScenario, number: int) -> RunSample:
         """Measure a scenario once, on a database and a server of its own."""
-        plan = self._sizes.dataset(scenario.seats)
+        plan = scenario.plan(self._sizes)
         with self._environment.fresh_database(plan) as settings, ExitStack() as stack:
             if scenario.has_waiting_room:
-                asyncio.run(self._environment.add_waiting_rooms(settings))
+                asyncio.run(self._environment.add_waiting_rooms(settings, scenario.inside_max))
             if scenario.has_offers:
                 schedule_ids = [one.schedule_id for one in self._datasets[plan].schedules]
                 asyncio.run(self._environment.add_offers(settings, schedule_ids))
@@ -148,20 +151,24 @@ class BenchRunner:
             requests = scenario.build(context)
             streams = NO_STREAMS
             if scenario.has_stream_readers:
-                streams = stack.enter_context(open_streams(context))
+                count = scenario.stream_readers or self._sizes.stream_readers
+                streams = stack.enter_context(open_streams(context, count))
             meter = CpuMeter(groups)
             current = _CurrentRun(scenario, settings, server, requests, meter, streams)
-            sent = load.run(self._plan(server, requests), current.before, current.after)
+            sent = load.run(self._plan(scenario, server, requests), current.before, current.after)
             return current.sample(number, sent)
 
-    def _plan(self, server: ServerProcess, requests: RequestSet) -> load.LoadPlan:
+    def _plan(
+        self, scenario: BenchScenario, server: ServerProcess, requests: RequestSet
+    ) -> load.LoadPlan:
         return load.LoadPlan(
             port=server.port,
-            connections=self._connections,
+            connections=self._connections or scenario.connections,
             requests=list(requests.requests),
             count=requests.count,
             warmup=list(requests.warmup),
             rate_per_s=requests.rate_per_s,
+            at_once=requests.at_once,
         )
 
 
@@ -188,3 +195,12 @@ def chosen(
     if names:
         return [scenario for scenario in scenarios if scenario.name in {*names, BASELINE}]
     return [scenario for scenario in scenarios if huge or scenario.seats != HUGE]
+
+
+def with_workers(rows: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return each row, followed by those of the `known` scenarios that are it with more workers."""
+    found = []
+    for row in rows:
+        variant = re.compile(re.escape(row) + r"_\d+_workers")
+        found += [row, *(name for name in known if variant.fullmatch(name))]
+    return found

@@ -31,6 +31,9 @@ class RunSample:
     streams: int = 0
     events: int = 0
     stream_kib: float = 0.0
+    # Answers of overload after which the client repeated the request.
+    retried: int = 0
+    connections: int = 0
 
     @property
     def total_us(self) -> float:

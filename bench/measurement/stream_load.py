@@ -30,9 +30,9 @@ NO_STREAMS = StreamLoad(0, 0.0, None)
 
 
 @contextmanager
-def open_streams(context: ScenarioContext) -> Iterator[StreamLoad]:
-    """Open event streams of the first schedule until the block is left."""
-    count, group = context.sizes.stream_readers, context.server.group
+def open_streams(context: ScenarioContext, count: int) -> Iterator[StreamLoad]:
+    """Open `count` event streams of the first schedule until the block is left."""
+    group = context.server.group
     path = f"/v1/schedules/{context.first_schedule.schedule_id}/seats/events"
     # One stream fills the caches first, so that their memory is not counted for the streams.
     with reading_streams(context.server.port, path, 1):

@@ -6,11 +6,14 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.measurement.results import ScenarioFigures
+from bench.measurement.spike import spike_lines, spike_run
 from bench.measurement.targets import TargetResult
 from bench.scenarios import locks
+from bench.scenarios.catalogue import SPIKE
 
 _STYLES = {"PASS": "green", "FALLS SHORT": "red"}
 _LOCK_SCENARIOS = {scenario.name for scenario in locks.SCENARIOS}
+_SPIKE_WORKERS = {scenario.name: scenario.workers for scenario in SPIKE}
 
 
 def _table(title: str, names: Sequence[str]) -> Table:
@@ -107,4 +110,8 @@ def show(
         console.print(lock_table(of_locks))
     if with_streams := [one for one in figures if one.streams]:
         console.print(stream_table(with_streams))
+    spikes = [one for one in figures if one.name in _SPIKE_WORKERS]
+    if spikes:
+        runs = [(spike_run(one, _SPIKE_WORKERS[one.name]), one) for one in spikes]
+        console.print("\n".join(spike_lines(runs)), soft_wrap=True, highlight=False, markup=False)
     console.print(target_table(targets))

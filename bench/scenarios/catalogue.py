@@ -1,7 +1,7 @@
 """The list of scenarios."""
 
 from bench.environment.processes import BARE_SERVER, LOCK_PER_REQUEST
-from bench.scenarios import holds, lookups, notices, streams, waiting_room
+from bench.scenarios import holds, lookups, notices, spike, streams, waiting_room
 from bench.scenarios.scenario import HUGE, LARGE, SEAT_TAKEN, BenchScenario
 
 BASELINE = "baseline"
@@ -131,4 +131,19 @@ SCENARIOS: tuple[BenchScenario, ...] = (
     *_WORKERS_AND_RELAY,
     *_WAITING_ROOM,
     *_LARGE_SCHEDULES,
+)
+
+# Of their own size, and only by name.
+SPIKE = tuple(
+    BenchScenario(
+        "spike_400000" if workers == 1 else f"spike_400000_{workers}_workers",
+        spike.requests_at_once,
+        frozenset({"201", "409"}),
+        SEAT_TAKEN,
+        workers=workers,
+        dataset=spike.dataset,
+        connections=spike.CONNECTIONS,
+        about="a hall of 160 areas, all requests at once",
+    )
+    for workers in (1, 2, 4)
 )

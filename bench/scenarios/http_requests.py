@@ -38,6 +38,7 @@ _POST = (
     "Accept-Encoding: gzip\r\n"
     "Authorization: Bearer {token}\r\n"
     "Idempotency-Key: {key}\r\n"
+    "{more}"
     "Content-Type: application/json\r\n"
     "Content-Length: {length}\r\n\r\n"
 )
@@ -71,17 +72,20 @@ def join(schedule_id: str, token: str) -> bytes:
     return _JOIN.format(path=f"/v1/schedules/{schedule_id}/queue", token=token).encode()
 
 
-def post(path: str, token: str, key: str, body: object) -> bytes:
-    """Return a command with an idempotency key."""
+def post(path: str, token: str, key: str, body: object, more: str = "") -> bytes:
+    """Return a command with an idempotency key; `more` are further lines of its head."""
     encoded = msgspec.json.encode(body)
-    head = _POST.format(path=path, token=token, key=key, length=len(encoded))
+    head = _POST.format(path=path, token=token, key=key, more=more, length=len(encoded))
     return head.encode() + encoded
 
 
-def hold(schedule_id: str, token: str, key: str, seat_ids: Sequence[str]) -> bytes:
+def hold(
+    schedule_id: str, token: str, key: str, seat_ids: Sequence[str], queue_pass: str = ""
+) -> bytes:
     """Return a hold of exactly these seats."""
     path = f"/v1/schedules/{schedule_id}/reservations"
-    return post(path, token, key, {"seat_ids": list(seat_ids)})
+    more = f"Queue-Pass: {queue_pass}\r\n" if queue_pass else ""
+    return post(path, token, key, {"seat_ids": list(seat_ids)}, more)
 
 
 def hold_with_offers(schedule_id: str, token: str, key: str, seat_ids: Sequence[str]) -> bytes:

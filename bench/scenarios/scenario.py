@@ -26,6 +26,8 @@ class Sizes:
     open_s: float
     huge: bool
     stream_readers: int = 5_000
+    # Of the hall of the spike.
+    areas: int = 160
 
     @property
     def warmup(self) -> int:
@@ -51,6 +53,8 @@ class RequestSet:
     warmup: Sequence[bytes]
     count: int
     rate_per_s: float | None = None
+    # All requests are offered at the start, and what is shed is repeated after its `Retry-After`.
+    at_once: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,9 +116,11 @@ class BenchScenario:
 
     `env` is added to the server's environment. If `may_oversell`, seats sold twice are a result and no
     failure. With `relay` the measurement ends when all events are delivered. `has_stream_readers` opens
-    event streams of the first schedule; `has_waiting_room` gives each schedule a waiting room;
+    event streams of the first schedule, as many as the sizes say or `stream_readers`;
+    `has_waiting_room` gives each schedule a waiting room, which is open if it has an `inside_max`;
     `has_provider` runs a simulated payment provider beside the server; `has_offers` gives each schedule
-    price types, a fee, a quota and a code.
+    price types, a fee, a quota and a code. `dataset` replaces the usual data for schedules of `seats`
+    seats, and `connections` the usual number of the client's connections.
     """
 
     name: str
@@ -128,10 +134,18 @@ class BenchScenario:
     may_oversell: bool = False
     relay: bool = False
     has_stream_readers: bool = False
+    stream_readers: int | None = None
     has_waiting_room: bool = False
+    inside_max: int | None = None
     has_provider: bool = False
     has_offers: bool = False
     about: str = ""
+    dataset: Callable[[Sizes], DatasetPlan] | None = None
+    connections: int = 64
+
+    def plan(self, sizes: Sizes) -> DatasetPlan:
+        """Return the data that a run needs."""
+        return self.dataset(sizes) if self.dataset else sizes.dataset(self.seats)
 
 
 def split(requests: list[bytes], sizes: Sizes, count: int) -> RequestSet:

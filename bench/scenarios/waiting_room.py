@@ -21,7 +21,7 @@ class _JoinedQueue(msgspec.Struct):
 
 def queue_poll(context: ScenarioContext) -> RequestSet:
     """A thousand users poll their queue positions."""
-    tickets = _join(context, context.others)
+    tickets = join(context, context.others)
     schedule_id = context.first_schedule.schedule_id
     return repeat(
         [http_requests.queue_position(schedule_id, ticket) for ticket in tickets], context.sizes
@@ -31,13 +31,13 @@ def queue_poll(context: ScenarioContext) -> RequestSet:
 def queue_join(context: ScenarioContext) -> RequestSet:
     """A different user joins each time."""
     sizes = context.sizes
-    _join(context, context.others[:1])
+    join(context, context.others[:1])
     schedule_id = context.first_schedule.schedule_id
     requests = [http_requests.join(schedule_id, token) for token in context.buyers]
     return split(requests[: sizes.warmup + sizes.holds], sizes, sizes.holds)
 
 
-def _join(context: ScenarioContext, tokens: Sequence[str]) -> list[str]:
+def join(context: ScenarioContext, tokens: Sequence[str]) -> list[str]:
     """Join with each token and return the queue tickets."""
     requests = [http_requests.join(context.first_schedule.schedule_id, token) for token in tokens]
     _wait_until_open(context.server.port, requests[0])

@@ -17,6 +17,7 @@ from bench.scenarios import locks
 from bench.scenarios.catalogue import SCENARIOS
 from bench.scenarios.holds import REFUSED_FACTOR
 from bench.scenarios.scenario import HUGE
+from bench.scenarios.spike import AREA_SEATS, REQUESTS_PER_AREA
 
 ROOT = Path(__file__).parents[3]
 HOLDS = 120
@@ -37,7 +38,8 @@ LOCKS = [
     "lock_postgres_per_request_contended",
     "lock_valkey_per_request_contended",
 ]
-NAMES = [*SHOP, "hold_accepted_relayed", "seat_events", *LOCKS]
+SPIKE = "spike_400000_2_workers"
+NAMES = [*SHOP, "hold_accepted_relayed", "seat_events", *LOCKS, SPIKE]
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +109,17 @@ def test_without_a_lock_seats_are_sold_twice_and_with_one_they_are_not(
         assert scenarios[name]["sold_twice"] == 0
         assert 0 < scenarios[name]["statuses"]["201"] <= HOLDS // 6
         assert scenarios[name]["cpu_us_per_success"] > scenarios[name]["cpu_us_total"]
+
+
+def test_every_request_of_a_spike_gets_a_final_answer(scenarios: Mapping[str, Any]) -> None:
+    spike = scenarios[SPIKE]
+    requests, seats = REQUESTS_PER_AREA, AREA_SEATS
+    held = spike["statuses"]["201"]
+    assert spike["statuses"] == {"201": held, "409": requests - held}
+    assert spike["codes"] == {"seat_taken": requests - held}
+    # Groups have at most four seats, and a refused group lacks at least one.
+    assert seats / 8 < held < seats
+    assert spike["connections"] > 64
 
 
 def test_durability_is_on(document: Any) -> None:
