@@ -81,7 +81,9 @@ def make_certificate(folder: Path) -> EdgeCertificate:
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=edge"
     )
     names = "subjectAltName=IP:127.0.0.1,DNS:localhost"
-    written = ["-addext", names, "-keyout", str(key), "-out", str(ca_file)]
+    # It is its own CA; Python 3.13 wants to know what the key is for.
+    uses = "keyUsage=critical,digitalSignature,keyCertSign"
+    written = ["-addext", names, "-addext", uses, "-keyout", str(key), "-out", str(ca_file)]
     _run([program("openssl") or "openssl", *options.split(), *written])
     pem.write_bytes(ca_file.read_bytes() + key.read_bytes())
     return EdgeCertificate(pem, ca_file)

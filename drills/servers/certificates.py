@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _DAYS = "2"
+# Python 3.13 checks chains strictly (RFC 5280): these, and what a CA's key is for.
+_IDENTIFIERS = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ def certificates(folder: Path) -> Certificates:
     _openssl(
         *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
         *("-subj", "/CN=an own CA", "-days", _DAYS, "-keyout", ca_key, "-out", ca),
+        *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
     )
     server = _signed(folder, "server", "subjectAltName=IP:127.0.0.1,DNS:localhost", ca, ca_key)
     client = _signed(folder, "client", "extendedKeyUsage=clientAuth", ca, ca_key)
@@ -42,7 +45,7 @@ def certificates(folder: Path) -> Certificates:
 def _signed(folder: Path, name: str, extension: str, ca: Path, ca_key: Path) -> KeyPair:
     pair = KeyPair(folder / f"{name}.pem", folder / f"{name}.key")
     request, extensions = folder / f"{name}.csr", folder / f"{name}.ext"
-    extensions.write_text(extension + "\n", encoding="utf-8")
+    extensions.write_text(f"{extension}\n{_IDENTIFIERS}", encoding="utf-8")
     _openssl(
         *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
         *("-subj", f"/CN={name}", "-keyout", pair.key, "-out", request),
