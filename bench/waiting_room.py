@@ -2,7 +2,7 @@
 
 The users are simulated in this process with a clock of its own; the batches run on a real Valkey and
 PostgreSQL. A sample joins and polls over HTTP. Exits with 1 when an order, a number, a position or the
-cap is wrong.
+cap is wrong. `--users 14000000` needs 2 GB of memory, 10 GB of disk and most of an hour.
 """
 
 import asyncio
@@ -15,12 +15,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 import typer
 
 from bench.client import load
+from bench.crowd import Crowd, Places
 from bench.environment.environment import Dataset, DatasetPlan, Environment, running_environment
 from bench.environment.processes import APP, ServerProcess, running
 from bench.scenarios import http_requests
@@ -51,7 +52,15 @@ _TICK_S = 0.2
 _OPENS_IN_S = 3_600.0
 _SAMPLE = 300
 _STEPS_MAX = 20_000
-_CHECKPOINTS = (1_000, 10_000, 100_000, 1_000_000)
+_CHECKPOINTS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+# Longer than the longest step without a tick, the draw.
+_LEASE_MS = 3_600_000
+# As many users are inside, and called per tick, that the clock passes through as many ticks.
+_CAP_SHARE, _CAP_MIN = 200, 5_000
+_TICK_SHARE, _TICK_MIN, _TICK_MAX = 2_800, 1_000, 5_000
+_VALKEY_MB = 1_024
+# The audit reads every admission.
+_AUDIT_TIMEOUT_MS = 1_800_000
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -85,7 +94,7 @@ class SimulationResult(msgspec.Struct):
 
 
 class Simulation:
-    """Users in the queue of one schedule; `users` by number, None for those of the HTTP sample."""
+    """Users in the queue of one schedule."""
 
     def __init__(
         self, settings: Settings, schedule_id: UUID, result: SimulationResult, cap: int
@@ -93,7 +102,7 @@ class Simulation:
         self.now_s = time.time()
         self.result = result
         self.rng = random.Random(result.seed)  # noqa: S311 — a load, not a secret
-        self.users: list[UUID | None] = [None]
+        self.crowd = Crowd(result.seed)
         self._schedule_id = schedule_id
         self._cap = cap
         self._db, self._valkey = Database(settings), Valkey(settings.valkey)
@@ -105,7 +114,7 @@ class Simulation:
         )
         self._rooms = WaitingRoomRegistry(settings.waiting_room, self._store, self._queue_state)
         self._enters = EnterHandler(self._queue_state, self._store, self._rooms, self._now)
-        lease = Lease(LeaseStore(self._db, ROLE, new_id()), 600_000)
+        lease = Lease(LeaseStore(self._db, ROLE, new_id()), _LEASE_MS)
         self._leader = Leader(
             settings.waiting_room,
             lease,
@@ -116,7 +125,7 @@ class Simulation:
             _seats_left,
             self._now,
         )
-        self._by_place: dict[int, int] = {}
+        self._places = Places(0)
         self._arriving: list[int] = []
         self._due: dict[int, list[int]] = defaultdict(list)
 
@@ -159,8 +168,9 @@ class Simulation:
         """Add `count` users to the queue; return the seconds this took."""
         took_s = 0.0
         for at in range(0, count, _BATCH):
-            part = [uuid4() for _ in range(min(_BATCH, count - at))]
-            accounts = b"".join([user_id.bytes for user_id in part])
+            first = self.crowd.last + 1
+            expected = range(first, first + min(_BATCH, count - at))
+            accounts = b"".join(map(self.crowd.account, expected))
             began_at = time.perf_counter()
             _, numbers = await self._queue_state.join(self._schedule_id, accounts)
             while 0 in numbers:  # joins without a pause outrun the leader
@@ -169,9 +179,8 @@ class Simulation:
                 numbers = [abs(number) for number in again]
             await self._store.record_joins(self._schedule_id, IssuedNumbers(numbers, accounts))
             took_s += time.perf_counter() - began_at
-            expected = list(range(len(self.users), len(self.users) + len(part)))
-            self.result.wrong_numbers += numbers != expected
-            self.users += part
+            self.result.wrong_numbers += numbers != list(expected)
+            self.crowd.add(len(expected))
             if at % (10 * _BATCH) == 0:
                 await self.tick()
         await self.tick()
@@ -184,49 +193,51 @@ class Simulation:
         while True:
             try:
                 await self.tick()
-                _, (number,) = await self._queue_state.join(self._schedule_id, uuid4().bytes)
+                _, (number,) = await self._queue_state.join(
+                    self._schedule_id, secrets.token_bytes(16)
+                )
                 break
             except (ValkeyUnavailable, QueueStateLost):
                 await asyncio.sleep(_TICK_S)
         self.result.recovery_s = round(time.perf_counter() - began_at, 3)
         # The reserved numbers between may have been given out before the loss; they stay unused.
         self.result.wrong_numbers += number != self.room.joined + 1
-        self.users += [None] * (number - len(self.users) + 1)
+        self.crowd.skip(number - self.crowd.last)
 
     async def leave_some(self, count: int) -> None:
         """Let `count` users leave before they are called."""
-        waiting = [at for at in range(1, len(self.users)) if self.users[at] is not None]
-        gone = self.rng.sample(waiting, count)
+        gone = self.crowd.sample(self.rng, count)
         await self._exit(gone, "left")
         for number in gone:
-            self.users[number] = None
+            self.crowd.remove(number)
         self.result.left_before += count
 
     def note_draw(self) -> None:
         """Record every place after the draw; the places must be a permutation."""
         room = self.room
+        self._places = Places(self.crowd.last)
         for number in range(1, (room.lobby_size or 0) + 1):
-            self._by_place[room.place_of(number)] = number
-        if sorted(self._by_place) != list(range(1, len(self.users))):
+            self._places.set(room.place_of(number), number)
+        if room.lobby_size != self.crowd.last or not self._places.is_permutation:
             self.result.failures.append("the draw is no permutation")
 
     def note_late(self, count: int) -> None:
         """Record the places of users who joined after the draw."""
-        for number in range(len(self.users) - count, len(self.users)):
-            self._by_place[number] = number
+        for number in range(self.crowd.last + 1 - count, self.crowd.last + 1):
+            self._places.append(number)
 
     async def admit_all(self) -> None:
         """Advance the clock until every user was called and has left."""
         before = steps = 0
         began_s = self.now_s
-        while before < len(self.users) - 1 or self._due or self._arriving:
+        while before < self.crowd.last or self._due or self._arriving:
             steps += 1
             if steps > _STEPS_MAX:
                 raise RuntimeError("the queue does not drain")
             self.now_s += _STEP_S
             await self.tick()
             called = self._rooms.counters(self._schedule_id).called
-            await self._arrive([self._by_place[place] for place in range(before + 1, called + 1)])
+            await self._arrive(self._places.between(before, called))
             await self._ask(steps)
             self._check_positions(called)
             before = called
@@ -235,8 +246,9 @@ class Simulation:
 
     async def _arrive(self, numbers: Sequence[int]) -> None:
         """Let 97 % of the called users arrive."""
-        here = [one for one in numbers if self.users[one] is not None and self.rng.random() < 0.97]
-        self.result.no_shows += sum(self.users[one] is not None for one in numbers) - len(here)
+        present = [one for one in numbers if self.crowd.is_present(one)]
+        here = [one for one in present if self.rng.random() < 0.97]
+        self.result.no_shows += len(present) - len(here)
         self._arriving += here
 
     async def _ask(self, step: int) -> None:
@@ -248,7 +260,7 @@ class Simulation:
                 # The tickets are from before the loss of Valkey.
                 Pending(EnterCommand(user_id, number, 1), number)
                 for number in part
-                if (user_id := self.users[number])
+                if (user_id := self.crowd.user_id(number))
             ]
             answers: Sequence[Any] = await self._enters.handle(self._schedule_id, batch)
             for number, answer in zip(part, answers, strict=True):
@@ -265,7 +277,7 @@ class Simulation:
         """Check the positions of five random users as a worker computes them."""
         room, counters = self.room, self._rooms.counters(self._schedule_id)
         for _ in range(5):
-            number = self.rng.randrange(1, len(self.users))
+            number = self.rng.randint(1, self.crowd.last)
             place = room.place_of(number)
             position = rules.position(room, counters, place)
             # Empty places are not counted, so far as they are known.
@@ -278,11 +290,24 @@ class Simulation:
             holders = [
                 TicketHolder(user_id, number, 0 if room.is_lobby else room.place_of(number), 0)
                 for number in numbers[at : at + _BATCH]
-                if (user_id := self.users[number])
+                if (user_id := self.crowd.user_id(number))
             ]
             await self._queue_state.leave(
                 self._schedule_id, int(self.now_s * 1000), reason, holders
             )
+
+
+def _cap(users: int) -> int:
+    return max(_CAP_MIN, users // _CAP_SHARE)
+
+
+def _patient(settings: Settings, users: int) -> Settings:
+    """Joins without a pause would exceed the production deadlines."""
+    return settings.replace(
+        valkey_timeout_ms=10_000,
+        audit_statement_timeout_ms=_AUDIT_TIMEOUT_MS,
+        queue_tick_max=min(_TICK_MAX, max(_TICK_MIN, users // _TICK_SHARE)),
+    )
 
 
 async def _seats_left(_schedule_id: UUID) -> int | None:
@@ -305,8 +330,8 @@ def _sample(
     joined = [msgspec.json.decode(body, type=_Asked) for body in bodies]
     asks = [http_requests.queue_position(schedule_id, one.queue_ticket) for one in joined]
     asked = [msgspec.json.decode(body, type=_Asked) for body in load.send_all(server.port, asks)]
-    first = len(simulation.users)
-    simulation.users += [None] * len(tokens)
+    first = simulation.crowd.last + 1
+    simulation.crowd.skip(len(tokens))
     expected = list(range(first, first + len(tokens)))
     result = simulation.result
     result.http_sample += len(tokens)
@@ -323,7 +348,7 @@ def _play(
     folder: Path,
 ) -> None:
     schedule_id = dataset.schedules[0].schedule_id
-    simulation = Simulation(settings, UUID(schedule_id), result, cap=5_000)
+    simulation = Simulation(settings, UUID(schedule_id), result, _cap(result.users))
     env = {**servers.env(settings, 1), "BOXOFFICE_QUEUE_ADDRESS_REQUESTS_PER_S_MAX": "1000000"}
 
     async def fill() -> None:
@@ -332,7 +357,7 @@ def _play(
         before = (result.users * 8) // 10
         took_s = 0.0
         for checkpoint in (*[one for one in _CHECKPOINTS if one < before], before):
-            took_s += await simulation.join(checkpoint - len(simulation.users) + 1)
+            took_s += await simulation.join(checkpoint - simulation.crowd.last)
             per_person = (servers.valkey_bytes() - empty) / checkpoint
             result.valkey_bytes_per_person[f"{checkpoint:,}"] = round(per_person, 1)
             if checkpoint in (_CHECKPOINTS[0], before):
@@ -378,14 +403,12 @@ def main(
     began_at = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="boxoffice-bench-", ignore_cleanup_errors=True) as home,
-        running_environment(Path(home) / "servers") as servers,
+        running_environment(Path(home) / "servers", _VALKEY_MB) as servers,
     ):
         plan = DatasetPlan(1_000, 1, 2 * _SAMPLE)
         dataset = servers.seed_dataset(plan)
         with servers.fresh_database(plan) as settings:
-            # Joins without a pause would exceed the production deadline.
-            patient = settings.replace(valkey_timeout_ms=10_000)
-            _play(servers, dataset, patient, result, Path(home))
+            _play(servers, dataset, _patient(settings, users), result, Path(home))
     result.took_s = round(time.monotonic() - began_at, 1)
     written = msgspec.json.format(msgspec.json.encode(result))
     typer.echo(written.decode())

@@ -209,9 +209,13 @@ class Environment:
 
 
 @contextmanager
-def running_environment(data_dir: Path) -> Iterator[Environment]:
-    """Run PostgreSQL and Valkey on `data_dir` until the block is left."""
-    with EmbeddedServers(data_dir, say=lambda text: print(f"… {text}", file=sys.stderr)) as servers:
+def running_environment(data_dir: Path, valkey_mb: int = 256) -> Iterator[Environment]:
+    """Run PostgreSQL and Valkey, with `valkey_mb` of memory, until the block is left."""
+    with EmbeddedServers(
+        data_dir,
+        say=lambda text: print(f"… {text}", file=sys.stderr),
+        valkey_maxmemory_mb=valkey_mb,
+    ) as servers:
         environment = Environment(servers)
         try:
             yield environment

@@ -218,11 +218,14 @@ SELECT a.number, a.user_id
  -- no guard: Bounds the memory; the next read continues.
  LIMIT $3;
 
--- name: issued_above
--- The recorded numbers above $2 of schedule $1.
+-- name: issued_in_gaps
+-- The recorded numbers of schedule $1 in gaps, which are above $2 and up to $3.
 SELECT n.number
   FROM queue_joins j
  CROSS JOIN LATERAL unnest(j.numbers) n (number)
+  JOIN unnest($2::bigint[], $3::bigint[]) g (after_number, to_number)
+    -- guard: gaps_above_their_beginning: n.number > g.after_number AND =>
+    -- guard: gaps_up_to_their_end: AND n.number <= g.to_number =>
+    ON n.number > g.after_number AND n.number <= g.to_number
  -- guard: given_in_this_room: j.schedule_id = $1 => $1::uuid IS NOT NULL
- -- guard: given_above_number: n.number > $2 => $2::bigint IS NOT NULL
- WHERE j.schedule_id = $1 AND n.number > $2;
+ WHERE j.schedule_id = $1;

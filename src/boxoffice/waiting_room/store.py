@@ -191,9 +191,10 @@ class QueueStore:
             yield [SpentNumber(*row) for row in rows]
             after = rows[-1]["number"]
 
-    async def issued_above(self, schedule_id: UUID, number: int) -> set[int]:
-        """Return the recorded numbers above `number`."""
-        rows = await self._db.fetch(_SQL["issued_above"], schedule_id, number)
+    async def issued_in_gaps(self, schedule_id: UUID, gaps: Sequence[Gap]) -> set[int]:
+        """Return the recorded numbers in `gaps`, which are few."""
+        after, to = [gap.after for gap in gaps], [gap.to for gap in gaps]
+        rows = await self._db.fetch(_SQL["issued_in_gaps"], schedule_id, after, to)
         return {row["number"] for row in rows}
 
     async def admissions(self, schedule_id: UUID, now_ms: int) -> list[Admission]:

@@ -334,8 +334,7 @@ class Leader:
         """Return the places in the gaps without a recorded owner."""
         if not room.gaps:
             return []
-        after = min(gap.after for gap in room.gaps)
-        known = await self._store.issued_above(room.schedule_id, after)
+        known = await self._store.issued_in_gaps(room.schedule_id, room.gaps)
         return list(rules.vacant_places(room, known))
 
     def _set_gauges(self) -> None:

@@ -294,12 +294,12 @@ async def test_a_lobby_is_drawn_once_and_by_its_leader(
 # Issued numbers ------------------------------------------------------------------------------------
 
 
-async def test_issued_numbers_above_one_are_of_one_room(
+async def test_issued_numbers_in_gaps_are_of_one_room(
     store: QueueStore, mine: UUID, other: UUID
 ) -> None:
-    await store.record_joins(other, IssuedNumbers([9], b"a" * 16))
-    await store.record_joins(mine, IssuedNumbers([3, 4, 5], b"a" * 48))
-    assert await store.issued_above(mine, 3) == {4, 5}
+    await store.record_joins(other, IssuedNumbers([5], b"a" * 16))
+    await store.record_joins(mine, IssuedNumbers([3, 4, 6, 7, 8, 9], b"a" * 96))
+    assert await store.issued_in_gaps(mine, [Gap(3, 6), Gap(7, 8)]) == {4, 6, 8}
 
 
 # Rooms ---------------------------------------------------------------------------------------------
