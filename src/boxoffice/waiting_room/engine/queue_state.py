@@ -21,8 +21,8 @@ _JOIN, _ENTER, _LEAVE, _TICK, _REBUILD, _RESTORE, _FORGET = (
     Script(name, _SHARED + sql_files.read("boxoffice.waiting_room", f"lua/{name}.lua"))
     for name in ("join", "enter", "leave", "tick", "rebuild", "restore", "forget")
 )
-# 14 million numbers take 11 MB in each shard.
-_NUMBER_SHARDS = 32
+# 14 million numbers take 21 MB in each shard.
+_NUMBER_SHARDS = 16
 _KEYS = (
     "state",
     *(f"numbers:{shard}" for shard in range(_NUMBER_SHARDS)),

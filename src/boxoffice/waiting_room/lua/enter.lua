@@ -1,21 +1,21 @@
 -- Admit called users, and extend the grace of those inside.
 --
--- KEYS[1…33] as in shared.lua
--- KEYS[34] users inside: account scored by the end of the grace or of the time inside, in ms
--- KEYS[35] admissions: account to "end of the time inside in ms:number:place:users inside at the
+-- KEYS[1…17] as in shared.lua
+-- KEYS[18] users inside: account scored by the end of the grace or of the time inside, in ms
+-- KEYS[19] admissions: account to "end of the time inside in ms:number:place:users inside at the
 --          admission:cap at the admission:admitted at in ms"
--- KEYS[36] open calls: "first place:last place:deadline in ms:cap" scored by last place
--- KEYS[37] unclaimed: last place of an open call to the count of called users not admitted yet
--- KEYS[38] late users, whose call has lapsed: account scored by the last poll
--- KEYS[39] vacant places, one bit each
--- KEYS[40] exits that are not yet known to every process, "number:ms:reason"
--- KEYS[41] numbers as the previous release keeps them, in one hash
+-- KEYS[20] open calls: "first place:last place:deadline in ms:cap" scored by last place
+-- KEYS[21] unclaimed: last place of an open call to the count of called users not admitted yet
+-- KEYS[22] late users, whose call has lapsed: account scored by the last poll
+-- KEYS[23] vacant places, one bit each
+-- KEYS[24] exits that are not yet known to every process, "number:ms:reason"
+-- KEYS[25] numbers as the previous release keeps them, in one hash
 -- ARGV[1]  now in ms
 -- ARGV[2]  the size of the draw that the caller knows; 0 before the draw, -1 to admit no user
 -- ARGV[3…] four per user, bounded by the caller: account, number, place, epoch of the ticket
 --
 -- Returns {called, now, epoch} and per user {code, …}, or -1 alone as join.lua. The codes:
--- A admitted, I was inside: the end of the grace in ms, and the value of KEYS[35]
+-- A admitted, I was inside: the end of the grace in ms, and the value of KEYS[19]
 -- W waits; L is next, when a place becomes free
 -- P has another number, which follows
 -- S spent: the number was admitted before, or given up
@@ -23,7 +23,7 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 local state = KEYS[1]
-local insiders, admissions, calls, unclaimed, late_users, vacant, exits = unpack(KEYS, 34)
+local insiders, admissions, calls, unclaimed, late_users, vacant, exits = unpack(KEYS, 18)
 local state_run, epoch, called, cap, inside_ms, grace_ms, drawn, last_now, is_open, peak_cap =
     unpack(redis.call(
         'HMGET', state, 'run', 'epoch', 'called', 'cap', 'inside_ms', 'grace_ms', 'drawn', 'now', 'open',

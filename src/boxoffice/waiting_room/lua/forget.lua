@@ -1,7 +1,7 @@
 -- Remove spent numbers from queue state that is being rebuilt: their owners were admitted, so their next
 -- join is a new one.
 --
--- KEYS[1…33] as in shared.lua
+-- KEYS[1…17] as in shared.lua
 -- ARGV[1]  epoch
 -- ARGV[2…] two per number, bounded by the caller: account, number
 --

@@ -1,6 +1,6 @@
 -- Issue each account a number: the one that it has, or the next one.
 --
--- KEYS[1…33] as in shared.lua
+-- KEYS[1…17] as in shared.lua
 -- ARGV[1]  concatenated accounts of 16 bytes; the caller bounds their count
 --
 -- Returns, separated by commas, the epoch and a number per account: negative when the account already had

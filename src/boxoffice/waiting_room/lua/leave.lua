@@ -1,6 +1,6 @@
 -- Remove users from the queue, or from inside.
 --
--- KEYS[1…41] as in enter.lua
+-- KEYS[1…25] as in enter.lua
 -- ARGV[1]  now in ms
 -- ARGV[2]  reason: left or paid; a payment ends the time inside but not a place in the queue
 -- ARGV[3…] three per user, bounded by the caller: account, number, place (0 when unknown)
@@ -10,7 +10,7 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 local state = KEYS[1]
-local insiders, admissions, calls, unclaimed, late_users, vacant, exits = unpack(KEYS, 34)
+local insiders, admissions, calls, unclaimed, late_users, vacant, exits = unpack(KEYS, 18)
 local state_run, last_called, last_now = unpack(redis.call('HMGET', state, 'run', 'called', 'now'))
 -- guard: leave_only_server_that_has_queue => if false then
 if state_run ~= state_owner() then

@@ -1,6 +1,6 @@
 -- Rebuild lost queue state from PostgreSQL, in parts; the last part makes it usable.
 --
--- KEYS[1…41] as in enter.lua
+-- KEYS[1…25] as in enter.lua
 -- ARGV[1]  fencing token of the leader
 -- ARGV[2]  epoch
 -- ARGV[3]  part: first, next or last
@@ -12,7 +12,7 @@
 -- ARGV[9]  grace in ms
 -- ARGV[10] lifetime in ms of a queue without a leader
 -- ARGV[11] n, the count of admissions that follow
--- ARGV[12…] three per admission: account, number, value of KEYS[35]; then ranges of vacant places,
+-- ARGV[12…] three per admission: account, number, value of KEYS[19]; then ranges of vacant places,
 --          "first-last". The caller bounds their count and length.
 --
 -- Returns 0, -1 when the server has lost the first part, or -2 after a later leader.
@@ -39,7 +39,7 @@ elseif redis.call('HGET', KEYS[1], 'building') ~= building then
     return -1
 end
 
-local insiders, admissions, vacant = KEYS[34], KEYS[35], KEYS[39]
+local insiders, admissions, vacant = KEYS[18], KEYS[19], KEYS[23]
 local now, grace_ms = tonumber(ARGV[8]), tonumber(ARGV[9])
 local people_to = 11 + 3 * tonumber(ARGV[11])
 for i = 12, people_to, 3 do

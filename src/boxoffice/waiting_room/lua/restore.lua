@@ -1,6 +1,6 @@
 -- Restore buckets of recorded numbers into queue state that is being rebuilt.
 --
--- KEYS[1…33] as in shared.lua
+-- KEYS[1…17] as in shared.lua
 -- ARGV[1]  epoch
 -- ARGV[2…] two per bucket, bounded by the caller: field and entries as in shared.lua
 --

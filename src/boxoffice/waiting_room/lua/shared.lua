@@ -1,7 +1,7 @@
 -- What every script of the queue shares: `queue_state.py` puts this text before each of them.
 --
 -- KEYS[1]     queue state (hash)
--- KEYS[2…33]  numbers, sharded by account (hashes): the last two bytes of the accounts to a bucket, which
+-- KEYS[2…17]  numbers, sharded by account (hashes): the last two bytes of the accounts to a bucket, which
 --             is an entry after the other, and an entry is the 14 other bytes and the number in 5
 --
 -- Many entries share one field, so a number takes 24 bytes, where a field of its own takes 59. The
@@ -28,7 +28,7 @@ local sub, byte, find, call, keys = string.sub, string.byte, string.find, redis.
 
 local function shard_of(field)
     local first = byte(field)
-    return keys[2 + (first - first % 8) / 8]
+    return keys[2 + (first - first % 16) / 16]
 end
 
 -- The shard, field and rest of the account that begins at `at`. Random identifiers (UUID versions 4 and 7)

@@ -1,7 +1,7 @@
 -- One tick of the leader: end the admissions whose grace or time is over, and call numbers while the
 -- rate and the cap allow.
 --
--- KEYS[1…41] as in enter.lua
+-- KEYS[1…25] as in enter.lua
 -- ARGV[1]  fencing token of the leader
 -- ARGV[2]  now in ms
 -- ARGV[3]  1 while numbers are called
@@ -26,7 +26,7 @@
 -- `-- guard:` and `-- no guard:` lines mark mutations for the tests (CONTRIBUTING); skip them when reading.
 
 local state = KEYS[1]
-local insiders, admissions, calls, unclaimed, late_users, vacant, exits = unpack(KEYS, 34)
+local insiders, admissions, calls, unclaimed, late_users, vacant, exits = unpack(KEYS, 18)
 local state_run, token, joined, called, pending, last_now, released, epoch, last_peak_cap =
     unpack(redis.call('HMGET', state, 'run', 'token', 'joined', 'called', 'pending', 'now', 'released',
         'epoch', 'peak_cap'))
