@@ -145,3 +145,28 @@ async def test_a_message_without_receivers_is_done_at_once() -> None:
     queue.post(b"1", [])
     await queue.written()
     assert len(queue) == 0
+
+
+async def test_a_flush_writes_everything_once_and_in_order() -> None:
+    writes, fan = Writes(), FanOut()
+    queue, other = MessageQueue(fan), MessageQueue(fan)
+    some = receivers(writes, "a", 5)
+    queue.post(b"1", some)
+    queue.post(b"2", some)
+    other.post(b"1", receivers(writes, "b", 9))
+    await asyncio.sleep(0)
+    assert queue.waiting_for(some[0]) == [b"2"]
+    assert queue.waiting_for(some[4]) == [b"1", b"2"]
+    fan.flush(queue)
+    assert queue.waiting_for(some[4]) == []
+    await queue.written()
+    await other.written()
+    fan.flush(queue)
+    assert [one for one in writes.made if one[0] == "a"] == [
+        ("a", number, message) for message in (b"1", b"2") for number in range(5)
+    ]
+    assert [one[1] for one in writes.made if one[0] == "b"] == list(range(9))
+    assert fan._pending == 0
+    queue.post(b"3", some)
+    await queue.written()
+    assert writes.made[-1] == ("a", 4, b"3")

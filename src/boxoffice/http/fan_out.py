@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Protocol
 
 from boxoffice.observability.logs import log
@@ -20,6 +21,8 @@ _SHARE = 1 / 4
 _REST_MIN_S = 0.001
 # Rests become shorter where they would delay a message by more than about this.
 _DELAY_S = 0.5
+# More than any message has receivers.
+_ALL = 1 << 30
 
 
 class MessageReceiver(Protocol):
@@ -49,6 +52,13 @@ class FanOut:
         if not self._is_writing:
             self._is_writing = True
             asyncio.get_running_loop().call_soon(self._write)
+
+    def flush(self, queue: "MessageQueue") -> None:
+        """Write at once all that waits in a queue: its receivers are about to be closed."""
+        while len(queue):
+            self._pending -= queue.write(_ALL)
+        if queue in self._queues:
+            self._queues.remove(queue)
 
     def _write(self) -> None:
         began, left = time.monotonic(), _SLICE
@@ -86,6 +96,13 @@ class MessageQueue:
         """Have a message written to these receivers."""
         self._waiting.append((message, receivers))
         self._fan_out.add(self, len(receivers))
+
+    def waiting_for(self, receiver: MessageReceiver) -> list[bytes]:
+        """Return what is not yet written to a receiver, in order."""
+        at = self._at
+        unwritten = [(message, receivers[at:]) for message, receivers in islice(self._waiting, 1)]
+        unwritten += islice(self._waiting, 1, None)
+        return [message for message, receivers in unwritten if receiver in receivers]
 
     async def written(self) -> None:
         """Return when everything is written."""

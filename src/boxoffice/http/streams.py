@@ -133,7 +133,13 @@ class Subscriber:
             self._transport.write(message)
 
     def end(self, reason: str) -> None:
-        """End the stream; events that were written still arrive."""
+        """End the stream; events that were sent still arrive."""
+        for message in self._channel.waiting_for(self):
+            self.write(message)
+        self.close(reason)
+
+    def close(self, reason: str) -> None:
+        """End the stream without the events that are not written yet."""
         if self._finish(reason):
             self._transport.close()
 
@@ -185,7 +191,8 @@ class Channel:
         if not self._members:
             return
         if len(self._queue) >= _WAITING_MAX:
-            self.end("slow")
+            for subscriber in list(self._members):
+                subscriber.close("slow")
             return
         self.counter.count += len(self._members)
         self._post(message)
@@ -198,10 +205,19 @@ class Channel:
         """Return when everything is written, so that a caller can wait before it sends more."""
         await self._queue.written()
 
-    def end(self, reason: str = "ended") -> None:
-        """End the streams of all subscribers."""
+    def waiting_for(self, subscriber: Subscriber) -> list[bytes]:
+        """Return the messages that are not yet written to a subscriber."""
+        return self._queue.waiting_for(subscriber)
+
+    def flush(self) -> None:
+        """Write everything now."""
+        self.streams.fan_out.flush(self._queue)
+
+    def end(self) -> None:
+        """End the streams of all subscribers; messages that were sent still arrive."""
+        self.flush()
         for subscriber in list(self._members):
-            subscriber.end(reason)
+            subscriber.end("ended")
 
     def admit(self, subscriber: Subscriber) -> None:
         """Add `subscriber`, which gets the events from now on."""
@@ -299,6 +315,8 @@ class Streams:
         """End all streams, and begin no more."""
         self._is_draining = True
         ended = list(self._open)
+        for channel in set(self._open.values()):
+            channel.flush()
         for subscriber in ended:
             subscriber.end("drained")
         if ended:

@@ -113,6 +113,29 @@ async def test_other_requests_are_served_while_a_message_is_written(
         ]
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda stand: stand.channel.end(),
+        lambda stand: stand.streams.drain(),
+        lambda stand: [one.end("lifetime") for one in list(stand.subscribers)],
+    ],
+    ids=["channel", "drain", "lifetime"],
+)
+async def test_what_was_sent_before_an_end_arrives(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, end: Callable[[Stand], object]
+) -> None:
+    monkeypatch.setattr(fan_out, "_SLICE", 1)
+    readers = [await stand.follow() for _ in range(5)]
+    stand.send(1)
+    stand.send(2)
+    await asyncio.sleep(0)
+    end(stand)
+    for reader in readers:
+        got = [await reader.next() for _ in range(4)]
+        assert [one and one.data["n"] for one in got] == [0, 1, 2, None]
+
+
 async def test_a_slow_reader_is_dropped_and_comes_back(stand: Stand) -> None:
     slow, quick = await stand.follow(), await stand.follow()
     big = event("number", msgspec.json.encode({"n": 1, "fill": "x" * 10_000}))
