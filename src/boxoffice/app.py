@@ -20,6 +20,7 @@ from boxoffice.app_parts import (
     StorefrontServices,
     WaitingRoomServices,
     compose_infrastructure,
+    compose_reservations,
     compose_seats,
     compose_storefront,
     compose_waiting_room,
@@ -83,10 +84,7 @@ from boxoffice.posters import routes as poster_routes
 from boxoffice.reports.composition import ReportServices, compose_reports, report_routes
 from boxoffice.reservations import routes as reservation_routes
 from boxoffice.reservations.availability import SeatAvailability
-from boxoffice.reservations.handlers import HoldHandler, LockSwitch, ReleaseHandler
-from boxoffice.reservations.seat_lock import SeatLock
-from boxoffice.reservations.service import HoldChecks, HoldLimits, Reservations
-from boxoffice.reservations.store import Cooldown, ReservationStore
+from boxoffice.reservations.service import HoldChecks, Reservations
 from boxoffice.sales_stats import routes as sales_stats_routes
 from boxoffice.sales_stats.service import SalesStats
 from boxoffice.sales_stats.store import SalesStatsStore
@@ -303,7 +301,7 @@ def _services(
         organizations=compose_organizations(settings, db),
         seats=seats,
         waiting_room=waiting_room,
-        reservations=_reservations(settings, infrastructure, seats, checks),
+        reservations=compose_reservations(settings, infrastructure, seats, checks),
         waiting_lists=compose_waiting_lists(settings, db, availability, people.verified),
         offers=offers,
         money=money,
@@ -330,36 +328,6 @@ def _catalog(
 ) -> Catalog:
     listings, brands = storefront.listings, storefront.brands
     return Catalog(settings, store, seats.applier, listings=listings, brands=brands)
-
-
-def _reservations(
-    settings: Settings,
-    infrastructure: Infrastructure,
-    seats: SeatServices,
-    checks: HoldChecks,
-) -> Reservations:
-    cooldown = Cooldown(
-        settings.holds.hold_lapses_free_max,
-        settings.holds.hold_cooldown_first_s,
-        settings.holds.hold_cooldown_max_s,
-    )
-    store = ReservationStore(infrastructure.db, cooldown)
-    seat_lock = SeatLock(infrastructure.valkey, settings.holds.seat_lock_ttl_ms)
-    switch = LockSwitch(
-        settings.holds.seat_lock, settings.holds.seat_lock_hot_ms, lambda: seats.publisher.has_peers
-    )
-    return Reservations(
-        store,
-        infrastructure.group_commit,
-        HoldHandler(
-            store, seat_lock, infrastructure.background, seats.publisher, seats.refusals, switch
-        ),
-        ReleaseHandler(store, seat_lock, seats.publisher, switch),
-        seats.read_model,
-        seats.refusals,
-        HoldLimits(settings.holds.seats_per_hold_max),
-        checks,
-    )
 
 
 def _inventory(

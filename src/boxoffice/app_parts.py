@@ -34,6 +34,10 @@ from boxoffice.ranking import routes as ranking_routes
 from boxoffice.ranking.board import RankingBoard
 from boxoffice.ranking.service import Ranking
 from boxoffice.ranking.store import RankingStore
+from boxoffice.reservations.handlers import HoldHandler, LockSwitch, ReleaseHandler
+from boxoffice.reservations.seat_lock import SeatLock
+from boxoffice.reservations.service import HoldChecks, HoldLimits, Reservations
+from boxoffice.reservations.store import Cooldown, ReservationStore
 from boxoffice.seats.cache.entries import ScheduleEntries, SeatChangeApplier
 from boxoffice.seats.changes.bus import SeatChangeBus
 from boxoffice.seats.changes.publisher import SeatChangePublisher
@@ -144,6 +148,37 @@ def _change_bus(valkey: Valkey, applier: SeatChangeApplier) -> SeatChangeBus:
     if valkey.cluster is None:
         return SeatChangeBus(valkey, applier)
     return ShardedSeatChangeBus(valkey, valkey.cluster, applier)
+
+
+def compose_reservations(
+    settings: Settings,
+    infrastructure: Infrastructure,
+    seats: SeatServices,
+    checks: HoldChecks,
+) -> Reservations:
+    """Return the holds and releases of a process."""
+    cooldown = Cooldown(
+        settings.holds.hold_lapses_free_max,
+        settings.holds.hold_cooldown_first_s,
+        settings.holds.hold_cooldown_max_s,
+    )
+    store = ReservationStore(infrastructure.db, cooldown)
+    seat_lock = SeatLock(infrastructure.valkey, settings.holds.seat_lock_ttl_ms)
+    switch = LockSwitch(
+        settings.holds.seat_lock, settings.holds.seat_lock_hot_ms, lambda: seats.publisher.has_peers
+    )
+    return Reservations(
+        store,
+        infrastructure.group_commit,
+        HoldHandler(
+            store, seat_lock, infrastructure.background, seats.publisher, seats.refusals, switch
+        ),
+        ReleaseHandler(store, seat_lock, seats.publisher, switch),
+        seats.read_model,
+        seats.refusals,
+        HoldLimits(settings.holds.seats_per_hold_max),
+        checks,
+    )
 
 
 def compose_paid_exits(settings: Settings, infrastructure: Infrastructure) -> PaidExits:
