@@ -5,6 +5,7 @@ from faults.scenarios import (
     api,
     cancelled_hall,
     clock,
+    collectors,
     guards,
     money,
     queue_passes,
@@ -27,6 +28,7 @@ from faults.scenarios.providers import away, sales
 ALL: tuple[AnyScenario, ...] = (
     *api.SCENARIOS,
     *restarts.SCENARIOS,
+    *collectors.SCENARIOS,
     *server.SCENARIOS,
     *contention.SCENARIOS,
     *disks.SCENARIOS,

@@ -34,6 +34,7 @@ from boxoffice.backoffice.composition import (
     backoffice_routes,
     compose_backoffice,
 )
+from boxoffice.batching.handover.workers import WorkerPlace
 from boxoffice.catalog import routes as catalog_routes
 from boxoffice.catalog.edits import routes as edit_routes
 from boxoffice.catalog.edits.service import Edits
@@ -168,14 +169,16 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    settings: Settings, providers: Mapping[str, Provider] | None = None
+    settings: Settings,
+    providers: Mapping[str, Provider] | None = None,
+    place: WorkerPlace | None = None,
 ) -> AsyncIterator[Application]:
     """Connect, run the background tasks, and at the end drain and disconnect; for a serving process.
 
     Raises `SettingsInvalid` where the database lacks this release's schema, and what connecting raises.
     """
     async with open_providers(settings.providers) as configured:
-        application = compose(settings, configured if providers is None else providers)
+        application = compose(settings, configured if providers is None else providers, place)
         async with (
             _connected(application),
             supervised(_background_tasks(application)),
@@ -201,9 +204,13 @@ def describe() -> dict[str, Any]:
     return compose(settings).http.document
 
 
-def compose(settings: Settings, providers: Mapping[str, Provider] | None = None) -> Application:
+def compose(
+    settings: Settings,
+    providers: Mapping[str, Provider] | None = None,
+    place: WorkerPlace | None = None,
+) -> Application:
     """Return the parts of a process, not yet connected."""
-    infrastructure = compose_infrastructure(settings)
+    infrastructure = compose_infrastructure(settings, place)
     traffic_counter = TrafficCounter(
         infrastructure.clock.now, settings.sales_stats.sales_stats_schedules_max
     )
@@ -231,7 +238,9 @@ async def _connected(application: Application) -> AsyncIterator[None]:
 
 def _background_tasks(application: Application) -> dict[str, Callable[[], Awaitable[None]]]:
     infrastructure, services = application.infrastructure, application.services
+    more = {} if infrastructure.hand_over is None else {"hand_over": infrastructure.hand_over.run}
     return {
+        **more,
         "clock": infrastructure.clock.keep_synchronized,
         "standby": StandbyMonitor.of(infrastructure.db, application.settings.database).run,
         "token_keys": services.accounts.tokens.keep_fresh,
@@ -253,6 +262,8 @@ async def _drained(application: Application) -> AsyncIterator[None]:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(application.settings.server.drain_timeout_ms / 1000):
                 await infrastructure.group_commit.close()
+                if infrastructure.hand_over is not None:
+                    infrastructure.hand_over.close()
                 await infrastructure.background.finish()
                 await services.seats.change_bus.finish()
                 # The queue tickets carry the same facts, so a failure here loses nothing.
@@ -283,7 +294,7 @@ def _services(
     on_paid = waiting_room.service.release_paid
     payments = compose_payments(
         settings,
-        PaymentParts(db, infrastructure.group_commit, infrastructure.background, seats, on_paid),
+        PaymentParts(db, *infrastructure.commits, seats, on_paid, infrastructure.hand_over),
         providers,
     )
     zone = settings.payments.venue_time_zone

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from boxoffice.accounts.service import Accounts
 from boxoffice.batching import GroupCommit
-from boxoffice.batching.limits import batch_limits
+from boxoffice.batching.handover.workers import WorkerHandOver, WorkerPlace
+from boxoffice.batching.limits import batch_limits, hand_over_limits
 from boxoffice.brands import routes as brand_routes
 from boxoffice.brands.service import Brands
 from boxoffice.brands.store import BrandStore
@@ -67,6 +68,12 @@ class Infrastructure:
     clock: DatabaseClock
     group_commit: GroupCommit
     background: Background
+    hand_over: WorkerHandOver | None = None
+
+    @property
+    def commits(self) -> tuple[GroupCommit, Background]:
+        """What decides, and what goes on afterwards."""
+        return self.group_commit, self.background
 
 
 @dataclass(frozen=True)
@@ -92,15 +99,20 @@ class WaitingRoomServices:
     join_writer: JoinWriter
 
 
-def compose_infrastructure(settings: Settings) -> Infrastructure:
-    """Return the clients, not yet connected."""
-    db = Database(settings)
+def compose_infrastructure(settings: Settings, place: WorkerPlace | None = None) -> Infrastructure:
+    """Return the clients, not yet connected; with a place, this worker batches with its neighbours."""
+    db, group_commit = Database(settings), _group_commit(settings)
+    hand_over = None
+    if place is not None:
+        limits = hand_over_limits(settings.batching)
+        hand_over = WorkerHandOver(place, group_commit, db.forbid, limits)
     return Infrastructure(
         db=db,
         valkey=Valkey(settings.valkey),
         clock=DatabaseClock(db.now_s),
-        group_commit=_group_commit(settings),
+        group_commit=group_commit,
         background=Background(),
+        hand_over=hand_over,
     )
 
 
@@ -167,13 +179,18 @@ def compose_reservations(
     switch = LockSwitch(
         settings.holds.seat_lock, settings.holds.seat_lock_hot_ms, lambda: seats.publisher.has_peers
     )
+    holds = HoldHandler(
+        store, seat_lock, infrastructure.background, seats.publisher, seats.refusals, switch
+    )
+    releases = ReleaseHandler(store, seat_lock, seats.publisher, switch)
+    if infrastructure.hand_over is not None:
+        infrastructure.hand_over.register(holds)
+        infrastructure.hand_over.register(releases)
     return Reservations(
         store,
         infrastructure.group_commit,
-        HoldHandler(
-            store, seat_lock, infrastructure.background, seats.publisher, seats.refusals, switch
-        ),
-        ReleaseHandler(store, seat_lock, seats.publisher, switch),
+        holds,
+        releases,
         seats.read_model,
         seats.refusals,
         HoldLimits(settings.holds.seats_per_hold_max),

@@ -1,10 +1,9 @@
 """What a batch consists of: commands, their outcomes, and the handler that decides them."""
 
-import asyncio
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -12,6 +11,7 @@ from boxoffice.errors import Overloaded
 
 K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
 C = TypeVar("C", bound="Command")
+O_contra = TypeVar("O_contra", contravariant=True)
 O = TypeVar("O")  # noqa: E741 — the outcome's type; the letter never stands for a number
 
 
@@ -54,11 +54,28 @@ class Pending(msgspec.Struct, Generic[C, O], eq=False):
     give_up_at: float = math.inf
     # Whether an interrupted transaction may have done it.
     in_doubt: bool = False
+    # Of a command that a peer handed over: the number under which the peer may forbid its decision.
+    number: int | None = None
     # Makes the error of a command that is not decided in time.
     timeout_error: Callable[[], Exception] = Overloaded
     # One future per caller, so that cancelling one caller leaves the others alone.
-    waiters: list[asyncio.Future[O]] = msgspec.field(default_factory=list)
+    waiters: list["Waiter[O]"] = msgspec.field(default_factory=list)
     resolved: bool = False
+
+
+class Waiter(Protocol[O_contra]):
+    """Gets the outcome of a command: the future of a caller, or a peer that handed it over."""
+
+    def done(self) -> bool: ...
+
+    def set_result(self, result: O_contra, /) -> None: ...
+
+    def set_exception(self, exception: Exception, /) -> None: ...
+
+
+def numbers_of(batch: Sequence[Pending[Any, Any]]) -> list[int]:
+    """Return the numbers under which peers may forbid the decision of this batch."""
+    return list({pending.number for pending in batch if pending.number is not None})
 
 
 class BatchHandler(Protocol[K_contra, C, O]):
@@ -75,6 +92,13 @@ class BatchHandler(Protocol[K_contra, C, O]):
 
     async def look_up(self, lane_key: K_contra, commands: Sequence[C]) -> Sequence[O | None]:
         """Return what an interrupted transaction did for each command, None where it did nothing."""
+
+
+class HandOver(Protocol):
+    """Gives commands to the process that collects for their schedule."""
+
+    def take(self, handler: BatchHandler[Any, C, O], key: Hashable, pending: Pending[C, O]) -> bool:
+        """Return whether another process decides the command; otherwise it is decided here."""
 
 
 @dataclass(frozen=True)

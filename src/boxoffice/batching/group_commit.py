@@ -14,8 +14,17 @@ from functools import partial
 from typing import TypeVar
 
 from boxoffice.batching import metrics
-from boxoffice.batching.commands import BatchHandler, C, GroupCommitLimits, O, Pending, Retry
-from boxoffice.batching.queue import CommandLane, CommandQueue, LaneName
+from boxoffice.batching.commands import (
+    BatchHandler,
+    C,
+    GroupCommitLimits,
+    HandOver,
+    O,
+    Pending,
+    Retry,
+    Waiter,
+)
+from boxoffice.batching.queue import CommandLane, CommandQueue, LaneName, waiter_of
 from boxoffice.batching.recovery import BatchRecovery, copied
 from boxoffice.batching.retry_after import RetryAfterScheduler
 from boxoffice.errors import (
@@ -25,6 +34,7 @@ from boxoffice.errors import (
     OutcomeUnknown,
     Overloaded,
 )
+from boxoffice.platform.postgres.outcomes import StatementForbidden
 
 K = TypeVar("K", bound=Hashable)
 
@@ -49,6 +59,10 @@ class GroupCommit:
             limits, self._queue, self._decide, self._put_back, clock, jitter
         )
         self._in_flight: set[asyncio.Task[None]] = set()
+        # The look-ups of commands whose collector has not answered.
+        self._looking_up: set[asyncio.Task[None]] = set()
+        # Gives commands to other processes; None: every command is decided here.
+        self.hand_over: HandOver | None = None
         # The batches that went to the database less than `concurrent_after_s` ago, with their lanes.
         self._recent: dict[asyncio.Task[None], LaneName] = {}
         self._starting = False
@@ -92,15 +106,74 @@ class GroupCommit:
         if twin is not None:
             shared: O = await self._queue.share(twin)
             return shared
-        outcome = self._queue.add(handler, key, command, identity)
-        self._start_soon()
+        pending = self._queue.new(command, identity)
+        outcome: asyncio.Future[O] = waiter_of(pending)
+        if self.hand_over is None or not self.hand_over.take(handler, key, pending):
+            self._queue.add(handler, key, pending)
+            self._start_soon()
         return await outcome
+
+    def collect(
+        self,
+        handler: BatchHandler[K, C, O],
+        key: K,
+        command: C,
+        waiter: Waiter[O],
+        number: int,
+        retry_for_s: float,
+    ) -> bool:
+        """Queue a command of a peer; return False, and do nothing, where the peer is to decide it.
+
+        The peer may forbid the decision by `number`. A command that stays blocked goes back after
+        `retry_for_s`.
+        """
+        # guard: batch_collects_nothing_while_it_closes => if self._queue.is_full():
+        if self._closing or self._queue.is_full():
+            return False
+        identity = command.identity
+        if identity is not None:
+            identity = (handler.kind, key, identity)
+            # guard: batch_twin_of_a_peer_goes_back => if False:
+            if self._queue.find(identity) is not None:
+                return False
+        pending = self._queue.new(command, identity)
+        pending.number = number
+        pending.give_up_at = self._clock() + retry_for_s
+        pending.waiters.append(waiter)
+        self._queue.add(handler, key, pending)
+        self._start_soon()
+        return True
+
+    def resolve(self, pending: Pending[C, O], outcome: O) -> None:
+        """Give the callers of a command the outcome that its collector has answered."""
+        self._queue.resolve(pending, outcome)
+
+    def decide_alone(
+        self, handler: BatchHandler[K, C, O], key: K, batch: Sequence[Pending[C, O]]
+    ) -> None:
+        """Decide commands here with which a collector has surely done nothing."""
+        self._put_back(CommandLane((handler.kind, key), handler, key), batch)
+
+    def look_up(
+        self, handler: BatchHandler[K, C, O], key: K, batch: Sequence[Pending[C, O]]
+    ) -> None:
+        """Find out what a collector did with commands, and decide here what it did not.
+
+        The look-up forbids their number first, as for a statement whose answer was lost.
+        """
+        lane = CommandLane((handler.kind, key), handler, key)
+        loop, size = asyncio.get_running_loop(), self._limits.batch_max
+        for at in range(0, len(batch), size):
+            part = batch[at : at + size]
+            task = loop.create_task(self._recovery.recover(lane, part), context=Context())
+            self._looking_up.add(task)
+            task.add_done_callback(self._looking_up.discard)
 
     async def close(self) -> None:
         """Take no new command and return when every accepted one has its outcome."""
         self._closing = True
         await self._queue.drain()
-        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        await asyncio.gather(*self._in_flight, *self._looking_up, return_exceptions=True)
 
     def _start_soon(self) -> None:
         """Start batches after all callbacks of this turn of the event loop.
@@ -161,6 +234,9 @@ class GroupCommit:
             pending.attempts += 1
         try:
             outcomes = await lane.handler.handle(lane.key, batch)
+        except StatementForbidden as forbidden:
+            self._separate(lane, batch, forbidden)
+            return
         except Exception as error:  # `failed` classifies it
             await self._recovery.failed(lane, batch, error)
             return
@@ -178,6 +254,14 @@ class GroupCommit:
                 self._queue.resolve(pending, outcome)
         if again:
             self._recovery.retry(lane, again, "contended")
+
+    def _separate(
+        self, lane: CommandLane[C, O], batch: Sequence[Pending[C, O]], forbidden: StatementForbidden
+    ) -> None:
+        """Return a batch of which a peer decides commands itself: nothing was done with any of it."""
+        numbered = [pending for pending in batch if pending.number is not None]
+        self._queue.refuse(numbered, partial(copied, forbidden))
+        self._put_back(lane, batch)
 
     def _put_back(self, lane: CommandLane[C, O], batch: Sequence[Pending[C, O]]) -> None:
         self._queue.put_back(lane, batch)

@@ -1,6 +1,7 @@
-"""The limits of a group commit, from the settings."""
+"""The limits of a group commit and of its connections, from the settings."""
 
 from boxoffice.batching.commands import GroupCommitLimits
+from boxoffice.batching.handover.link import HandOverLimits
 from boxoffice.settings import BatchingSettings
 
 
@@ -18,4 +19,13 @@ def batch_limits(settings: BatchingSettings) -> GroupCommitLimits:
         retry_for_s=settings.batch_retry_for_ms / 1000,
         unknown_outcome_timeout_s=settings.unknown_outcome_timeout_ms / 1000,
         isolation_timeout_s=settings.batch_isolation_timeout_ms / 1000,
+    )
+
+
+def hand_over_limits(settings: BatchingSettings) -> HandOverLimits:
+    """Return the limits of a connection between two workers."""
+    return HandOverLimits(
+        commands_max=settings.hand_over_commands_max,
+        max_bytes=settings.hand_over_max_bytes,
+        timeout_s=settings.hand_over_timeout_ms / 1000,
     )

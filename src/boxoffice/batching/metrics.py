@@ -22,3 +22,16 @@ BATCH_RETRIES = Counter(
 BATCH_QUEUE_LENGTH = Gauge(
     "boxoffice_batch_queue_length", "Commands without an outcome.", multiprocess_mode="livesum"
 )
+HANDED_OVER = Counter(
+    "boxoffice_batch_handed_over_total", "Commands handed to another worker that collects them."
+)
+DECIDED_ALONE = Counter(
+    "boxoffice_batch_decided_alone_total",
+    "Commands of another worker's schedules that were decided here, by reason.",
+    ("reason",),
+)
+HAND_OVER_BYTES = Histogram(
+    "boxoffice_batch_hand_over_bytes",
+    "Size of the frames in which commands are handed over.",
+    buckets=(128, 256, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 65_536, 262_144, 1_048_576),
+)

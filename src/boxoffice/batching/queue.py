@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Generic, TypeAlias
 
-from boxoffice.batching.commands import BatchHandler, C, GroupCommitLimits, O, Pending
+from boxoffice.batching.commands import BatchHandler, C, GroupCommitLimits, O, Pending, Waiter
 from boxoffice.errors import OutcomeUnknown
 
 LaneName: TypeAlias = tuple[str, Hashable]
@@ -106,24 +106,25 @@ class CommandQueue:
         head_waited_s = self._clock() - self.turns[0].waiting[0].waiting_since
         return self.throughput.is_too_slow_for(self.count, head_waited_s, self._limits.wait_max_s)
 
-    def add(
-        self, handler: BatchHandler[Any, C, O], key: Hashable, command: C, identity: Hashable | None
-    ) -> asyncio.Future[O]:
-        """Queue a new command and return the future of its outcome."""
-        pending: Pending[C, O] = Pending(command, next(self._arrivals), identity, self._clock())
+    def new(self, command: C, identity: Hashable | None) -> Pending[C, Any]:
+        """Return a new pending command, which is in no lane yet."""
+        pending: Pending[C, Any] = Pending(command, next(self._arrivals), identity, self._clock())
         self.count += 1
         if identity is not None:
             self._by_identity[identity] = pending
+        return pending
+
+    def add(self, handler: BatchHandler[Any, C, O], key: Hashable, pending: Pending[C, O]) -> None:
+        """Put a new pending command into its lane."""
         lane = self._lane(handler, key)
         lane.waiting.append(pending)
         self._enqueue(lane)
-        return _waiter(pending)
 
     async def share(self, pending: Pending[Any, O]) -> O:
         """Wait for the outcome of a command that another caller has sent."""
         self.count += 1
         try:
-            return await _waiter(pending)
+            return await waiter_of(pending)
         finally:
             self._leave()
 
@@ -194,7 +195,7 @@ class CommandQueue:
         # guard: batch_in_doubt_is_not_reported_as_undone => self.refuse([pending], error)
         self.refuse([pending], OutcomeUnknown if pending.in_doubt else error)
 
-    def _remove(self, pending: Pending[Any, O]) -> list[asyncio.Future[O]]:
+    def _remove(self, pending: Pending[Any, O]) -> list[Waiter[O]]:
         # guard: batch_outcome_is_delivered_once {
         if pending.resolved:
             return []
@@ -217,7 +218,8 @@ class CommandQueue:
             await self._empty.wait()
 
 
-def _waiter(pending: Pending[Any, O]) -> asyncio.Future[O]:
+def waiter_of(pending: Pending[Any, O]) -> asyncio.Future[O]:
+    """Return a future of the command's outcome, for one more caller."""
     waiter: asyncio.Future[O] = asyncio.get_running_loop().create_future()
     pending.waiters.append(waiter)
     return waiter

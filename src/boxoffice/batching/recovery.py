@@ -48,7 +48,7 @@ class BatchRecovery:
         failure = classify(error)
         # guard: batch_lost_answer_is_looked_up => if False:
         if failure is Failure.UNKNOWN:
-            await self._recover(lane, batch)
+            await self.recover(lane, batch)
         elif failure is Failure.UNAVAILABLE:
             for pending in batch:
                 self._queue.give_up(pending, partial(_unavailable, error))
@@ -79,7 +79,7 @@ class BatchRecovery:
                 return
             await self._decide(lane, [pending])
 
-    async def _recover(self, lane: CommandLane[C, O], batch: Sequence[Pending[C, O]]) -> None:
+    async def recover(self, lane: CommandLane[C, O], batch: Sequence[Pending[C, O]]) -> None:
         """Look up what an interrupted transaction did, and decide again what it did not do.
 
         Where the look-up could not end the old transaction, it may still be running. Its locks and
@@ -91,7 +91,7 @@ class BatchRecovery:
         except Exception as error:  # the callers get it, or halves are tried
             if len(batch) > 1 and classify(error) is Failure.REFUSED:
                 for half in _halves(batch):
-                    await self._recover(lane, half)
+                    await self.recover(lane, half)
             else:
                 self._queue.refuse(batch, partial(_caused, OutcomeUnknown, error))
             return

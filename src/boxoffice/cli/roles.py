@@ -16,6 +16,7 @@ def serve(
     port: Port = None,
     workers: Workers = None,
     fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+    place: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve the API until SIGTERM, then drain."""
     from boxoffice.cli import serve  # noqa: PLC0415 — costs time
@@ -24,7 +25,7 @@ def serve(
     if settings.server.workers > 1 and fd is None:
         serve.serve_group(settings)
     else:
-        serve.serve(settings, fd)
+        serve.serve(settings, fd, place)
 
 
 def sweep() -> None:

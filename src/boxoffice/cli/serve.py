@@ -6,6 +6,7 @@ import socket
 import sys
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 from boxoffice.cli import plugins
 from boxoffice.http.server.listening import listen, listen_for_metrics
@@ -30,8 +31,11 @@ _OTHER_FILES = 256
 _STOP_GRACE_S = 10.0
 
 
-def serve(settings: Settings, fd: int | None = None) -> None:
-    """Serve in this process, on a socket of its own or on the one that the parent listens on."""
+def serve(settings: Settings, fd: int | None = None, place: str | None = None) -> None:
+    """Serve in this process, on a socket of its own or on the one that the parent listens on.
+
+    `place` is the place among the parent's workers (`WorkerPlace.parse`), None for a lone process.
+    """
     # Not at the top: a supervisor of workers does not need it.
     import uvloop  # noqa: PLC0415 — costs time
 
@@ -47,15 +51,19 @@ def serve(settings: Settings, fd: int | None = None) -> None:
         if settings.observability.metrics_port:
             # Workers share that port as well: each one serves the metrics of all.
             metrics = stack.enter_context(listen_for_metrics(settings, shared=fd is not None))
-        uvloop.run(_serve(settings, sock, metrics))
+        uvloop.run(_serve(settings, sock, metrics, place))
 
 
-async def _serve(settings: Settings, sock: socket.socket, metrics: socket.socket | None) -> None:
+async def _serve(
+    settings: Settings, sock: socket.socket, metrics: socket.socket | None, place: str | None
+) -> None:
     from boxoffice.app import open_application  # noqa: PLC0415 — costs time
+    from boxoffice.batching.handover.workers import WorkerPlace  # noqa: PLC0415 — costs time
     from boxoffice.http.server.server import serve as serve_http  # noqa: PLC0415 — costs time
 
     watching = {"event_loop": lambda: watch_event_loop(flush_counters)}
-    async with open_application(settings) as application, supervised(watching):
+    among = WorkerPlace.parse(place) if place else None
+    async with open_application(settings, place=among) as application, supervised(watching):
         host, port = sock.getsockname()[:2]
         _freeze_loaded_objects()
 
@@ -110,9 +118,11 @@ def spawn_workers(group: ProcessGroup, settings: Settings, env: dict[str, str]) 
     if settings.observability.metrics_port:
         # The workers share the port, so they would not notice that another program uses it.
         listen_for_metrics(settings).close()
+    places = _places(metrics, settings)
     for number, sock in enumerate(sockets, start=1):
         stack.enter_context(sock)
         argv = [sys.executable, "-m", "boxoffice", "serve", "--fd", str(sock.fileno())]
+        argv += places[number - 1]
         # A worker gets its socket, but opens the one of the metrics itself.
         worker_env = {**env, "BOXOFFICE_WORKERS": "1", "BOXOFFICE_HOST": settings.server.host}
         if len(sockets) > 1:
@@ -125,6 +135,17 @@ def spawn_workers(group: ProcessGroup, settings: Settings, env: dict[str, str]) 
             on_end=partial(forget_process, metrics),
         )
     return stack
+
+
+def _places(folder: Path, settings: Settings) -> list[list[str]]:
+    """Return the arguments that give each worker its place, none where they do not batch together.
+
+    Only this user can enter `folder`.
+    """
+    count = settings.server.workers
+    if count == 1 or not settings.batching.hand_over:
+        return [[]] * count
+    return [["--place", f"{number}/{count}:{folder}"] for number in range(count)]
 
 
 def listen_group(settings: Settings) -> list[socket.socket]:

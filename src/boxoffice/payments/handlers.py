@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from boxoffice.batching import Outcome, Pending
+from boxoffice.batching.commands import numbers_of
+from boxoffice.batching.handover.frames import CommandFormat
 from boxoffice.payments.store import (
     PayCommand,
     PaymentStore,
@@ -22,6 +24,7 @@ class PayHandler:
     """
 
     kind = "pay"
+    wire = CommandFormat.of(3, PayCommand, PayOutcome)
 
     def __init__(
         self,
@@ -38,12 +41,19 @@ class PayHandler:
     ) -> Sequence[Outcome[PayOutcome]]:
         """Return an outcome per command, in order."""
         commands = [pending.command for pending in batch]
-        outcomes = await self._store.pay(lane_key, commands)
+        outcomes = await self._store.pay(lane_key, commands, numbers_of(batch))
         if self._publisher is not None:
             self._publisher.publish(lane_key, _seat_changes(commands, outcomes))
         if self._on_paid is not None:
             self._on_paid(lane_key, _payers(commands, outcomes))
         return outcomes
+
+    def learn(
+        self, lane_key: UUID, commands: Sequence[PayCommand], outcomes: Sequence[PayOutcome]
+    ) -> None:
+        """Apply what a collector decided; the collector does the rest."""
+        if self._publisher is not None:
+            self._publisher.apply(lane_key, _seat_changes(commands, outcomes))
 
     async def look_up(
         self, lane_key: UUID, commands: Sequence[PayCommand]

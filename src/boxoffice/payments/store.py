@@ -16,7 +16,7 @@ _QUERIES = sql_files.load("boxoffice.payments")
 WALLET = "wallet"
 
 
-class PayCommand(msgspec.Struct, frozen=True, gc=False):
+class PayCommand(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Pay a reservation from the wallet."""
 
     user_id: UUID
@@ -48,7 +48,7 @@ class TopUpCommand:
         return self.user_id, self.key
 
 
-class Payment(msgspec.Struct, frozen=True, gc=False):
+class Payment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A payment and the tickets that it issued, in the order of the reservation's seats.
 
     `void_ticket_ids` are those that were refunded since; an outcome shows the payment as it was made.
@@ -67,7 +67,7 @@ class Payment(msgspec.Struct, frozen=True, gc=False):
     order_number: str | None = None
 
 
-class PayOutcome(msgspec.Struct, frozen=True, gc=False):
+class PayOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the database decided about a payment.
 
     For a new payment, `seat_versions` are the new versions of its seats.
@@ -125,9 +125,15 @@ class PaymentStore:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def pay(self, schedule_id: UUID, commands: Sequence[PayCommand]) -> list[PayOutcome]:
-        """Decide `commands` in one transaction; no (person, key) may appear twice."""
-        (row,) = await self._db.decide(_QUERIES["pay"], schedule_id, *_columns(commands))
+    async def pay(
+        self, schedule_id: UUID, commands: Sequence[PayCommand], numbers: Sequence[int] = ()
+    ) -> list[PayOutcome]:
+        """Decide `commands` in one transaction; no (person, key) may appear twice.
+
+        `numbers` as in `Database.decide`.
+        """
+        args = (schedule_id, *_columns(commands))
+        (row,) = await self._db.decide(_QUERIES["pay"], *args, numbers=numbers)
         outcomes = _pay_outcomes(commands, row)
         await self._look_up_replayed(schedule_id, commands, outcomes)
         return outcomes

@@ -8,6 +8,8 @@ from typing import Literal
 from uuid import UUID
 
 from boxoffice.batching import Outcome, Pending, Retry
+from boxoffice.batching.commands import numbers_of
+from boxoffice.batching.handover.frames import CommandFormat
 from boxoffice.errors import SeatTaken
 from boxoffice.observability.logs import log
 from boxoffice.platform.concurrency.background import Background
@@ -90,6 +92,7 @@ class HoldHandler:
     """
 
     kind = "hold"
+    wire = CommandFormat.of(1, HoldCommand, HoldOutcome)
 
     def __init__(
         self,
@@ -112,16 +115,17 @@ class HoldHandler:
     ) -> Sequence[Outcome[HoldOutcome]]:
         """Claim seats while pods collide; PostgreSQL decides what the claims do not refuse."""
         commands = [pending.command for pending in batch]
+        numbers = numbers_of(batch)
         claims = self._claims(lane_key, commands)
         if not claims:
-            return await self._decide_in_database(lane_key, commands, ())
+            return await self._decide_in_database(lane_key, commands, (), numbers)
         refused = await self._refused(lane_key, batch, claims)
         to_ask = [at for at in range(len(batch)) if at not in refused]
         if not to_ask:
             return [refused[at] for at in range(len(batch))]
         commands = [batch[at].command for at in to_ask]
         asked = [claims[at] for at in to_ask if at in claims]
-        outcomes = iter(await self._decide_in_database(lane_key, commands, asked))
+        outcomes = iter(await self._decide_in_database(lane_key, commands, asked, numbers))
         return [refused[at] if at in refused else next(outcomes) for at in range(len(batch))]
 
     def _claims(self, schedule_id: UUID, commands: Sequence[HoldCommand]) -> dict[int, Claim]:
@@ -157,10 +161,14 @@ class HoldHandler:
         return refused
 
     async def _decide_in_database(
-        self, schedule_id: UUID, commands: Sequence[HoldCommand], claims: Sequence[Claim]
+        self,
+        schedule_id: UUID,
+        commands: Sequence[HoldCommand],
+        claims: Sequence[Claim],
+        numbers: Sequence[int],
     ) -> list[Outcome[HoldOutcome]]:
         try:
-            outcomes = await self._store.hold(schedule_id, commands)
+            outcomes = await self._store.hold(schedule_id, commands, numbers)
         except Exception:  # raised again after the claims have ended
             self._settle(schedule_id, [Settlement(claim.owner, claim.seat_ids) for claim in claims])
             raise
@@ -201,6 +209,13 @@ class HoldHandler:
     def _settle(self, schedule_id: UUID, settlements: Sequence[Settlement]) -> None:
         if settlements:
             self._background.start(self._seat_lock.settle(schedule_id, settlements))
+
+    def learn(
+        self, lane_key: UUID, commands: Sequence[HoldCommand], outcomes: Sequence[HoldOutcome]
+    ) -> None:
+        """Apply what a collector decided; the collector sends it to the other processes."""
+        if self._publisher is not None:
+            self._publisher.apply(lane_key, _seat_changes(commands, outcomes))
 
     async def look_up(
         self, lane_key: UUID, commands: Sequence[HoldCommand]
@@ -252,6 +267,13 @@ def _settlement(claim: Claim, outcome: HoldOutcome) -> Settlement:
     return Settlement(claim.owner, claim.seat_ids, taken_ms)
 
 
+def _released(
+    commands: Sequence[ReleaseCommand], outcomes: Sequence[ReleaseOutcome]
+) -> list[tuple[ReleaseCommand, ReleaseOutcome]]:
+    pairs = zip(commands, outcomes, strict=True)
+    return [(command, outcome) for command, outcome in pairs if outcome.name == "released"]
+
+
 def _change_by_release(command: ReleaseCommand, outcome: ReleaseOutcome) -> SeatChange:
     if outcome.returns_at is None:
         return SeatChange(command.user_id, AVAILABLE, outcome.seat_ids, outcome.seat_versions)
@@ -264,6 +286,7 @@ class ReleaseHandler:
     """Decides releases of one schedule; they are published before their callers are answered."""
 
     kind = "release"
+    wire = CommandFormat.of(2, ReleaseCommand, ReleaseOutcome)
 
     def __init__(
         self,
@@ -282,9 +305,20 @@ class ReleaseHandler:
     ) -> Sequence[Outcome[ReleaseOutcome]]:
         """Release in PostgreSQL, then publish the seats and end their claims."""
         commands = [pending.command for pending in batch]
-        outcomes = await self._store.release(lane_key, commands)
+        outcomes = await self._store.release(lane_key, commands, numbers_of(batch))
         await self._free(lane_key, commands, outcomes)
         return outcomes
+
+    def learn(
+        self,
+        lane_key: UUID,
+        commands: Sequence[ReleaseCommand],
+        outcomes: Sequence[ReleaseOutcome],
+    ) -> None:
+        """Apply what a collector decided; the collector sends it to the other processes."""
+        released = _released(commands, outcomes)
+        if self._publisher is not None and released:
+            self._publisher.apply(lane_key, [_change_by_release(*one) for one in released])
 
     async def look_up(
         self, lane_key: UUID, commands: Sequence[ReleaseCommand]
@@ -301,11 +335,7 @@ class ReleaseHandler:
         outcomes: Sequence[ReleaseOutcome],
     ) -> None:
         """Publish before the answer, so that the seats are free everywhere once the client has it."""
-        released = [
-            (command, outcome)
-            for command, outcome in zip(commands, outcomes, strict=True)
-            if outcome.name == "released"
-        ]
+        released = _released(commands, outcomes)
         if self._publisher is not None and released:
             changes = [_change_by_release(command, outcome) for command, outcome in released]
             await self._publisher.publish_and_wait(schedule_id, changes)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate, compress
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -24,7 +24,7 @@ _OFFERS_DECIDE = "offers_decide"
 _WITH_OFFERS_MAX = 10_000
 
 
-class HoldCommand(msgspec.Struct, frozen=True, gc=False):
+class HoldCommand(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Hold seats of one schedule; without seats, look up what the key did before.
 
     `offer` is what is asked of its offers: None for the full price without a code.
@@ -43,19 +43,18 @@ class HoldCommand(msgspec.Struct, frozen=True, gc=False):
         return self.user_id, self.key
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseCommand:
+class ReleaseCommand(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Release the seats of a hold; `request_id` shows afterwards which request did it."""
 
     user_id: UUID
     reservation_id: UUID
     request_id: UUID
 
-    identity = None
-    fingerprint = b""
+    identity: ClassVar[None] = None
+    fingerprint: ClassVar[bytes] = b""
 
 
-class Held(msgspec.Struct, frozen=True, gc=False):
+class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A reservation as it was made; `lines` are the prices of its seats where offers decided them."""
 
     reservation_id: UUID
@@ -72,7 +71,7 @@ class Held(msgspec.Struct, frozen=True, gc=False):
         return (self.expires_at - self.created_at).total_seconds()
 
 
-class HoldOutcome(msgspec.Struct, frozen=True, gc=False):
+class HoldOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the database decided about a hold; `seat_ids` are the seats that blocked it.
 
     For a new hold, `seat_versions` are the new versions of its seats, and `returns_at` is when they
@@ -88,7 +87,7 @@ class HoldOutcome(msgspec.Struct, frozen=True, gc=False):
     cooldown: tuple[float, datetime] | None = None
 
 
-class ReleaseOutcome(msgspec.Struct, frozen=True, gc=False):
+class ReleaseOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the database decided about a release.
 
     For a new release, `seat_versions` are the new versions of its seats, 0 for a seat that another
@@ -179,24 +178,29 @@ class ReservationStore:
         # In order of age. It only saves a call.
         self._with_offers: dict[UUID, None] = {}
 
-    async def hold(self, schedule_id: UUID, commands: Sequence[HoldCommand]) -> list[HoldOutcome]:
-        """Decide `commands` in one transaction; no (person, key) may appear twice."""
-        outcomes = await self._decide(schedule_id, commands)
+    async def hold(
+        self, schedule_id: UUID, commands: Sequence[HoldCommand], numbers: Sequence[int] = ()
+    ) -> list[HoldOutcome]:
+        """Decide `commands` in one transaction; no (person, key) may appear twice.
+
+        `numbers` as in `Database.decide`.
+        """
+        outcomes = await self._decide(schedule_id, commands, numbers)
         await self._look_up_earlier(schedule_id, commands, outcomes)
         return outcomes
 
     async def _decide(
-        self, schedule_id: UUID, commands: Sequence[HoldCommand]
+        self, schedule_id: UUID, commands: Sequence[HoldCommand], numbers: Sequence[int]
     ) -> list[HoldOutcome]:
         """Decide holds; the database refuses the plain statement where a schedule has offers."""
         args = (schedule_id, *_columns(commands), *self._cooldown)
         if schedule_id not in self._with_offers and all(one.offer is None for one in commands):
-            (row,) = await self._db.decide(_QUERIES["hold"], *args)
+            (row,) = await self._db.decide(_QUERIES["hold"], *args, numbers=numbers)
             if not row["outcomes"] or row["outcomes"][0] != _OFFERS_DECIDE:
                 return _hold_outcomes(commands, tuple(row))
             self._note_offers(schedule_id)
         asked = _offer_columns(commands)
-        (row,) = await self._db.decide(_QUERIES["hold_with_offers"], *args, *asked)
+        (row,) = await self._db.decide(_QUERIES["hold_with_offers"], *args, *asked, numbers=numbers)
         return _hold_outcomes_with_offers(commands, row)
 
     def _note_offers(self, schedule_id: UUID) -> None:
@@ -236,15 +240,16 @@ class ReservationStore:
         return [found.get(at) for at in range(1, len(commands) + 1)]
 
     async def release(
-        self, schedule_id: UUID, commands: Sequence[ReleaseCommand]
+        self, schedule_id: UUID, commands: Sequence[ReleaseCommand], numbers: Sequence[int] = ()
     ) -> list[ReleaseOutcome]:
-        """Decide `commands` in one transaction."""
+        """Decide `commands` in one transaction; `numbers` as in `Database.decide`."""
         rows = await self._db.decide(
             _QUERIES["release"],
             schedule_id,
             [command.request_id for command in commands],
             [command.user_id for command in commands],
             [command.reservation_id for command in commands],
+            numbers=numbers,
         )
         return [_release_outcome(row) for row in rows]
 

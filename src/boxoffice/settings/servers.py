@@ -108,6 +108,11 @@ class BatchingSettings(msgspec.Struct, frozen=True, kw_only=True):
     batch_retry_for_ms: Milliseconds = 1_500
     batch_isolation_timeout_ms: Milliseconds = 4_000
     unknown_outcome_timeout_ms: Milliseconds = 4_000
+    # Workers of one `serve` batch together.
+    hand_over: bool = False
+    hand_over_commands_max: Count = 1_000
+    hand_over_max_bytes: Annotated[int, Meta(ge=65_536, le=1 << 28)] = 1 << 20
+    hand_over_timeout_ms: Milliseconds = 1_000
 
 
 class ObservabilitySettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 
 _BEGIN = "SELECT statements_begin_v1($1)"
+_PERMITTED = "SELECT statements_permitted_v1($1)"
 _GIVE_UP = "SELECT statements_give_up_v1($1)"
 
 
@@ -54,6 +55,29 @@ async def test_one_that_has_begun_is_waited_for(two: list[Any]) -> None:
     await one.execute("COMMIT")
     await other.fetch(_GIVE_UP, [1])
     assert await other.fetchval("SHOW synchronous_commit") == "on"
+
+
+async def test_a_batch_with_a_number_that_was_given_up_is_not_permitted(two: list[Any]) -> None:
+    one, other = two
+    assert await one.fetchval(_PERMITTED, [1, 2])
+    await other.execute("BEGIN")
+    await other.fetch(_GIVE_UP, [2])
+    asking = asyncio.create_task(one.fetchval(_PERMITTED, [1, 2]))
+    await asyncio.sleep(0)
+    await other.execute("COMMIT")
+    assert await asking is False
+    assert await one.fetchval(_PERMITTED, [1, 3])
+
+
+async def test_batches_of_one_number_run_together_and_are_waited_for(two: list[Any]) -> None:
+    one, other = two
+    await one.execute("BEGIN")
+    assert await one.fetchval(_PERMITTED, [1])
+    assert await other.fetchval(_PERMITTED, [1])
+    with pytest.raises(asyncpg.LockNotAvailableError):
+        await other.fetch(_GIVE_UP, [1])
+    await one.execute("COMMIT")
+    await other.fetch(_GIVE_UP, [1])
 
 
 async def test_numbers_are_forgotten_after_a_day(db: Database) -> None:

@@ -239,6 +239,6 @@ async def _guess(recovery: BatchRecovery, lane: Any, batch: Any) -> None:
 def test_the_checker_notices_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     one = Arrival(0, "A", None, b"x", is_poison=False, patience_ms=None)
     _run(World(["lost_after", "away"], 0), [one])
-    monkeypatch.setattr(BatchRecovery, "_recover", _guess)
+    monkeypatch.setattr(BatchRecovery, "recover", _guess)
     with pytest.raises(AssertionError):
         _run(World(["lost_after", "away"], 0), [one])

@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from boxoffice.batching import GroupCommit
+from boxoffice.batching.handover.workers import WorkerHandOver
 from boxoffice.payments.handlers import PayHandler, TopUpHandler
 from boxoffice.payments.intents.confirmations import IntentHandlers
 from boxoffice.payments.intents.handlers import (
@@ -51,6 +52,7 @@ class PaymentParts:
     background: Background
     seats: PaymentSeats
     on_paid: Callable[[UUID, Sequence[UUID]], None] | None = None
+    hand_over: WorkerHandOver | None = None
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,13 @@ def compose_payments(
 
 def _wallets(settings: Settings, parts: PaymentParts) -> Payments:
     store = PaymentStore(parts.db)
+    pays = PayHandler(store, parts.seats.publisher, parts.on_paid)
+    if parts.hand_over is not None:
+        parts.hand_over.register(pays)
     return Payments(
         store,
         parts.group_commit,
-        PayHandler(store, parts.seats.publisher, parts.on_paid),
+        pays,
         TopUpHandler(store, settings.payments.wallet_balance_max_minor),
         settings.payments.wallet_top_up_max_minor,
         parts.seats.read_model,

@@ -20,6 +20,7 @@ from boxoffice.platform.postgres.outcomes import (
     UNAVAILABLE,
     BackendRegistry,
     Failure,
+    StatementForbidden,
     acknowledged,
     classify,
 )
@@ -28,7 +29,12 @@ from boxoffice.platform.postgres.pooler.probe import (
     require_pooler,
     require_prepared,
 )
-from boxoffice.platform.postgres.pooler.statements import LostStatements, new_number, numbered
+from boxoffice.platform.postgres.pooler.statements import (
+    LostStatements,
+    new_number,
+    numbered,
+    permitted,
+)
 from boxoffice.platform.postgres.standby import require_standby
 from boxoffice.settings import CLIENT_GRACE_MS, Settings
 
@@ -170,8 +176,28 @@ class Database:
             with self._backends.watched(connection):
                 return await connection.fetch(query, *args)
 
-    async def decide(self, query: str, *args: object) -> list[Record]:
-        """Run the `SELECT` that decides a batch as `fetch` does; `look_up` reads a lost outcome."""
+    async def decide(self, query: str, *args: object, numbers: Sequence[int] = ()) -> list[Record]:
+        """Run the `SELECT` that decides a batch as `fetch` does; `look_up` reads a lost outcome.
+
+        `numbers` are those of other processes for which it decides, and which may `forbid` them. Raises
+        `StatementForbidden` where one did; nothing was done then.
+        """
+        if not numbers:
+            return await self._decide(query, *args)
+        rows = await self._decide(permitted(query, len(args)), *args, numbers)
+        # guard: handed_over_batch_without_rows_was_forbidden => if False:
+        if not rows:
+            raise StatementForbidden
+        return rows
+
+    def forbid(self, number: int) -> None:
+        """Have the next `look_up` forbid what another process has not begun under this number.
+
+        That look-up waits for what has begun.
+        """
+        self._statements.forbid(number)
+
+    async def _decide(self, query: str, *args: object) -> list[Record]:
         # guard: statement_behind_a_pooler_has_a_number => if True:
         if not self._is_pooled:
             return await self.fetch(query, *args)

@@ -34,6 +34,10 @@ _CODES = frozenset({"01000", "57P01"})
 _HARMLESS_SOURCES = frozenset({"GetNewTransactionId", "GetNewMultiXactId", "exec_stmt_raise"})
 
 
+class StatementForbidden(Exception):
+    """One of the numbers of a statement was given up before it began: nothing was done."""
+
+
 class Failure(Enum):
     """What an exception of the driver says about the transaction that it ended."""
 

@@ -49,6 +49,10 @@ class SeatChangePublisher:
         if applied is not None:
             self._change_bus.post(schedule_id, applied)
 
+    def apply(self, schedule_id: UUID, changes: Iterable[SeatChange]) -> None:
+        """Apply changes that another process has decided and sends."""
+        self._apply(schedule_id, changes)
+
     async def publish_and_wait(self, schedule_id: UUID, changes: Iterable[SeatChange]) -> None:
         """Apply changes and send them; return when Valkey has them, or after Valkey's deadline."""
         applied = self._apply(schedule_id, changes)

@@ -20,6 +20,7 @@ TIMEOUT_S = 150
 SCENARIOS = (
     "api_sigkill",
     "api_kill_after_commit",
+    "collector_sigkill",
     "pg_backend_sigkill",
     "pg_begun_cut",
     "valkey_sigkill",

@@ -20,6 +20,21 @@ BEGIN
 END;
 $$;
 
+-- Begin a statement that decides for several processes, by a number of each. Returns whether none of the
+-- numbers was given up. A look-up of a number waits until this transaction has ended; other statements of
+-- the number do not.
+CREATE OR REPLACE FUNCTION statements_permitted_v1(p_numbers bigint[])
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- guard: handed_over_batch_that_runs_is_waited_for
+    PERFORM pg_advisory_xact_lock_shared(n.number) FROM (SELECT number FROM unnest(p_numbers) u (number) ORDER BY number) n;
+    -- After the locks, so that the snapshot has what a look-up committed before.
+    -- guard: handed_over_batch_that_was_given_up_does_not_begin => RETURN true;
+    RETURN NOT EXISTS (SELECT FROM given_up_statements g WHERE g.number = ANY (p_numbers));
+END;
+$$;
+
 -- Give up the statements of these numbers: those that have begun have ended when this returns, and the
 -- others never begin. A number that was given up a day ago is forgotten.
 CREATE OR REPLACE FUNCTION statements_give_up_v1(p_numbers bigint[])

@@ -6,6 +6,14 @@ SELECT s.*
  -- guard: statement_is_begun_by_its_number => WHERE $1::bigint IS NOT NULL
  WHERE (SELECT statements_begin_v1($1));
 
+-- name: permitted
+-- A statement, in the place of `SELECT NULL`, that returns nothing and does not run where one of its numbers
+-- $1 was given up. The condition depends on no row, so it is evaluated once and before the statement.
+SELECT s.*
+  FROM (SELECT NULL) s
+ -- guard: handed_over_batch_is_begun_by_its_numbers => WHERE $1::bigint[] IS NOT NULL
+ WHERE (SELECT statements_permitted_v1($1));
+
 -- name: give_up
 -- Give up statements by their numbers.
 SELECT statements_give_up_v1($1);

@@ -1,8 +1,11 @@
-"""Forbids statements whose answers were lost, where the pooler hides which backend has them.
+"""Forbids statements whose answers were lost, where this process cannot end their backends.
 
 Behind a pooler in transaction mode a statement may be received and not started when its connection
 breaks, and its backend cannot be terminated. So the statement of each batch has a number, which it
 looks up before it decides; the look-up of its outcome gives the number up first.
+
+The statements that another process decides for this one have a number of this one in the same way
+(decision 0051).
 """
 
 import secrets
@@ -27,10 +30,22 @@ _STILL_RUNS = (
 )
 
 
-@lru_cache(maxsize=256)
 def numbered(query: str, arguments: int) -> str:
     """Return a query that takes its number as one more argument after its own `arguments`."""
-    text = _QUERIES["numbered"].replace("$1", f"${arguments + 1}")
+    return _wrapped("numbered", query, arguments)
+
+
+def permitted(query: str, arguments: int) -> str:
+    """Return a query that takes a list of numbers as one more argument after its own `arguments`.
+
+    It returns no row, and does nothing, where one of the numbers was given up.
+    """
+    return _wrapped("permitted", query, arguments)
+
+
+@lru_cache(maxsize=256)
+def _wrapped(name: str, query: str, arguments: int) -> str:
+    text = _QUERIES[name].replace("$1", f"${arguments + 1}")
     return text.replace("(SELECT NULL)", f"(\n{query}\n)")
 
 
@@ -59,6 +74,10 @@ class LostStatements:
                 if classify(error) is Failure.UNKNOWN:
                     self._lost.add(number)
                 raise
+
+    def forbid(self, number: int) -> None:
+        """Have the next `give_up` forbid the statements of another process that have this number."""
+        self._lost.add(number)
 
     async def give_up(self, connection: Connection) -> None:
         """Return when no lost statement runs or can begin; raise `Unavailable` while one runs."""
