@@ -19,6 +19,7 @@ from boxoffice.app_parts import (
     SeatServices,
     StorefrontServices,
     WaitingRoomServices,
+    compose_catalog,
     compose_infrastructure,
     compose_reservations,
     compose_seats,
@@ -40,7 +41,6 @@ from boxoffice.catalog.edits import routes as edit_routes
 from boxoffice.catalog.edits.service import Edits
 from boxoffice.catalog.edits.store import EditStore
 from boxoffice.catalog.service import Catalog
-from boxoffice.catalog.store import CatalogStore
 from boxoffice.examples import STORY
 from boxoffice.http.api import health, openapi
 from boxoffice.http.api.operation import RouteDependencies
@@ -300,7 +300,7 @@ def _services(
     zone = settings.payments.venue_time_zone
     money = compose_money(settings.payments, db, seats.publisher, providers)
     storefront = compose_storefront(settings, infrastructure)
-    catalog = _catalog(settings, CatalogStore(db, zone), seats, storefront)
+    catalog = compose_catalog(settings, infrastructure, seats, storefront)
     availability = SeatAvailability(seats.read_model, offers)
     return Services(
         account_services=people,
@@ -332,13 +332,6 @@ def _services(
         webhooks=Webhooks(WebhookStore(db), settings.notifications),
         mail_languages=MailLanguages(db, settings.notifications.mail_language),
     )
-
-
-def _catalog(
-    settings: Settings, store: CatalogStore, seats: SeatServices, storefront: StorefrontServices
-) -> Catalog:
-    listings, brands = storefront.listings, storefront.brands
-    return Catalog(settings, store, seats.applier, listings=listings, brands=brands)
 
 
 def _inventory(

@@ -1,9 +1,10 @@
-"""Parts of the composition root: clients of the servers, seats, waiting rooms, and what lists show.
+"""Parts of the composition root: clients of the servers, seats, waiting rooms, catalog, storefront.
 
 Only `app.py` and `app_cashier.py` use them; no other file names concrete parts.
 """
 
 from dataclasses import dataclass
+from importlib.metadata import version
 
 from boxoffice.accounts.service import Accounts
 from boxoffice.batching import GroupCommit
@@ -13,6 +14,9 @@ from boxoffice.brands import routes as brand_routes
 from boxoffice.brands.service import Brands
 from boxoffice.brands.store import BrandStore
 from boxoffice.catalog.lookups import CatalogLookups
+from boxoffice.catalog.service import Catalog
+from boxoffice.catalog.shared.lookups import SharedLookups
+from boxoffice.catalog.store import CatalogStore
 from boxoffice.http.api.operation import RouteDependencies
 from boxoffice.listings import routes as listing_routes
 from boxoffice.listings.featured import Featured
@@ -275,6 +279,28 @@ def compose_storefront(settings: Settings, infrastructure: Infrastructure) -> St
         featured=Featured(ListingStore(db)),
         ranking=Ranking(settings.ranking, RankingStore(db), board, now),
         brands=Brands(BrandStore(db), pictures, settings.catalog),
+    )
+
+
+def compose_catalog(
+    settings: Settings,
+    infrastructure: Infrastructure,
+    seats: SeatServices,
+    storefront: StorefrontServices,
+) -> Catalog:
+    """Return the catalog, whose look-ups processes share as they share readings of seats."""
+    return Catalog(
+        settings,
+        CatalogStore(infrastructure.db, settings.payments.venue_time_zone),
+        seats.applier,
+        listings=storefront.listings,
+        brands=storefront.brands,
+        shared=SharedLookups(
+            seats.shared.valkey,
+            seats.shared.is_active,
+            infrastructure.background.start,
+            version("boxoffice"),
+        ),
     )
 
 

@@ -1,5 +1,7 @@
 """Public look-ups of concerts and schedules, from memory."""
 
+import contextlib
+import math
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
@@ -11,6 +13,8 @@ from boxoffice.brands.service import Brands
 from boxoffice.brands.views import Brand
 from boxoffice.catalog.rich_texts import rich_texts
 from boxoffice.catalog.rules import Place
+from boxoffice.catalog.shared import metrics
+from boxoffice.catalog.shared.lookups import LookupTurn, SharedLookup, SharedLookups
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.catalog.views import ConcertItem, ConcertPage, OneSchedule, ScheduleOnOffer
 from boxoffice.errors import ConcertNotFound, ScheduleNotFound
@@ -20,6 +24,11 @@ from boxoffice.settings import Settings
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
+# Where look-ups are shared, one that is in use is read again after this share of its lifetime, and
+# another process is waited for during the second one: no request finds it too old.
+_SHARED_SHARE = 0.6
+_WAIT_SHARE = 0.25
+_READ_SHARE = 0.15
 
 
 class Lookup(Generic[T]):
@@ -28,10 +37,14 @@ class Lookup(Generic[T]):
     `shown` caches its encoded body and ETag.
     """
 
-    __slots__ = ("found", "shown")
+    __slots__ = ("age_s", "found", "shown", "until")
 
-    def __init__(self, found: T) -> None:
+    def __init__(self, found: T, age_s: float = 0.0, until: float = math.inf) -> None:
         self.found = found
+        # When the load began that found it: another process may have read it earlier.
+        self.age_s = age_s
+        # When it is too old (monotonic seconds), where it is shared.
+        self.until = until
         self.shown: tuple[bytes, str] | None = None
 
 
@@ -45,17 +58,23 @@ class CatalogLookups:
         clock: Callable[[], float] = time.monotonic,
         listings: Listings | None = None,
         brands: Brands | None = None,
+        shared: SharedLookups | None = None,
     ) -> None:
-        """`listings` adds posters, prices and the state of sales, `brands` who sells."""
+        """`listings` adds posters, prices and the state of sales, `brands` who sells.
+
+        With `shared`, look-ups of other processes are used.
+        """
+        self._shared = shared
+        self._invalidated_at = -math.inf
         self._listings = listings
         self._brands = brands
         self._settings = settings
         self._store = store
         self._clock = clock
-        self._pages = self._cache(self._load_page)
-        self._concerts = self._cache(self._load_concert)
-        self._schedules = self._cache(self._load_schedules)
-        self._one_schedule = self._cache(self._load_schedule)
+        self._pages = self._cache("page", self._load_page, list[ConcertItem])
+        self._concerts = self._cache("concert", self._load_concert, ConcertPage)
+        self._schedules = self._cache("schedules", self._load_schedules, list[ScheduleOnOffer])
+        self._one_schedule = self._cache("schedule", self._load_schedule, OneSchedule)
 
     async def concerts(self, limit: int, after: Place | None) -> Lookup[list[ConcertItem]]:
         """Return published concerts, newest first, from the place `after` on.
@@ -81,6 +100,7 @@ class CatalogLookups:
 
     def invalidate(self, concert_id: UUID) -> None:
         """Drop what is cached of a concert."""
+        self._invalidated_at = self._clock()
         self._pages.clear()
         if self._listings is not None:
             self._listings.forget()
@@ -91,20 +111,55 @@ class CatalogLookups:
 
     def forget_lists(self) -> None:
         """Drop what is cached of lists, after a change of their order."""
+        self._invalidated_at = self._clock()
         self._pages.clear()
 
-    def _cache(self, load: Callable[[K], Awaitable[T]]) -> Cache[K, Lookup[T]]:
+    def _cache(
+        self, name: str, load: Callable[[K], Awaitable[T]], kind: type[T]
+    ) -> Cache[K, Lookup[T]]:
         ttl_s = self._settings.catalog.catalog_cache_ms / 1000
+        decoder = msgspec.json.Decoder(kind)
 
         async def look_up(key: K) -> Lookup[T]:
-            return Lookup(await load(key))
+            shared = self._shared
+            if shared is None or not shared.is_active():
+                return Lookup(await load(key))
+            began_at, known_as = self._clock(), f"{name}:{key}"
+            # guard: shared_lookup_began_after_a_change_here => after = began_at - ttl_s * _SHARED_SHARE
+            after = max(began_at - ttl_s * _SHARED_SHARE, self._invalidated_at)
+            cached = cache.get_cached(key)
+            # guard: shared_lookup_no_request_waits_for_another_process => if False:
+            if cached is None:
+                found = await shared.first(known_as, after)
+            else:
+                # Late in its lifetime nothing is waited for: requests would soon wait too.
+                latest = min(began_at + ttl_s * _WAIT_SHARE, cached.until - ttl_s * _READ_SHARE)
+                found = await shared.next(known_as, after, latest - began_at)
+            if isinstance(found, SharedLookup):
+                with contextlib.suppress(msgspec.DecodeError):
+                    value = decoder.decode(found.body)
+                    age_s, until = began_at - found.began_at, found.began_at + ttl_s
+                    lookup = Lookup(value, age_s, until)
+                    metrics.LOOKUP_READINGS.labels("shared").inc()
+                    return lookup
+                found = LookupTurn()
+            value = await load(key)
+            metrics.LOOKUP_READINGS.labels("database").inc()
+            shared.publish(known_as, found, msgspec.json.encode(value))
+            return Lookup(value, until=began_at + ttl_s)
 
-        return Cache(
+        def due_s(lookup: Lookup[T]) -> float:
+            is_shared = self._shared is not None and self._shared.is_active()
+            return ttl_s * _SHARED_SHARE - lookup.age_s if is_shared else math.inf
+
+        cache = Cache(
             look_up,
-            ttl_s=lambda _lookup: ttl_s,
+            ttl_s=lambda lookup: ttl_s - lookup.age_s,
+            due_s=due_s,
             weight_max=self._settings.catalog.catalog_cache_entries_max,
             clock=self._clock,
         )
+        return cache
 
     async def _load_page(self, key: tuple[int, Place | None]) -> list[ConcertItem]:
         limit, after = key

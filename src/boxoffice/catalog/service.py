@@ -16,6 +16,7 @@ from boxoffice.catalog.creations import store as creations
 from boxoffice.catalog.creations.store import Creation
 from boxoffice.catalog.lookups import CatalogLookups
 from boxoffice.catalog.rules import CheckedSeatMap, NewConcert, NewSchedule, NewSeat, Place
+from boxoffice.catalog.shared.lookups import SharedLookups
 from boxoffice.catalog.store import CatalogStore, ConcertOwner, ScheduleRow
 from boxoffice.catalog.views import (
     Concert,
@@ -109,11 +110,12 @@ class Catalog:
         clock: Callable[[], float] = time.monotonic,
         listings: Listings | None = None,
         brands: Brands | None = None,
+        shared: SharedLookups | None = None,
     ) -> None:
         self._settings = settings
         self._time_zone = settings.payments.venue_time_zone
         self._store = catalog
-        self.lookups = CatalogLookups(settings, catalog, clock, listings, brands)
+        self.lookups = CatalogLookups(settings, catalog, clock, listings, brands, shared)
         self._seat_cache = seat_cache
 
     async def own_concerts(

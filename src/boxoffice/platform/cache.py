@@ -18,11 +18,14 @@ ABSENT_TTL_S = 0.05
 
 
 class _Entry(Generic[V]):
-    __slots__ = ("read_at", "until", "value", "weight")
+    __slots__ = ("due_at", "read_at", "until", "value", "weight")
 
-    def __init__(self, value: V, read_at: float, until: float, weight: int) -> None:
+    def __init__(
+        self, value: V, read_at: float, until: float, weight: int, due_at: float = math.inf
+    ) -> None:
         self.value = value
         self.read_at = read_at
+        self.due_at = due_at
         self.until = until
         self.weight = weight
 
@@ -38,7 +41,8 @@ class _Load(Generic[V]):
 class Cache(Generic[K, V]):
     """Values by key, loaded when missing or too old.
 
-    `ttl_s` returns how long a value may be served, from the start of its load (monotonic seconds).
+    `ttl_s` returns how long a value may be served, from the start of its load (monotonic seconds), and
+    `due_s` after how long a request for it starts the next load in the background.
     Concurrent callers share one load; loads of one key never overlap unless the key was invalidated.
     Keys that were not found (`NotFound`) are cached for `absent_ttl_s`, at most `ABSENT_MAX` and apart
     from the values, so that requests for made-up keys cost few reads and evict no value. That time is
@@ -56,9 +60,11 @@ class Cache(Generic[K, V]):
         weigh: Callable[[V], int] = lambda _value: 1,
         absent_ttl_s: float = ABSENT_TTL_S,
         clock: Callable[[], float] = time.monotonic,
+        due_s: Callable[[V], float] = lambda _value: math.inf,
     ) -> None:
         self._load = load
         self._ttl_s = ttl_s
+        self._due_s = due_s
         self._weight_max = weight_max
         self._weigh = weigh
         self._absent_ttl_s = absent_ttl_s
@@ -83,6 +89,8 @@ class Cache(Generic[K, V]):
         while True:
             entry = self._fresh(self._entries, key, after)
             if entry is not None:
+                if self._clock() >= entry.due_at and key not in self._loads:
+                    self._start(key)
                 return entry.value
             absent = self._fresh(self._absent, key, after)
             if absent is not None:
@@ -174,7 +182,8 @@ class Cache(Generic[K, V]):
     def _keep(self, key: K, value: V, read_at: float) -> None:
         self._drop(key)
         self._absent.pop(key, None)
-        entry = _Entry(value, read_at, read_at + self._ttl_s(value), self._weigh(value))
+        until, due_at = read_at + self._ttl_s(value), read_at + self._due_s(value)
+        entry = _Entry(value, read_at, until, self._weigh(value), due_at)
         self._entries[key] = entry
         self._weight += entry.weight
         # The newest one stays even where it alone is too heavy: it was requested just now.

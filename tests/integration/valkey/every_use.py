@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import boxoffice
 from boxoffice.accounts.limits.throttle import LoginThrottle, MailThrottle
+from boxoffice.catalog.shared.lookups import LookupTurn, SharedLookup, SharedLookups
 from boxoffice.offers.throttle import CodeThrottle
 from boxoffice.outbox.rules import Message
 from boxoffice.outbox.stream import EventStream
@@ -83,6 +84,7 @@ async def use_everything(valkey: Valkey, settings: Settings, stand: Stand) -> No
     await login.count_address(f"2001:db8:{user_id.hex[:4]}::1")
     await login.forgive_address(f"2001:db8:{user_id.hex[:4]}::1")
     await _share_a_reading(valkey, schedule_id)
+    await _share_a_lookup(valkey)
     await MailThrottle(settings.accounts, valkey).count("reset", f"{user_id}@a.test", "192.0.2.2")
 
     async def attempt() -> None:
@@ -116,3 +118,15 @@ async def _share_a_reading(valkey: Valkey, schedule_id: UUID) -> None:
     layout = await other.layout(found.head.layout_digest)
     assert layout is not None
     assert list(layout.seats) == list(seats)
+
+
+async def _share_a_lookup(valkey: Valkey) -> None:
+    background, key = Background(), f"concert:{uuid4()}"
+    shared = SharedLookups(valkey, lambda: True, background.start, "1.0")
+    turn = await shared.next(key, 0.0, 5.0)
+    assert isinstance(turn, LookupTurn)
+    shared.publish(key, turn, b"{}")
+    await background.finish()
+    found = await shared.next(key, time.monotonic() - 30.0, 5.0)
+    assert isinstance(found, SharedLookup)
+    assert found.body == b"{}"

@@ -1,0 +1,1 @@
+"""Look-ups of concerts and schedules for all processes, through Valkey."""
