@@ -47,12 +47,16 @@ SELECT s.schedule_id
  WHERE greatest(s.starts_at, s.sale_closes_at) < $1::timestamptz - interval '1 day'
    -- no guard: { Saves a call when there is no record.
    AND (EXISTS (SELECT FROM queue_joins j WHERE j.schedule_id = s.schedule_id)
-        OR EXISTS (SELECT FROM queue_admissions a WHERE a.schedule_id = s.schedule_id));
+        OR EXISTS (SELECT FROM queue_admissions a WHERE a.schedule_id = s.schedule_id)
+        OR EXISTS (SELECT FROM queue_packs p WHERE p.schedule_id = s.schedule_id));
    -- guard: }
 
 -- name: move_record
--- Move at most $2 joins and admissions of the waiting room of schedule $1, and delete what was packed of them.
-SELECT archive_queue_v1($1, $2) AS archived, queue_drop_packs_v1($1);
+-- Move at most $2 joins and admissions of the waiting room of schedule $1; delete the packs of joins after the last.
+SELECT m.archived,
+       -- guard: archive_packs_are_there_as_long_as_joins => queue_drop_packs_v1($1)
+       CASE WHEN m.archived = 0 THEN queue_drop_packs_v1($1) END
+  FROM archive_queue_v1($1, $2) AS m (archived);
 
 -- name: note_progress
 -- Record that no reservation closed before $1 is left.

@@ -229,7 +229,10 @@ async def test_the_record_of_a_room_moves_when_its_sale_is_long_over(db: Databas
         "starts_at = now() - interval '26 hours', sale_opens_at = now() - interval '3 days'"
     )
     assert await _archive(db, retention_s=timedelta(hours=3).total_seconds()) == 0
-    assert await _archive(db) == 6
+    # A join and an admission; the packs are for a rebuild, until the last join is in the archive.
+    assert await ArchiveStore(db).move_record(hall.schedule_id, 1) == 2
+    assert len(await db.fetch("SELECT FROM queue_packs")) == 1
+    assert await _archive(db) == 4
     kinds = "SELECT kind, count(*) AS n FROM queue_archive GROUP BY kind ORDER BY kind"
     assert [tuple(row) for row in await db.fetch(kinds)] == [("admission", 1), ("join", 5)]
     [row] = await db.fetch(

@@ -135,6 +135,10 @@ async def test_spent_numbers_are_read_page_by_page(
 ) -> None:
     monkeypatch.setattr(store_module, "_SPENT_AT_ONCE", 2)
     await _admit(store, other, 4)
-    await _admit(store, mine, *range(1, 6))
-    pages = [[one.number for one in page] async for page in store.spent_numbers(mine)]
-    assert pages == [[1, 2], [3, 4], [5]]
+    await _admit(store, mine, 1, 2, 3)
+    pages = []
+    async for page in store.spent_numbers(mine):
+        pages.append([one.number for one in page])
+        if len(pages) > 2:
+            break
+    assert pages == [[1, 2], [3]]
