@@ -59,6 +59,16 @@ _LOOKUPS = (
 )
 _WORKERS_AND_RELAY = (
     BenchScenario("hold_accepted_2_workers", holds.accepted, workers=2, about="as hold_accepted"),
+    *(
+        BenchScenario(
+            f"hold_accepted_{workers}_together",
+            holds.accepted,
+            workers=workers,
+            env={"BOXOFFICE_HAND_OVER": "true"},
+            about="workers that batch together",
+        )
+        for workers in (2, 4)
+    ),
     BenchScenario(
         "hold_refused_2_workers",
         holds.refused,
