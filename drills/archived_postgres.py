@@ -5,6 +5,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +15,9 @@ from boxoffice.backups.programs import PostgresPrograms, clean_environment
 from boxoffice.cli import plugins
 from boxoffice.platform.processes.supervisor import wait_until, wrapped_command
 from boxoffice.platform.storage.files import write_private
+from boxoffice_embedded.servers.binaries import find_binaries
 from boxoffice_embedded.servers.home import free_port
-from boxoffice_embedded.servers.identity import namespace
+from boxoffice_embedded.servers.identity import namespace, refusal
 
 _USER = "boxoffice"
 _START_TIMEOUT_S = 60.0
@@ -36,6 +38,14 @@ _OPTIONS = {
 
 class PostgresNotStarted(RuntimeError):
     """The server did not start; its log says why."""
+
+
+def unfit() -> str:
+    """Why such a server cannot run here, or nothing: as root it needs a user namespace."""
+    if os.geteuid():
+        return ""
+    why = refusal(namespace(), find_binaries(), Path(tempfile.gettempdir()))
+    return f"needs user namespaces: {why}" if why else ""
 
 
 def find_embedded_programs() -> PostgresPrograms:

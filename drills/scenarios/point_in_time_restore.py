@@ -24,7 +24,7 @@ from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 from boxoffice_embedded.servers.embedded_servers import EmbeddedServers
-from drills.archived_postgres import ArchivedPostgres
+from drills.archived_postgres import ArchivedPostgres, unfit
 from drills.drill import Drill, DrillReport
 from tests.support.shop import Role
 from tests.support.simulators import Simulators, running_simulators
@@ -345,4 +345,5 @@ DRILL = Drill(
     "sells, backs up, damages rows, restores to just before, and checks what follows",
     2,
     play,
+    unfit=unfit,
 )

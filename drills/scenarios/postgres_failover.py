@@ -10,8 +10,9 @@ from pathlib import Path
 import aiohttp
 
 from boxoffice.platform.postgres.migrations import migrate
+from drills import archived_postgres, patroni
 from drills.drill import Drill, DrillReport
-from drills.patroni import PatroniCluster, patroni_cluster, unfit
+from drills.patroni import PatroniCluster, patroni_cluster
 from faults.checks.database import check
 from faults.cluster.cluster import Cluster, Topology, start_cluster
 from faults.workload.load import LoadGenerator
@@ -160,5 +161,5 @@ DRILL = Drill(
     minutes=5.0,
     play=play,
     programs=("etcd",),
-    unfit=unfit,
+    unfit=lambda: patroni.unfit() or archived_postgres.unfit(),
 )
