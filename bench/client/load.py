@@ -86,16 +86,20 @@ def run(
         return msgspec.msgpack.decode(result_file.read_bytes(), type=LoadResult)
 
 
-def send_all(port: int, requests: Sequence[bytes], connections: int = 64) -> list[bytes]:
+def send_all(
+    port: int, requests: Sequence[bytes], connections: int = 64, *, repeats: bool = False
+) -> list[bytes]:
     """Send each request once, outside of measurements, and return the bodies in the same order.
 
-    Raises `LoadFailed` unless every answer is a success.
+    With `repeats`, a request that is shed is repeated after its `Retry-After`. Raises `LoadFailed`
+    unless every answer is a success.
     """
     plan = LoadPlan(
         port=port,
         connections=min(connections, len(requests)),
         requests=list(requests),
         count=len(requests),
+        at_once=repeats,
         keep_bodies=True,
     )
     result = run(plan)

@@ -39,6 +39,7 @@ _RESTART_TIMEOUT_S = 30.0
 # Longer than any run: no hold and no token expires during a measurement.
 _HOLD_TTL_S = 86_400
 _TOKEN_TTL_S = 86_400
+_SEED_TIMEOUT_MS = 600_000
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,9 @@ class Environment:
         settings = self.settings(plan.template).replace(
             seats_per_schedule_max=max(plan.seats, 100_000),
             access_token_ttl_s=_TOKEN_TTL_S,
+            # Beside other work the rows of a transaction take longer than a request may.
+            statement_timeout_ms=_SEED_TIMEOUT_MS,
+            request_timeout_ms=5 * _SEED_TIMEOUT_MS,
         )
         await migrate(settings)
         schedules = await _seed(settings, plan, tokens)

@@ -41,7 +41,7 @@ def join(context: ScenarioContext, tokens: Sequence[str]) -> list[str]:
     """Join with each token and return the queue tickets."""
     requests = [http_requests.join(context.first_schedule.schedule_id, token) for token in tokens]
     _wait_until_open(context.server.port, requests[0])
-    bodies = load.send_all(context.server.port, requests)
+    bodies = load.send_all(context.server.port, requests, repeats=True)
     return [msgspec.json.decode(body, type=_JoinedQueue).queue_ticket for body in bodies]
 
 
