@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -9,13 +10,14 @@ import typer
 
 from boxoffice.cli.context import addressed_database
 from boxoffice.cli.printing import printable
+from boxoffice.errors import SettingsInvalid
 
 
 def doctor(
     pods: Annotated[int | None, typer.Option(min=1, help="How many pods are to serve.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes of each pod.")] = None,
     values: Annotated[
-        typer.FileBinaryRead | None,
+        Path | None,
         typer.Option(
             help="The chart's values in JSON, as the load test writes them; - reads them."
         ),
@@ -33,7 +35,7 @@ def doctor(
     settings = addressed_database()
     fleet = Fleet(pods or 1, workers or settings.server.workers)
     if values is not None:
-        fleet = sizing.fleet_of(values.read(), pods, workers)
+        fleet = sizing.fleet_of(_content(values), pods, workers)
     wanted = service.Examination(fleet, prometheus, backup_age_max_h * 3_600)
     found = asyncio.run(service.examine(settings, wanted))
     if as_json:
@@ -43,3 +45,12 @@ def doctor(
         lines = [*diagnosis.render(found), diagnosis.summary(found)]
         sys.stdout.write("".join(printable(line) + "\n" for line in lines))
     raise typer.Exit(0 if diagnosis.is_fit(found) else 1)
+
+
+def _content(values: Path) -> bytes:
+    if values == Path("-"):
+        return sys.stdin.buffer.read()
+    try:
+        return values.read_bytes()
+    except OSError as error:
+        raise SettingsInvalid(f"{values} has no values of the chart: {error}") from error
