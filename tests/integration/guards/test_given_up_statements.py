@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.outcomes import StatementForbidden
 from boxoffice.settings import Settings
 
 _BEGIN = "SELECT statements_begin_v1($1)"
@@ -78,6 +79,13 @@ async def test_batches_of_one_number_run_together_and_are_waited_for(two: list[A
         await other.fetch(_GIVE_UP, [1])
     await one.execute("COMMIT")
     await other.fetch(_GIVE_UP, [1])
+
+
+async def test_a_batch_that_is_not_permitted_is_no_empty_answer(db: Database) -> None:
+    await db.fetch(_GIVE_UP, [1])
+    with pytest.raises(StatementForbidden):
+        await db.decide("SELECT 1", numbers=[1, 2])
+    assert await db.decide("SELECT 1", numbers=[2, 3])
 
 
 async def test_numbers_are_forgotten_after_a_day(db: Database) -> None:
