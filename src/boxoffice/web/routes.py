@@ -66,9 +66,12 @@ _POLICY = "; ".join(
         "trusted-types 'none'",
     )
 )
+# Shared caches keep what has no hash in its address for a second; browsers revalidate it. HAProxy reads
+# from left to right, and takes `max-age=0` after `public` for a refusal.
+_SHARED = "max-age=0, s-maxage=1, public"
 _PAGE_HEADERS = {
     "Content-Security-Policy": _POLICY,
-    "Cache-Control": "no-cache",
+    "Cache-Control": _SHARED,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": PERMISSIONS,
@@ -108,7 +111,8 @@ def checkout_headers(origins: Sequence[str]) -> dict[str, str]:
     }
 
 
-_BOOT_HEADERS = {"Cache-Control": "no-cache", "Cross-Origin-Resource-Policy": "same-origin"}
+_BOOT_HEADERS = {"Cache-Control": _SHARED, "Cross-Origin-Resource-Policy": "same-origin"}
+_REFUSAL_HEADERS = {"Cache-Control": "no-cache"}
 _ICON_HEADERS = {"Cache-Control": f"public, max-age={_YEAR_S // 365}"}
 _ASSET_HEADERS = {
     "Cache-Control": f"public, max-age={_YEAR_S}, immutable",
@@ -149,7 +153,7 @@ class Shell:
 
     @operation("A page", cached=True)
     async def on_get(self, call: Call[None, None]) -> Reply:
-        """Return the shell; caches must revalidate it."""
+        """Return the shell; browsers must revalidate it."""
         return reply(call.req, self._shell, self._headers)
 
 
@@ -281,7 +285,7 @@ def present_refusals(found: Assets) -> Present:
             return msgspec.structs.replace(refusal, headers={**refusal.headers, **vary})
         page = found.refusal(refusal.status)
         body, own = negotiated(request, page)
-        headers = {**_PAGE_HEADERS, **refusal.headers, **own, **vary}
+        headers = {**_PAGE_HEADERS, **_REFUSAL_HEADERS, **refusal.headers, **own, **vary}
         return msgspec.structs.replace(
             refusal, body=body, media_type=page.media_type, headers=headers
         )

@@ -42,7 +42,7 @@ def test_a_page_is_asked_for_each_time_and_may_load_only_from_here(
 ) -> None:
     answer = expect(shop.api.get(re.sub(r"\{.*?\}", "any", path)), 200)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["cache-control"] == "max-age=0, s-maxage=1, public"
     assert answer.headers["x-frame-options"] == "DENY"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "same-origin"
@@ -73,7 +73,7 @@ def test_every_file_that_the_page_names_is_kept_for_a_year(shop: Running) -> Non
 
 def test_what_starts_a_page_belongs_to_no_release(shop: Running) -> None:
     answer = expect(shop.api.get("/assets/boot.js"), 200)
-    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["cache-control"] == "max-age=0, s-maxage=1, public"
 
 
 def test_files_are_sent_compressed_to_whom_that_suits(shop: Running) -> None:
