@@ -82,10 +82,10 @@ def routes(
 ) -> list[tuple[str, object]]:
     """Return the resources of this module by URI template."""
     # A buyer who has just held a seat wants to see it, so browsers revalidate by ETag. Shared caches
-    # keep the map for as long as this process does.
+    # keep the map for as long as this process does; HAProxy only where `public` comes last.
     shared_s = ceil(settings.seats_cache_ms / 1000)
     seat_map = FixedHeaders(
-        {"Cache-Control": f"public, max-age=0, s-maxage={shared_s}", "Vary": "Accept-Encoding"}
+        {"Cache-Control": f"max-age=0, s-maxage={shared_s}, public", "Vary": "Accept-Encoding"}
     )
     feeds = SeatFeeds(
         seats,

@@ -14,6 +14,7 @@ from .clients import EdgeClient
 from .conftest import Edges
 
 BOARD = "/v1/schedules/{schedule_id}/queue/board"
+SEATS = "/v1/schedules/{schedule_id}/seats"
 CONNECTIONS = 125
 BATCHES = 8
 READERS_PER_BATCH = 100
@@ -90,6 +91,18 @@ def test_pages_and_their_files_come_from_the_cache(edges: Edges, name: str) -> N
         assert {(one.status, one.raw) for one in answers} == {(200, answers[0].raw)}
         assert "public" in answers[0].headers["cache-control"]
         assert requests_of(edges) - before <= 2 + took_s, path
+
+
+def test_both_proxies_keep_a_seat_map(edges: Edges, name: str) -> None:
+    sale = on_sale(edges.organizer, 10)
+    client, path = edges.client(name, 23), SEATS.format(schedule_id=sale.schedule_id)
+    before, started = sum(edges.asked("GET", SEATS)), time.monotonic()
+    answers = [client.get(path) for _ in range(20)]
+    took_s = time.monotonic() - started
+    assert {(one.status, one.raw) for one in answers} == {(200, answers[0].raw)}
+    # Kept for `BOXOFFICE_SEATS_CACHE_MS`, at most a second; browsers ask each time.
+    assert "max-age=0" in answers[0].headers["cache-control"]
+    assert sum(edges.asked("GET", SEATS)) - before <= 2 + 2 * took_s
 
 
 def requests_of(edges: Edges) -> int:
