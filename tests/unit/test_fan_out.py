@@ -30,6 +30,7 @@ class Recorder:
     topic: str
     number: int
     is_broken: bool = False
+    is_stuck: bool = False
     is_dropped: bool = False
 
     def write(self, message: bytes) -> None:
@@ -42,6 +43,8 @@ class Recorder:
 
     def drop(self) -> None:
         """Remember the end."""
+        if self.is_stuck:
+            raise OSError("stuck")
         self.is_dropped = True
 
 
@@ -138,6 +141,28 @@ async def test_a_broken_receiver_is_dropped_and_the_others_get_the_message() -> 
     await queue.written()
     assert [one.is_dropped for one in some] == [False, True, False]
     assert writes.made == [("a", 0, b"1"), ("a", 2, b"1")]
+
+
+async def test_a_receiver_that_cannot_even_be_dropped_stops_no_topic() -> None:
+    writes, fan = Writes(), FanOut()
+    queue, other = MessageQueue(fan), MessageQueue(fan)
+    some = receivers(writes, "a", 3)
+    some[1].is_broken = some[1].is_stuck = True
+    queue.post(b"1", some)
+    other.post(b"1", receivers(writes, "b", 5))
+    async with asyncio.timeout(10):
+        await queue.written()
+        await other.written()
+    queue.post(b"2", some)
+    fan.flush(queue)
+    assert [one[1:] for one in writes.made if one[0] == "a"] == [
+        (0, b"1"),
+        (2, b"1"),
+        (0, b"2"),
+        (2, b"2"),
+    ]
+    assert [one[1] for one in writes.made if one[0] == "b"] == list(range(5))
+    assert fan._pending == 0
 
 
 async def test_a_message_without_receivers_is_done_at_once() -> None:

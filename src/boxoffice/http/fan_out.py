@@ -35,6 +35,22 @@ class MessageReceiver(Protocol):
         """End it: it cannot be written to."""
 
 
+def write_or_drop(receiver: MessageReceiver, message: bytes) -> None:
+    """Write to a receiver, or end it where that fails; the other receivers go on."""
+    try:
+        receiver.write(message)
+    except Exception as error:  # the other receivers still get the message
+        log.error("event_not_written", exc_info=error)
+        _drop(receiver)
+
+
+def _drop(receiver: MessageReceiver) -> None:
+    try:
+        receiver.drop()
+    except Exception as error:  # or no stream of the process would be written to any more
+        log.error("event_not_written", exc_info=error)
+
+
 class FanOut:
     """Writes what waits in all message queues of a process, a slice at a time."""
 
@@ -116,11 +132,7 @@ class MessageQueue:
         message, receivers = self._waiting[0]
         part = receivers[self._at : self._at + writes_max]
         for receiver in part:
-            try:
-                receiver.write(message)
-            except Exception as error:  # the other receivers still get the message
-                log.error("event_not_written", exc_info=error)
-                receiver.drop()
+            write_or_drop(receiver, message)
         self._at += len(part)
         if self._at >= len(receivers):
             self._end_first()

@@ -18,7 +18,7 @@ from typing import NoReturn
 from boxoffice.errors import Draining, IntegrityError, LastEventIdInvalid, Overloaded, TooMany
 from boxoffice.http import metrics
 from boxoffice.http.api.headers import FixedHeaders
-from boxoffice.http.fan_out import FanOut, MessageQueue
+from boxoffice.http.fan_out import FanOut, MessageQueue, write_or_drop
 from boxoffice.http.server.address_limit import AddressLimit
 from boxoffice.observability.metrics import BufferedCounter
 from boxoffice.platform.client_addresses import address_bucket
@@ -135,7 +135,7 @@ class Subscriber:
     def end(self, reason: str) -> None:
         """End the stream; events that were sent still arrive."""
         for message in self._channel.waiting_for(self):
-            self.write(message)
+            write_or_drop(self, message)
         self.close(reason)
 
     def close(self, reason: str) -> None:

@@ -83,7 +83,11 @@ async def test_a_message_to_one_reader_reaches_no_other(stand: Stand) -> None:
     assert got.data == {"n": 2}
 
 
-async def test_who_comes_while_a_message_is_written_gets_it_once(stand: Stand) -> None:
+async def test_who_comes_while_a_message_is_written_gets_it_once(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("_SLICE", 1), ("_REST_MIN_S", 0.05), ("_DELAY_S", 10)):
+        monkeypatch.setattr(fan_out, name, value)
     early = [await stand.follow() for _ in range(3)]
     stand.send(1)
     # The message is under way; the newcomer's first event knows of it.
@@ -134,6 +138,34 @@ async def test_what_was_sent_before_an_end_arrives(
     for reader in readers:
         got = [await reader.next() for _ in range(4)]
         assert [one and one.data["n"] for one in got] == [0, 1, 2, None]
+
+
+class Refusing:
+    """A transport that takes nothing."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.abort = transport.abort
+
+    def write(self, _data: bytes) -> None:
+        """Refuse it."""
+        raise RuntimeError("as if the loop had refused it")
+
+
+async def test_a_reader_that_takes_nothing_is_dropped_at_its_end(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "_SLICE", 1)
+    readers = [await stand.follow() for _ in range(3)]
+    last = stand.subscribers[2]
+    monkeypatch.setattr(last, "_transport", Refusing(last._transport))
+    stand.send(1)
+    await asyncio.sleep(0)
+    for one in list(stand.subscribers):
+        one.end("lifetime")
+    for reader, wanted in zip(readers, ([0, 1, None], [0, 1, None], [0, None]), strict=True):
+        got = [await reader.next() for _ in wanted]
+        assert [one and one.data["n"] for one in got] == wanted
+    assert len(stand.streams) == 0
 
 
 async def test_a_slow_reader_is_dropped_and_comes_back(stand: Stand) -> None:
