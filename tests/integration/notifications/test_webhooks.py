@@ -325,6 +325,7 @@ async def test_a_slow_endpoint_delays_no_other(
             lambda: slow.open_now == settings.notifications.webhook_connections_per_endpoint_max
         )
         assert len(slow.received) == slow.open_now, "no try of the slow one has ended meanwhile"
+        assert slow.open_max == slow.open_now, "the slow one has no more connections than allowed"
     assert sorted(receiver.ids, key=int) == ids
 
 
