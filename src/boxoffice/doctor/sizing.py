@@ -6,6 +6,9 @@ from boxoffice.doctor.facts import Fleet
 from boxoffice.errors import SettingsInvalid
 from boxoffice.settings import PREFIX, read_value
 
+# Without --all Helm leaves the chart's own values out, and with them the number of pods.
+_PRINTED_BY = "helm get values RELEASE --all --output json"
+
 
 class _Autoscaling(msgspec.Struct, rename="camel"):
     enabled: bool = False
@@ -13,7 +16,7 @@ class _Autoscaling(msgspec.Struct, rename="camel"):
 
 
 class _Serve(msgspec.Struct):
-    replicas: int = 1
+    replicas: int | None = None
     workers: int = 1
     autoscaling: _Autoscaling = msgspec.field(default_factory=_Autoscaling)
     env: dict[str, str | bool | int | float] = {}
@@ -30,14 +33,19 @@ def fleet_of(values: bytes, pods: int | None, workers: int | None) -> Fleet:
     except msgspec.MsgspecError as error:
         raise SettingsInvalid(
             f"--values are no values of the chart in JSON ({error}): give the values.json of the load"
-            " test, or what `helm get values RELEASE --output json` prints"
+            f" test, or what `{_PRINTED_BY}` prints"
         ) from error
     scaling = serve.autoscaling
-    most = scaling.max_replicas if scaling.enabled else None
     sized = {
         # A variable of another program is not compared.
         name: read_value(name, str(value))
         for name, value in serve.env.items()
         if name.startswith(PREFIX)
     }
-    return Fleet(pods or most or serve.replicas, workers or serve.workers, sized)
+    replicas = pods or (scaling.max_replicas if scaling.enabled else serve.replicas)
+    if replicas is None:
+        raise SettingsInvalid(
+            "--values do not say how many pods there will be: without the chart's defaults they are not"
+            f" whole. Give what `{_PRINTED_BY}` prints, or --pods"
+        )
+    return Fleet(replicas, workers or serve.workers, sized)

@@ -189,6 +189,8 @@ def test_values_of_the_chart_are_read_as_pods_read_their_environment() -> None:
     read = sizing.fleet_of(values, None, None)
     assert (read.pods, read.workers) == (9, 1)
     assert sizing.fleet_of(values, 3, 2)[:2] == (3, 2)
+    fixed = b'{"serve": {"replicas": 4, "workers": 2, "autoscaling": {"maxReplicas": 9}}}'
+    assert sizing.fleet_of(fixed, None, None)[:2] == (4, 2)
     here = Settings.of(log_requests=False, wallet_top_up_free=True, db_pool_max=8)
     compared = {name: here.get(name.removeprefix("BOXOFFICE_").lower()) for name in read.settings}
     assert levels(rules.of_sizing(read, compared)) == {}
@@ -211,6 +213,17 @@ def test_values_of_the_chart_are_read_as_pods_read_their_environment() -> None:
 def test_values_that_no_pod_would_understand_are_refused(values: bytes) -> None:
     with pytest.raises(SettingsInvalid, match=r"values\.json|not a setting|must be"):
         sizing.fleet_of(values, None, None)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [b'{"serve": {"env": {}}}', b'{"serve": {"replicas": 2, "autoscaling": {"enabled": true}}}'],
+    ids=["no replicas", "no upper end"],
+)
+def test_values_without_the_defaults_of_the_chart_name_no_number_of_pods(values: bytes) -> None:
+    with pytest.raises(SettingsInvalid, match="--all"):
+        sizing.fleet_of(values, None, None)
+    assert sizing.fleet_of(values, 3, None)[:2] == (3, 1)
 
 
 def test_a_finding_says_what_to_do() -> None:
