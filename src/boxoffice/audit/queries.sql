@@ -927,7 +927,7 @@ SELECT count(*) OVER () AS violations, g.*
         ('provider_transactions', 'provider_transactions_append_only', 'ledger_append_only'),
         ('refund_policies', 'refund_policies_append_only', 'ledger_append_only'),
         ('logbook', 'logbook_append_only', 'logbook_append_only'),
-        ('reservations', 'reservations_order_number', 'order_numbers_of_updated'),
+        ('reservations', 'reservations_order_number', 'order_numbers_of_confirmed'),
         ('ticket_issues', 'ticket_issues_order_number', 'order_numbers_of_confirmed')
        ) g (table_name, trigger_name, function_name)
  WHERE NOT EXISTS (

@@ -22,7 +22,6 @@ _WITHOUT = """
     DROP TRIGGER reservations_order_number ON reservations;
     DROP TRIGGER ticket_issues_order_number ON ticket_issues;
     DROP TABLE order_numbers;
-    DROP FUNCTION order_numbers_of_updated;
     DROP FUNCTION order_numbers_give_each;
     DROP FUNCTION order_numbers_of_confirmed;
     DROP FUNCTION order_numbers_give;
@@ -163,17 +162,18 @@ async def test_what_was_numbered_keeps_its_number(hall: Hall) -> None:
     assert before
 
 
+async def _migrate(own: Hall, version: str) -> None:
+    [migration] = [one for one in migrations.numbered() if one.version == version]
+    async with own.db.connection() as connection, connection.transaction():
+        await connection.execute(migration.statements)
+
+
 async def test_the_migration_numbers_what_was_confirmed_before_and_meanwhile(own: Hall) -> None:
     buyer = own.people[0]
     before, meanwhile, held = [await own.held(buyer, seat) for seat in own.seat_ids[:3]]
     await own.pay(buyer, before)
-    [migration] = [one for one in migrations.numbered() if one.version == "0022"]
     async with own.db.connection() as connection:
         await connection.execute(_WITHOUT)
-
-    async def migrate() -> None:
-        async with own.db.connection() as connection, connection.transaction():
-            await connection.execute(migration.statements)
 
     # A payment of the previous release, which commits while the migration waits for it.
     async with own.db.connection() as payer:
@@ -183,7 +183,7 @@ async def test_the_migration_numbers_what_was_confirmed_before_and_meanwhile(own
                 " WHERE reservation_id = $1",
                 meanwhile,
             )
-            migrating = asyncio.create_task(migrate())
+            migrating = asyncio.create_task(_migrate(own, "0022"))
             waits = (
                 "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'reservations'::regclass"
             )
@@ -192,3 +192,23 @@ async def test_the_migration_numbers_what_was_confirmed_before_and_meanwhile(own
     assert (await numbers(own)).keys() == {before, meanwhile}
     await own.pay(buyer, held)
     assert held in await numbers(own)
+
+
+async def test_the_trigger_of_a_row_becomes_one_of_a_statement_beside_an_audit(own: Hall) -> None:
+    """The audit reads for minutes; a lock that waited for it would stop the sale."""
+    before, after = [await own.held(own.people[0], seat) for seat in own.seat_ids[:2]]
+    async with own.db.connection() as connection:
+        await connection.execute(_WITHOUT)
+    await _migrate(own, "0022")
+    await own.pay(own.people[0], before)
+    async with own.db.snapshot() as audit:
+        assert await audit.fetch("SELECT FROM reservations")
+        await _migrate(own, "0031")
+    await own.pay(own.people[0], after)
+    assert (await numbers(own)).keys() == {before, after}
+    # The audit of the release before 0031 looks for this function.
+    [row] = await own.db.fetch(
+        "SELECT tgfoid::regproc::text AS function, tgtype & 1 AS each_row FROM pg_trigger"
+        " WHERE tgname = 'reservations_order_number'"
+    )
+    assert tuple(row) == ("order_numbers_of_confirmed", 0)
