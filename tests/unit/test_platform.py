@@ -30,6 +30,7 @@ from boxoffice.platform.ids import (
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.migrations import numbered
 from boxoffice.platform.postgres.outcomes import Failure, classify
+from boxoffice.platform.postgres.standby import StandbyRequired, StandbyStatus
 
 
 @given(st.uuids(), st.uuids())
@@ -73,6 +74,14 @@ def test_a_fast_uuid_is_the_standard_one(plain: UUID) -> None:
         )  # fmt: skip
         assert {plain: 1}[fast] == {fast: 1}[plain] == 1
         assert msgspec.json.encode([fast]) == msgspec.json.encode([plain])
+
+
+def test_a_standby_that_is_required_is_asked_for_where_it_is_set() -> None:
+    """Behind a pooler the setting of the server may be right, and that of the role wrong."""
+    assert "set synchronous_standby_names" in str(StandbyRequired(StandbyStatus("", 0, 0)))
+    role = str(StandbyRequired(StandbyStatus("*", 1, 1, is_heard=False)))
+    assert "synchronous_standby_names" not in role
+    assert "client_min_messages to notice" in role
 
 
 def test_a_fingerprint_tells_where_one_part_ends() -> None:

@@ -12,6 +12,14 @@ STANDBY = sql_files.load("boxoffice.platform.postgres")["standby"]
 _WAITING = frozenset({"on", "remote_apply", "remote_write"})
 # Values of `client_min_messages` that let a warning through.
 _HEARING = frozenset({"debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning"})
+_SERVER_DOES_NOT_WAIT = (
+    "commits of this PostgreSQL do not wait for a standby: set synchronous_standby_names there"
+)
+# Behind a pooler, where the role carries what else a session sets.
+_ROLE_HEARS_NOTHING = (
+    "commits of this role do not wait for a standby, or the role hears no warning of it: set its"
+    " synchronous_commit to on and client_min_messages to notice"
+)
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,8 @@ class StandbyRequired(SettingsInvalid):
     """The settings require commits that wait for a standby, and on this server they do not."""
 
     def __init__(self, status: StandbyStatus) -> None:
-        super().__init__(
-            "BOXOFFICE_DB_STANDBY=required, and commits of this PostgreSQL do not wait for a standby:"
-            " set synchronous_standby_names there, or expected here to sell without one"
-        )
+        fault = _ROLE_HEARS_NOTHING if status.is_wanted else _SERVER_DOES_NOT_WAIT
+        super().__init__(f"BOXOFFICE_DB_STANDBY=required, and {fault}; expected sells so")
         self.status = status
 
 
