@@ -1,9 +1,12 @@
 """A body of the wrong shape is judged without being made."""
 
+import json
 import tracemalloc
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from boxoffice.errors import BadRequest, Invalid
 from boxoffice.http.api.body import Reader
@@ -19,6 +22,33 @@ class Map(msgspec.Struct):
     """A body with a list."""
 
     seats: list[Seat]
+
+
+class Order(msgspec.Struct, forbid_unknown_fields=True):
+    """A body whose members are all optional."""
+
+    seat: str = ""
+    count: int = 0
+    prices: dict[str, int] = {}
+
+
+_MEMBERS = (
+    b'"seat":"A:1"', b'"seat" : ""', b'"se\\u0061t":"B"', b'"count":0', b'"count":1',
+    b'"prices":{}', b'"prices":{"a":1}', b'"prices":{"a":1,"\\u0061":2}',
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_MEMBERS), max_size=3))
+def test_a_body_is_refused_where_it_repeats_a_member_and_nowhere_else(members: list[bytes]) -> None:
+    raw = b"{" + b",".join(members) + b"}"
+    repeats: list[bool] = []
+    json.loads(raw, object_pairs_hook=lambda pairs: repeats.append(len(dict(pairs)) < len(pairs)))
+    reader: Reader[Order] = Reader(Order)
+    if any(repeats):
+        with pytest.raises(BadRequest):
+            reader.read(raw)
+    else:
+        assert reader.read(raw) == msgspec.json.decode(raw, type=Order)
 
 
 @pytest.mark.parametrize("entry", [b"[]", b"{}", b'""', b"0.5", b"[[1.5]]"])
