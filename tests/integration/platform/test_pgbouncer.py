@@ -41,7 +41,9 @@ async def test_a_mode_that_the_pooler_does_not_keep_is_refused(settings: Setting
         "synchronous_commit, client_min_messages, jit, lock_timeout, statement_timeout, "
         "idle_in_transaction_session_timeout"
     )
-    async with pooled(settings, ignore_startup_parameters=ignored) as behind:
+    # The pooler is judged before the server behind it, which has no standby.
+    strict = settings.replace(db_standby="required")
+    async with pooled(strict, ignore_startup_parameters=ignored) as behind:
         assert "a pooler stands before PostgreSQL" in await _refusal(behind)
         with pytest.raises(SettingsInvalid):
             await migrate(behind)

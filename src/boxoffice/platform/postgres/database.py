@@ -106,13 +106,14 @@ class Database:
             raise _unreachable(error) from error
 
     async def _register(self, connection: "asyncpg.Connection[Record]") -> None:
-        if self._settings.database.db_standby == "required":
-            await require_standby(connection)
         # A transaction pooler changes the backend with each transaction.
         if not self._is_pooled:
             require_own_backend(connection, await self._backends.register(connection))
         elif self._settings.database.db_pooler == "transaction_prepared":
             await require_prepared(connection)
+        # After these: behind a wrong pooler its statement may be that of another client.
+        if self._settings.database.db_standby == "required":
+            await require_standby(connection)
 
     async def close(self) -> None:
         """Close every connection, by force where a server does not answer."""
