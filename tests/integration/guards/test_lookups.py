@@ -5,6 +5,7 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec import structs
 
 from boxoffice.accounts.store import AccountStore
 from boxoffice.payments.store import PayCommand, PaymentStore, PayOutcome, TopUpCommand
@@ -37,11 +38,17 @@ async def test_a_hold_is_found_by_its_person_schedule_and_key(hall: Hall, db: Da
     [found] = await store.find_holds(hall.schedule_id, [request])
     assert found is not None
     assert (found.name, found.held and found.held.seat_ids) == ("replayed", ("S001",))
-    [reused] = await store.find_holds(hall.schedule_id, [replace(request, fingerprint=b"g")])
+    [reused] = await store.find_holds(
+        hall.schedule_id, [structs.replace(request, fingerprint=b"g")]
+    )
     assert reused is not None
     assert reused.name == "key_reused"
-    assert await store.find_holds(hall.schedule_id, [replace(request, user_id=neighbour)]) == [None]
-    assert await store.find_holds(hall.schedule_id, [replace(request, key="never")]) == [None]
+    assert await store.find_holds(
+        hall.schedule_id, [structs.replace(request, user_id=neighbour)]
+    ) == [None]
+    assert await store.find_holds(hall.schedule_id, [structs.replace(request, key="never")]) == [
+        None
+    ]
     assert await store.find_holds(elsewhere.schedule_id, [request]) == [None]
 
 
@@ -55,12 +62,12 @@ async def test_a_release_is_found_by_its_request(hall: Hall) -> None:
     [found] = await store.find_releases(hall.schedule_id, [mine])
     assert found is not None
     assert (found.name, found.seat_ids) == ("released", ("S001",))
-    assert await store.find_releases(hall.schedule_id, [replace(mine, request_id=new_id())]) == [
-        None
-    ]
-    assert await store.find_releases(hall.schedule_id, [replace(mine, reservation_id=second)]) == [
-        None
-    ]
+    assert await store.find_releases(
+        hall.schedule_id, [structs.replace(mine, request_id=new_id())]
+    ) == [None]
+    assert await store.find_releases(
+        hall.schedule_id, [structs.replace(mine, reservation_id=second)]
+    ) == [None]
 
 
 async def test_a_payment_is_found_by_its_person_schedule_and_key(hall: Hall, db: Database) -> None:
@@ -74,11 +81,17 @@ async def test_a_payment_is_found_by_its_person_schedule_and_key(hall: Hall, db:
     [found] = await store.find_payments(hall.schedule_id, [bill])
     assert found is not None
     assert (found.name, found.payment and found.payment.seat_ids) == ("replayed", ("S001",))
-    [reused] = await store.find_payments(hall.schedule_id, [replace(bill, fingerprint=b"g")])
+    [reused] = await store.find_payments(
+        hall.schedule_id, [structs.replace(bill, fingerprint=b"g")]
+    )
     assert reused is not None
     assert reused.name == "key_reused"
-    assert await store.find_payments(hall.schedule_id, [replace(bill, user_id=neighbour)]) == [None]
-    assert await store.find_payments(hall.schedule_id, [replace(bill, key="never")]) == [None]
+    assert await store.find_payments(
+        hall.schedule_id, [structs.replace(bill, user_id=neighbour)]
+    ) == [None]
+    assert await store.find_payments(hall.schedule_id, [structs.replace(bill, key="never")]) == [
+        None
+    ]
     assert await store.find_payments(elsewhere.schedule_id, [bill]) == [None]
 
 

@@ -1,7 +1,5 @@
 """Each condition of the other look-ups, tried with several rows of which one is requested."""
 
-from dataclasses import replace
-
 from boxoffice.accounts.store import AccountStore
 from boxoffice.outbox.store import OutboxStore
 from boxoffice.payments.store import PaymentStore
@@ -50,7 +48,7 @@ async def test_a_payment_has_its_own_reservation(db: Database) -> None:
         payment = await payments.get(hall.schedule_id, bill.payment_id, buyer)
         assert payment is not None
         assert list(payment.seat_ids) == seats
-        [found] = await payments.find_payments(hall.schedule_id, [replace(bill)])
+        [found] = await payments.find_payments(hall.schedule_id, [bill])
         assert found is not None
         assert found.payment == payment
         mine = await reservations.get(hall.schedule_id, bill.reservation_id, buyer)
