@@ -185,7 +185,14 @@ async def test_other_headers_are_refused(authority: TokenAuthority, header: dict
         {"role": ["buyer"]},
         {"exp": None},
         {"exp": "tomorrow"},
+        {"exp": True},
+        {"exp": NOW + TTL_S + 0.5},
+        {"exp": [int(NOW) + TTL_S]},
         {"iat": None},
+        {"iat": True},
+        {"ver": "0"},
+        {"ver": True},
+        {"jti": 7},
     ],
 )
 async def test_other_claims_are_refused(authority: TokenAuthority, changed: dict[str, Any]) -> None:
