@@ -10,6 +10,7 @@ import pytest
 
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.outcomes import StatementForbidden
+from boxoffice.platform.postgres.pooler.statements import LostStatements
 from boxoffice.settings import Settings
 
 _BEGIN = "SELECT statements_begin_v1($1)"
@@ -86,6 +87,17 @@ async def test_a_batch_that_is_not_permitted_is_no_empty_answer(db: Database) ->
     with pytest.raises(StatementForbidden):
         await db.decide("SELECT 1", numbers=[1, 2])
     assert await db.decide("SELECT 1", numbers=[2, 3])
+
+
+async def test_the_number_of_another_process_is_given_up_for_good(two: list[Any]) -> None:
+    """Its statement may be sent after a crash of the server, which ends only those that run."""
+    one, other = two
+    statements = LostStatements()
+    statements.forbid(1)
+    async with one.transaction():
+        await statements.give_up(one)
+        assert await one.fetchval("SHOW synchronous_commit") == "on"
+    assert await other.fetchval(_PERMITTED, [1]) is False
 
 
 async def test_numbers_are_forgotten_after_a_day(db: Database) -> None:

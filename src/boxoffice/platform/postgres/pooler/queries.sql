@@ -18,6 +18,13 @@ SELECT s.*
 -- Give up statements by their numbers.
 SELECT statements_give_up_v1($1);
 
+-- name: forbid
+-- Give up statements by their numbers, among them some that another process sends. It may send them after a
+-- crash of the server or a failover, so that, unlike that of `give_up`, this commit is on disk and standby.
+SELECT statements_give_up_v1($1),
+       -- guard: number_of_another_process_is_given_up_for_good: 'on' => 'off'
+       set_config('synchronous_commit', 'on', true);
+
 -- name: own_statement
 -- Under which names the server has prepared this very text, of which the word boxoffice_probe is a part.
 SELECT p.name, pg_backend_pid() AS pid

@@ -59,6 +59,8 @@ class LostStatements:
 
     def __init__(self) -> None:
         self._lost: set[int] = set()
+        # Those among them whose statements another process sends, perhaps after a crash of the server.
+        self._of_others: set[int] = set()
 
     @contextmanager
     def watched(self, connection: Connection, number: int) -> Iterator[None]:
@@ -78,6 +80,7 @@ class LostStatements:
     def forbid(self, number: int) -> None:
         """Have the next `give_up` forbid the statements of another process that have this number."""
         self._lost.add(number)
+        self._of_others.add(number)
 
     async def give_up(self, connection: Connection) -> None:
         """Return when no lost statement runs or can begin; raise `Unavailable` while one runs."""
@@ -85,7 +88,8 @@ class LostStatements:
             return
         asked = list(self._lost)
         try:
-            await connection.fetch(_QUERIES["give_up"], asked)
+            await connection.fetch(_QUERIES["forbid" if self._of_others else "give_up"], asked)
         except _STILL_RUNS as error:
             raise Unavailable("An interrupted transaction has not ended yet; try again.") from error
         self._lost.difference_update(asked)
+        self._of_others.difference_update(asked)
