@@ -118,6 +118,22 @@ async def test_commands_of_both_workers_share_a_batch(tmp_path: Path) -> None:
         assert worker.handler.is_quiet
 
 
+async def test_an_outcome_is_answered_where_learning_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[type] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _loop, context: failed.append(type(context["exception"]))
+    )
+    async with two_workers(tmp_path) as (collector, worker):
+        monkeypatch.delattr(worker.handler, "learned")
+        handed = worker.ask("a b")
+        (await collector.handler.next()).accept()
+        assert await answers(handed) == ["did a", "did b"]
+        assert worker.handler.is_quiet
+    assert failed == [AttributeError]
+
+
 async def test_a_schedule_of_its_own_stays_with_a_worker(tmp_path: Path) -> None:
     async with two_workers(tmp_path) as (collector, _):
         asked = collector.ask("a")

@@ -263,12 +263,12 @@ class CollectorLink(asyncio.Protocol):
             # An answer that comes after the command was taken back is not needed.
             lane, pending = self._away.pop(one, (None, None))
             if lane is not None and pending is not None:
+                # Before `learn`, which may fail; the callers wake after both.
+                self._group.resolve(pending, outcome)
                 learned.setdefault(lane, []).append((pending, outcome))
         for lane, answers in learned.items():
             commands = [pending.command for pending, _ in answers]
             lane.handler.learn(lane.key, commands, [outcome for _, outcome in answers])
-            for pending, outcome in answers:
-                self._group.resolve(pending, outcome)
 
 
 def _by_lane(
