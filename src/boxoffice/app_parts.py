@@ -4,7 +4,9 @@ Only `app.py` and `app_cashier.py` use them; no other file names concrete parts.
 """
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from importlib.metadata import version
+from urllib.parse import parse_qsl, urlsplit
 
 from boxoffice.accounts.service import Accounts
 from boxoffice.batching import GroupCommit
@@ -29,6 +31,7 @@ from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
+from boxoffice.platform.postgres.multi_host import split_hosts
 from boxoffice.platform.signing import KeyRing
 from boxoffice.platform.valkey import Valkey
 from boxoffice.posters import routes as poster_routes
@@ -61,6 +64,9 @@ from boxoffice.waiting_room.queue_tickets import QueueTicketSigner
 from boxoffice.waiting_room.registry import WaitingRoomRegistry
 from boxoffice.waiting_room.service import WaitingRoom, WaitingRoomDependencies
 from boxoffice.waiting_room.store import QueueStore
+
+# The parts of an address that say which database it is, where they are in its query.
+_NAMES_OF_A_DATABASE = ("host", "port", "dbname", "database", "user")
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,7 @@ def compose_seats(settings: Settings, infrastructure: Infrastructure) -> SeatSer
         lambda: change_bus.processes,
         clock,
         infrastructure.background.start,
+        f"boxoffice:{shop_of(settings)}",
     )
     entries = ScheduleEntries(
         settings.seats,
@@ -299,9 +306,27 @@ def compose_catalog(
             seats.shared.valkey,
             seats.shared.is_active,
             infrastructure.background.start,
-            version("boxoffice"),
+            f"{version('boxoffice')}:{shop_of(settings)}",
         ),
     )
+
+
+def shop_of(settings: Settings) -> str:
+    """Return a digest of which database this is and which stream: shops may use one Valkey.
+
+    No password is in it. Processes that reach the database under another address share nothing.
+    """
+    servers = [_named(one) for one in split_hosts(settings.database.database_url)]
+    said = repr((servers, settings.outbox.relay_stream))
+    return blake2b(said.encode(), digest_size=8).hexdigest()
+
+
+def _named(address: str) -> tuple[str, str, str, list[tuple[str, str]]]:
+    """Return the user, the host, the path, and what the query says of them."""
+    parts = urlsplit(address)
+    login, _, host = parts.netloc.rpartition("@")
+    named = [one for one in parse_qsl(parts.query) if one[0] in _NAMES_OF_A_DATABASE]
+    return login.partition(":")[0], host, parts.path, named
 
 
 def storefront_routes(

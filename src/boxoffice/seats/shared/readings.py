@@ -67,7 +67,8 @@ class SharedReadings:
     """The readings of all schedules.
 
     They are shared where at least `processes_min` processes exchange changes, 0 for never. `processes`
-    counts them, `start` runs work in the background, and `clock` counts monotonic seconds.
+    counts them, `start` runs work in the background, `prefix` begins the keys of one shop, and `clock`
+    counts monotonic seconds.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class SharedReadings:
         processes: Callable[[], int],
         database_clock: DatabaseClock,
         start: Callable[[Coroutine[Any, Any, None]], None],
+        prefix: str = "boxoffice",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.prefix = prefix
         self.valkey = valkey
         self.clock = clock
         self.database_clock = database_clock
@@ -238,7 +241,7 @@ class SharedSchedule:
         await self._shared.valkey.run(_PUBLISH_LAYOUT, [self._key("layout")], args)
 
     def _key(self, name: str) -> str:
-        return f"boxoffice:{name}:{{{self._schedule_id}}}"
+        return f"{self._shared.prefix}:{name}:{{{self._schedule_id}}}"
 
 
 def _count(reason: str) -> None:
