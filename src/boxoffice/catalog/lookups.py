@@ -29,6 +29,10 @@ K = TypeVar("K", bound=Hashable)
 _SHARED_SHARE = 0.6
 _WAIT_SHARE = 0.25
 _READ_SHARE = 0.15
+# Prices and counts in a look-up may be older than it (`listings/service.py`): after a change here, this
+# process uses no other one's for so long.
+_OWN_S = 30.0
+_PAGES = "pages"
 
 
 class Lookup(Generic[T]):
@@ -66,6 +70,8 @@ class CatalogLookups:
         """
         self._shared = shared
         self._invalidated_at = -math.inf
+        # By concert, and of all pages: until when this process reads for itself.
+        self._own_until: dict[Hashable, float] = {}
         self._listings = listings
         self._brands = brands
         self._settings = settings
@@ -100,7 +106,7 @@ class CatalogLookups:
 
     def invalidate(self, concert_id: UUID) -> None:
         """Drop what is cached of a concert."""
-        self._invalidated_at = self._clock()
+        self._keep_own(concert_id, _PAGES)
         self._pages.clear()
         if self._listings is not None:
             self._listings.forget()
@@ -111,8 +117,24 @@ class CatalogLookups:
 
     def forget_lists(self) -> None:
         """Drop what is cached of lists, after a change of their order."""
-        self._invalidated_at = self._clock()
+        self._keep_own(_PAGES)
         self._pages.clear()
+
+    def _keep_own(self, *changed: Hashable) -> None:
+        self._invalidated_at = now = self._clock()
+        kept = {key: until for key, until in self._own_until.items() if until > now}
+        self._own_until = {**kept, **dict.fromkeys(changed, now + _OWN_S)}
+
+    def _is_shared(self, key: Hashable) -> bool:
+        """Say whether other processes may know a look-up; a page's key is its limit and its place."""
+        if isinstance(key, tuple):
+            # Any place may be asked for: only first pages get keys in Valkey.
+            # guard: shared_lookup_of_first_pages => if False:
+            if key[1] is not None:
+                return False
+            key = _PAGES
+        # guard: shared_lookup_no_older_parts_after_a_change_here => return True
+        return self._clock() >= self._own_until.get(key, -math.inf)
 
     def _cache(
         self, name: str, load: Callable[[K], Awaitable[T]], kind: type[T]
@@ -122,7 +144,7 @@ class CatalogLookups:
 
         async def look_up(key: K) -> Lookup[T]:
             shared = self._shared
-            if shared is None or not shared.is_active():
+            if shared is None or not shared.is_active() or not self._is_shared(key):
                 return Lookup(await load(key))
             began_at, known_as = self._clock(), f"{name}:{key}"
             # guard: shared_lookup_began_after_a_change_here => after = began_at - ttl_s * _SHARED_SHARE

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -46,6 +47,8 @@ class Reader:
         self.store = CountingCatalogStore(shop.db)
         self.shared = SharedLookups(valkey, lambda: True, self.background.start, uuid4().hex)
         self.lookups = CatalogLookups(shop.settings, self.store, shared=self.shared)
+        lasting = shop.settings.replace(catalog_cache_ms=60_000)
+        self.lasting = CatalogLookups(lasting, self.store, shared=self.shared)
 
     async def publish(self, turn: object, body: bytes) -> None:
         assert isinstance(turn, LookupTurn)
@@ -54,6 +57,14 @@ class Reader:
 
     def after(self, max_age_s: float) -> float:
         return asyncio.get_running_loop().time() - max_age_s
+
+    async def share(self, key: str, found: object) -> None:
+        """Publish a look-up in this process's turn."""
+        turn = await self.shared.next(key, self.after(0.0), 0.1)
+        assert isinstance(turn, LookupTurn)
+        assert turn.token
+        self.shared.publish(key, turn, msgspec.json.encode(found))
+        await self.background.finish()
 
     async def next(self, max_age_s: float = 5.0, wait_s: float = 0.05) -> SharedLookup | LookupTurn:
         return await self.shared.next(_KEY, self.after(max_age_s), wait_s)
@@ -104,36 +115,53 @@ async def test_what_another_process_has_read_is_shown_in_the_same_bytes(
     readers: list[Reader], shop: Shop
 ) -> None:
     sold = await shop.on_sale(3)
-    one, other = (reader.lookups for reader in readers[:2])
+    one, other = (reader.lasting for reader in readers[:2])
     for name, key in {
         "concert": sold.concert_id,
         "schedules": sold.concert_id,
         "schedule": sold.schedule_id,
     }.items():
         mine = await getattr(one, name)(key)
-        turn = await readers[0].shared.next(f"{name}:{key}", readers[0].after(0.0), 0.1)
-        assert isinstance(turn, LookupTurn)
-        body = msgspec.json.encode(mine.found)
-        readers[0].shared.publish(f"{name}:{key}", turn, body)
-        await readers[0].background.finish()
+        await readers[0].share(f"{name}:{key}", mine.found)
         read = readers[1].store.schedules_read
         theirs = await getattr(other, name)(key)
         assert readers[1].store.schedules_read == read
         assert theirs.age_s != 0.0, "another's"
         assert theirs.found == mine.found
-        assert msgspec.json.encode(theirs.found) == body
+        assert msgspec.json.encode(theirs.found) == msgspec.json.encode(mine.found)
 
 
 async def test_a_change_here_is_shown_here_at_once(readers: list[Reader], shop: Shop) -> None:
     sold = await shop.on_sale(3)
     one = readers[0]
-    before = await one.lookups.concert(sold.concert_id)
-    turn = await one.shared.next(f"concert:{sold.concert_id}", one.after(0.0), 0.1)
-    assert isinstance(turn, LookupTurn)
-    one.shared.publish(f"concert:{sold.concert_id}", turn, msgspec.json.encode(before.found))
-    await one.background.finish()
-    one.lookups.invalidate(sold.concert_id)
-    assert (await one.lookups.concert(sold.concert_id)).age_s == 0.0, "read after the change"
+    before = await one.lasting.schedule(sold.schedule_id)
+    await one.share(f"schedule:{sold.schedule_id}", before.found)
+    one.lasting.invalidate(sold.concert_id)
+    assert (await one.lasting.schedule(sold.schedule_id)).age_s == 0.0, "read after the change"
+
+
+async def test_after_a_change_here_no_older_parts_of_others_are_shown(
+    readers: list[Reader], shop: Shop
+) -> None:
+    """Another process looks the concert up after the change, with prices that it knew before."""
+    sold, (one, other) = await shop.on_sale(3), readers[:2]
+    concert, page = sold.concert_id, (20, None)
+    found = (await one.lasting.concert(concert)).found
+    one.lasting.invalidate(concert)
+    await other.share(f"concert:{concert}", found)
+    await other.share(f"page:{page}", [])
+    assert (await one.lasting.concert(concert)).age_s == 0.0
+    assert (await one.lasting.concerts(*page)).age_s == 0.0
+    assert (await readers[2].lasting.concert(concert)).age_s > 0.0, "nothing changed there"
+
+
+async def test_a_page_after_a_place_that_may_be_made_up_is_not_shared(
+    readers: list[Reader],
+) -> None:
+    one, other = readers[:2]
+    page = (20, (datetime.now(UTC), uuid4()))
+    await other.share(f"page:{page}", [])
+    assert (await one.lasting.concerts(*page)).age_s == 0.0
 
 
 async def test_a_request_waits_for_no_other_process(readers: list[Reader], shop: Shop) -> None:
