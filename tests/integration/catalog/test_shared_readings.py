@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -13,6 +13,8 @@ from boxoffice.platform.valkey import Valkey
 from boxoffice.seats.cache import entries
 from boxoffice.seats.cache.states import AVAILABLE, HELD
 from boxoffice.seats.changes.publisher import SeatChange
+from boxoffice.seats.layout import Layout
+from boxoffice.seats.shared.packing import PackedLayout, Unreadable
 from boxoffice.seats.shared.readings import ReadingWanted, SharedReading, SharedSchedule
 from boxoffice.settings import Settings
 from drills.servers.valkey_process import HOST, PASSWORD, ValkeyProcess
@@ -141,6 +143,28 @@ async def test_a_new_process_shows_its_first_map_without_postgresql(
         assert (new.store.readings, new.store.layouts) == (0, 0)
         assert new.refuses(schedule_id, _SEAT)
         assert not new.refusals.is_surely_new(schedule_id, person)
+        monkeypatch.setattr(entries, "_FIRST_WAIT_S", 0.25)
+        monkeypatch.setattr(SharedSchedule, "layout", _slowly(SharedSchedule.layout, 0.3))
+
+        async def loads_without_postgresql() -> bool:
+            new.entries.cache.invalidate(schedule_id)
+            layouts = new.store.layouts
+            await new.seats.layout(schedule_id)
+            return new.store.layouts == layouts
+
+        await until(loads_without_postgresql, 20.0)
+
+
+def _slowly(
+    unpack: Callable[[SharedSchedule, PackedLayout], Awaitable[Layout]], seconds: float
+) -> Callable[[SharedSchedule, PackedLayout], Awaitable[Layout]]:
+    """A large hall: only Valkey has a deadline, not what this process does."""
+
+    async def unpack_slowly(shared: SharedSchedule, packed: PackedLayout) -> Layout:
+        await asyncio.sleep(seconds)
+        return await unpack(shared, packed)
+
+    return unpack_slowly
 
 
 async def test_an_unknown_schedule_takes_no_turn(
@@ -245,17 +269,34 @@ async def test_a_layout_is_taken_only_with_its_reading(
     found = await _find(other, sold)
     assert found is not None
     shared = _shared(other, sold)
-    layout = await shared.layout(found.head.layout_digest)
-    assert layout is not None
+    published = await shared.packed_layout(found.head.layout_digest)
+    assert published is not None
+    layout = await shared.layout(published)
     assert list(layout.seats) == list((await one.seats.layout(sold)).seats)
-    assert await shared.layout(secrets.token_bytes(16)) is None
+    assert await shared.packed_layout(secrets.token_bytes(16)) is None
     left_ms = await valkey.command("PTTL", f"boxoffice:layout:{{{sold}}}")
     assert 0 < left_ms <= _MINUTE_MS
     # Another one that comes late is replaced with the next reading.
     await valkey.command("HSET", f"boxoffice:layout:{{{sold}}}", "digest", b"late")
     assert await _find(one, sold, max_age_s=0.0) is None
     await _read_and_publish(one, sold)
-    assert await shared.layout(found.head.layout_digest) is not None
+    assert await shared.packed_layout(found.head.layout_digest) is not None
+    await valkey.command("HDEL", f"boxoffice:layout:{{{sold}}}", "body")
+    cut = await shared.packed_layout(found.head.layout_digest)
+    assert cut is not None
+    with pytest.raises(Unreadable):
+        await shared.layout(cut)
+
+
+@pytest.mark.parametrize("lost", ["head", "body"])
+async def test_a_reading_without_a_part_is_not_used(
+    pair: tuple[FleetProcess, ...], sold: UUID, valkey: Valkey, lost: str
+) -> None:
+    one, other = pair
+    assert await _find(one, sold) is None
+    await _read_and_publish(one, sold)
+    await valkey.command("HDEL", f"boxoffice:reading:{{{sold}}}", lost)
+    assert await _find(other, sold) is None
 
 
 async def test_a_reading_of_another_layout_is_not_taken_over(

@@ -115,9 +115,9 @@ async def _share_a_reading(valkey: Valkey, schedule_id: UUID) -> None:
     found = await other.find(wanted)
     assert found is not None
     assert found.row == row
-    layout = await other.layout(found.head.layout_digest)
-    assert layout is not None
-    assert list(layout.seats) == list(seats)
+    packed = await other.packed_layout(found.head.layout_digest)
+    assert packed is not None
+    assert list((await other.layout(packed)).seats) == list(seats)
 
 
 async def _share_a_lookup(valkey: Valkey) -> None:

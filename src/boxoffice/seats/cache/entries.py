@@ -192,10 +192,12 @@ class ScheduleEntries:
                 found = await shared.find(ReadingWanted(after))
                 if found is None or found.row is None:
                     return None
-                layout = await shared.layout(found.head.layout_digest)
+                packed_layout = await shared.packed_layout(found.head.layout_digest)
+            if packed_layout is None:
+                return None
+            # Without that deadline: the layout of a large hall takes longer than it.
+            layout = await shared.layout(packed_layout)
         except (TimeoutError, ValkeyUnavailable, Unreadable):
-            return None
-        if layout is None:
             return None
         entry = self._entry(layout, shared, is_public=True)
         stored = await self._unpack_shared(entry, found.row)

@@ -104,7 +104,7 @@ class SharedReadings:
 
 
 class SharedSchedule:
-    """The shared readings of one schedule; no method but `layout` raises."""
+    """The shared readings of one schedule; no methods but those of the layout raise."""
 
     def __init__(self, shared: SharedReadings, schedule_id: UUID) -> None:
         self._shared = shared
@@ -151,15 +151,19 @@ class SharedSchedule:
         """Note that the reading of this token is known here."""
         self._token = token
 
-    async def layout(self, digest: bytes) -> Layout | None:
-        """Return the published layout of that digest; raise `ValkeyUnavailable` or `Unreadable`."""
+    async def packed_layout(self, digest: bytes) -> PackedLayout | None:
+        """Return the published layout of that digest; raise `ValkeyUnavailable`."""
         command = self._shared.valkey.command
         found = await command("HMGET", self._key("layout"), "digest", "body")
         # guard: shared_layout_of_its_reading: found[0] != digest => found[0] is None
         if found[0] != digest:
             return None
-        layout = await asyncio.to_thread(packing.unpack_layout, self._schedule_id, found[1])
-        self._layout = layout, digest
+        return PackedLayout(digest, found[1] or b"")
+
+    async def layout(self, packed: PackedLayout) -> Layout:
+        """Unpack a layout; raise `Unreadable`."""
+        layout = await asyncio.to_thread(packing.unpack_layout, self._schedule_id, packed.body)
+        self._layout = layout, packed.digest
         return layout
 
     def publish(self, row: StatesRow, took_s: float, layout: Layout) -> None:
@@ -184,6 +188,10 @@ class SharedSchedule:
         self, answer: Any, wanted: ReadingWanted, asked_at: float
     ) -> SharedReading | None:
         age_ms, token, digest, packed_head, body = answer
+        is_whole = packed_head is not None and (body or digest == wanted.digest)
+        if not is_whole:
+            _count("invalid")
+            return None
         try:
             head = packing.unpack_head(packed_head)
             began_at = self._began_at(age_ms / 1000, head, asked_at)
