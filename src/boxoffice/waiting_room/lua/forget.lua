@@ -1,5 +1,5 @@
 -- Remove spent numbers from queue state that is being rebuilt: their owners were admitted, so their next
--- join is a new one.
+-- join is a new one. An owner who has joined again already has a later number as well, which stays.
 --
 -- KEYS[1…17] as in shared.lua
 -- ARGV[1]  epoch
@@ -16,10 +16,7 @@ end
 
 for i = 2, #ARGV, 2 do
     local shard, field, rest = address_of(ARGV[i], 1)
-    local bucket = bucket_of(shard, field)
-    -- guard: forget_only_the_spent_number => if true then
-    if number_in(bucket, rest) == tonumber(ARGV[i + 1]) then
-        remove_number(ARGV[i])
-    end
+    -- guard: forget_only_the_spent_number: with('', rest, ARGV[i + 1]) => rest
+    keep_bucket(shard, field, without(bucket_of(shard, field), with('', rest, ARGV[i + 1])))
 end
 return 0

@@ -89,14 +89,17 @@ local function set_number(account, number)
     redis.call('HSET', shard, field, with(without(bucket_of(shard, field), rest), rest, number))
 end
 
-local function remove_number(account)
-    local shard, field, rest = address_of(account, 1)
-    local bucket = without(bucket_of(shard, field), rest)
+local function keep_bucket(shard, field, bucket)
     -- no guard: Saves the memory of an empty bucket.
     if bucket == '' then
         redis.call('HDEL', shard, field)
     else
         redis.call('HSET', shard, field, bucket)
     end
+end
+
+local function remove_number(account)
+    local shard, field, rest = address_of(account, 1)
+    keep_bucket(shard, field, without(bucket_of(shard, field), rest))
 end
 

@@ -108,7 +108,8 @@ async def test_only_the_spent_number_is_forgotten(stand: Stand) -> None:
     spent, again, neighbour = (UUID(int=at << 64) for at in (1, 2, 3))
 
     async def restore() -> None:
-        issued = bucket((spent, 1), (again, 3), (neighbour, 4))
+        # `again` was admitted with number 2, and has joined again.
+        issued = bucket((spent, 1), (again, 2), (again, 3), (neighbour, 4))
         await stand.queue_state.restore(stand.room, [issued])
         gone = [SpentNumber(1, spent), SpentNumber(2, again)]
         await stand.queue_state.forget(stand.room, gone)
