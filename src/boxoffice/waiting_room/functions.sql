@@ -199,8 +199,9 @@ END;
 $$;
 
 -- Pack rows of joins of a waiting room that are in no pack yet: the oldest, p_at_most numbers and the rest of a row,
--- and none where fewer than p_at_least numbers are unpacked. Returns how many rows. Rows that commit later than their
--- neighbours are in a later pack; of two calls at a time, the second waits, and leaves out what the first has packed.
+-- and none where fewer than p_at_least numbers are unpacked. Rows that commit later than their neighbours are in a later
+-- pack; of two calls at a time, the second waits, and leaves out what the first has packed.
+-- Returns how many rows this call, or another one meanwhile, has packed: 0 says that there was nothing to pack.
 CREATE OR REPLACE FUNCTION queue_pack_joins_v1(p_schedule_id uuid, p_at_most bigint, p_at_least bigint)
 RETURNS bigint
 LANGUAGE plpgsql
@@ -211,7 +212,6 @@ AS $$
 DECLARE
     ids bigint[];
     unpacked bigint;
-    rows_packed bigint;
 BEGIN
     -- guard: pack_oldest_up_to_the_limit: FILTER (WHERE u.numbers_before < p_at_most) =>
     SELECT array_agg(u.join_id) FILTER (WHERE u.numbers_before < p_at_most), sum(u.numbers)
@@ -247,17 +247,15 @@ BEGIN
         SELECT e.bucket, int4send(count(*)::integer) AS numbers, string_agg(e.entry, ''::bytea) AS entries
           FROM entries e
          GROUP BY e.bucket
-    ), written AS (
-        INSERT INTO queue_packs (schedule_id, part, pack_id, buckets, counts, entries)
-        SELECT p_schedule_id, get_byte(b.bucket, 0), (SELECT max(j.join_id) FROM joins j),
-               string_agg(substr(b.bucket, 2), ''::bytea ORDER BY b.bucket),
-               string_agg(b.numbers, ''::bytea ORDER BY b.bucket),
-               string_agg(b.entries, ''::bytea ORDER BY b.bucket)
-          FROM buckets b
-         GROUP BY get_byte(b.bucket, 0)
     )
-    SELECT count(*) INTO rows_packed FROM joins j;
-    RETURN rows_packed;
+    INSERT INTO queue_packs (schedule_id, part, pack_id, buckets, counts, entries)
+    SELECT p_schedule_id, get_byte(b.bucket, 0), (SELECT max(j.join_id) FROM joins j),
+           string_agg(substr(b.bucket, 2), ''::bytea ORDER BY b.bucket),
+           string_agg(b.numbers, ''::bytea ORDER BY b.bucket),
+           string_agg(b.entries, ''::bytea ORDER BY b.bucket)
+      FROM buckets b
+     GROUP BY get_byte(b.bucket, 0);
+    RETURN cardinality(ids);
 END;
 $$;
 

@@ -170,7 +170,10 @@ class QueueStore:
         await self._db.fetch(_SQL["record_joins"], schedule_id, given.numbers, given.accounts)
 
     async def pack_joins(self, schedule_id: UUID, at_most: int, at_least: int = 1) -> int:
-        """Pack up to about `at_most` recorded numbers; return how many rows, 0 below `at_least`."""
+        """Pack up to about `at_most` recorded numbers, if `at_least` are in no pack.
+
+        Returns how many rows this or a concurrent call has packed, 0 where there is nothing to pack.
+        """
         rows = await self._db.fetch(_SQL["pack_joins"], schedule_id, at_most, at_least)
         return int(rows[0]["packed"])
 

@@ -1,5 +1,6 @@
 """The checks of the waiting room in Python, one by one."""
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -166,6 +167,40 @@ async def test_numbers_are_packed_while_they_are_recorded(
     assert [(await queue.ask(person)).number for person in people] == [1, 2, 3, 4, 5]
     newcomer = await queue.join()
     assert (await queue.ask(newcomer)).number > 5
+
+
+async def test_a_rebuild_waits_for_a_packing_in_progress(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It locks the rows that the rebuild is to pack."""
+    monkeypatch.setattr(leader, "PACK_NUMBERS", 2)
+    monkeypatch.setattr(restorer, "PACK_NUMBERS", 2)
+    pack, release, at_least = queue.pod.store.pack_joins, asyncio.Event(), []
+
+    async def slow(schedule_id: UUID, at_most: int, least: int) -> int:
+        if least == 2:
+            await release.wait()
+        at_least.append(least)
+        return await pack(schedule_id, at_most, least)
+
+    monkeypatch.setattr(queue.pod.store, "pack_joins", slow)
+    people = [await queue.join() for _ in range(3)]
+    await queue.pod.join_writer.flush()
+    await queue.tick()
+    await _lose(queue)
+    rebuilding = asyncio.create_task(queue.tick())
+
+    async def has_begun() -> bool:
+        state = key_of(queue.schedule_id, "state")
+        return bool(await queue.pod.valkey.command("EXISTS", state))
+
+    await until(has_begun)
+    release.set()
+    await rebuilding
+    assert at_least[0] == 2
+    for person in people:
+        await queue.join(person)
+    assert [(await queue.ask(person)).number for person in people] == [1, 2, 3]
 
 
 async def test_a_slow_server_packs_fewer(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:

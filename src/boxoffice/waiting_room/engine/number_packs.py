@@ -14,6 +14,8 @@ from boxoffice.waiting_room.engine.queue_state import NumberBucket
 ENTRY_BYTES = 19
 # One for each value of byte 15 of an account.
 PARTS = 256
+# A small bucket costs a call, which has a deadline, as much as so many bytes of a large one.
+_BUCKET_COST_BYTES = 200
 
 
 class NumberPack(NamedTuple):
@@ -39,12 +41,12 @@ def buckets_of(packs: Sequence[NumberPack]) -> list[NumberBucket]:
 
 
 def in_calls(buckets: Sequence[NumberBucket], bytes_max: int) -> Iterator[list[NumberBucket]]:
-    """Yield the buckets in lists of about `bytes_max` bytes."""
+    """Yield the buckets in lists that cost a call as much as `bytes_max` bytes, or less."""
     part: list[NumberBucket] = []
     size = 0
     for bucket in buckets:
         part.append(bucket)
-        size += len(bucket.entries)
+        size += len(bucket.entries) + _BUCKET_COST_BYTES
         if size >= bytes_max:
             yield part
             part, size = [], 0

@@ -64,6 +64,9 @@ class NumberRestorer:
 
     async def restore(self, room: WaitingRoomState) -> None:
         """Write the recorded numbers into state that is being rebuilt, several parts at a time."""
+        if self._packing is not None:
+            # It locks the rows that are next, and the wait for a lock ends sooner than a packing.
+            await asyncio.wait([self._packing])
         while await self._pack_some(room.schedule_id, 1):
             pass
         parts = number_packs.part_ranges(room.joined, _NUMBERS_AT_ONCE)

@@ -8,7 +8,7 @@ import pytest
 from boxoffice.platform.postgres.database import Database
 from boxoffice.waiting_room import store as store_module
 from boxoffice.waiting_room.engine import number_packs
-from boxoffice.waiting_room.engine.queue_state import Admission, IssuedNumbers
+from boxoffice.waiting_room.engine.queue_state import Admission, IssuedNumbers, NumberBucket
 from boxoffice.waiting_room.store import QueueStore, RoomDefaults, lock_room
 from tests.support.hall import open_hall
 from tests.support.waiting import until
@@ -104,12 +104,15 @@ async def test_rows_that_another_packs_are_not_packed_again(
 ) -> None:
     await _record(store, mine, 1)
     async with db.transaction() as another:
-        packed = await another.fetchval("SELECT queue_pack_joins_v1($1, 10, 1)", mine)
+        packed = await another.fetchval("SELECT queue_pack_joins_v1($1, 1, 1)", mine)
         await _record(store, mine, 2)
-        waiting = asyncio.create_task(store.pack_joins(mine, 10))
+        waiting = asyncio.create_task(store.pack_joins(mine, 1))
         await until(lambda: _is_blocked(db))
     assert packed == 1
+    # It packs none itself; 0 would say that nothing is left, and a rebuild would lose the rest.
     assert await waiting == 1
+    assert await _packed(store, mine) == {_account(1): 1}
+    assert [await store.pack_joins(mine, 1) for _ in range(2)] == [1, 0]
     assert await _packed(store, mine) == {_account(1): 1, _account(2): 2}
 
 
@@ -142,3 +145,13 @@ async def test_spent_numbers_are_read_page_by_page(
         if len(pages) > 2:
             break
     assert pages == [[1, 2], [3]]
+
+
+def test_a_call_has_few_buckets_where_they_are_small() -> None:
+    """With one user in each, a call of 400 kB would have 21,000, and miss its deadline."""
+    small = [NumberBucket(at.to_bytes(2, "big"), bytes(19)) for at in range(10_000)]
+    calls = list(number_packs.in_calls(small, 400_000))
+    assert max(map(len, calls)) < 2_000
+    assert [one for call in calls for one in call] == small
+    large = [NumberBucket(b"ab", bytes(19 * 214))] * 1_000
+    assert len(next(number_packs.in_calls(large, 400_000))) > 90
