@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 import structlog
@@ -136,6 +137,29 @@ async def test_a_user_without_a_ticket_gets_the_recorded_place(
     assert (number == 1) is is_written
     assert await queue.join(person) == person
     assert (await queue.ask(person)).number == number
+
+
+async def test_a_join_whose_answer_is_late_is_repeated_and_recorded(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    join, calls = queue.pod.queue_state.join, []
+
+    async def late(schedule_id: UUID, accounts: bytes) -> Any:
+        calls.append(accounts)
+        found = await join(schedule_id, accounts)
+        if len(calls) != 2:
+            raise ValkeyUnavailable("as if the event loop had stalled")
+        return found
+
+    monkeypatch.setattr(queue.pod.queue_state, "join", late)
+    person = await queue.join()
+    assert calls == [person.bytes] * 2
+    # Negative control: of a call that fails twice no number is known.
+    with pytest.raises(Unavailable):
+        await queue.join()
+    await queue.pod.join_writer.flush()
+    rows = await queue.pod.db.fetch("SELECT numbers, accounts FROM queue_joins")
+    assert [(row["numbers"], row["accounts"]) for row in rows] == [([1], person.bytes)]
 
 
 async def test_the_join_writer_keeps_what_it_could_not_write(
