@@ -200,6 +200,11 @@ class Simulation:
             except (ValkeyUnavailable, QueueStateLost):
                 await asyncio.sleep(_TICK_S)
         self.result.recovery_s = round(time.perf_counter() - began_at, 3)
+        # Without a ticket, a user has the restored number only.
+        kept = self.crowd.sample(self.rng, _SAMPLE)
+        accounts = b"".join(map(self.crowd.account, kept))
+        _, again = await self._queue_state.join(self._schedule_id, accounts)
+        self.result.wrong_numbers += again != [-one for one in kept]
         # The reserved numbers between may have been given out before the loss; they stay unused.
         self.result.wrong_numbers += number != self.room.joined + 1
         self.crowd.skip(number - self.crowd.last)
