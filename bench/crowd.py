@@ -76,8 +76,8 @@ class Places:
 
     @property
     def is_permutation(self) -> bool:
-        """Whether each place has a number, if as many numbers were set as there are places."""
-        return self._by_place.count(0) == 1
+        """Whether each place from 1 has a number, if as many numbers were set as there are places."""
+        return self._by_place[0] == 0 and self._by_place.count(0) == 1
 
     def between(self, before: int, last: int) -> Sequence[int]:
         """Return the numbers of the places above `before` up to `last`."""

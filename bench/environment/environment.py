@@ -189,6 +189,14 @@ class Environment:
         finally:
             await connection.close()
 
+    async def count_holds(self, settings: Settings, schedule_id: str) -> int:
+        """Return how many holds a schedule of a copy has had."""
+        connection = await asyncpg.connect(settings.database.database_url)
+        try:
+            return int(await connection.fetchval(_SQL["count_holds"], UUID(schedule_id)))
+        finally:
+            await connection.close()
+
     async def add_offers(self, settings: Settings, schedule_ids: Sequence[str]) -> None:
         """Add offers with the code `OFFER_CODE` to these schedules of a copy."""
         ids = [UUID(one) for one in schedule_ids]

@@ -13,6 +13,10 @@ CREATE DATABASE {name} TEMPLATE {template};
 -- A database, with its open sessions.
 DROP DATABASE IF EXISTS {name} WITH (FORCE);
 
+-- name: count_holds
+-- How many holds a schedule has had.
+SELECT count(*) FROM reservations WHERE schedule_id = $1;
+
 -- name: add_waiting_rooms
 -- A waiting room for every schedule: open, with room for $1 people inside; without $1, it opens long after the
 -- measurement.

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.client import load
@@ -156,7 +156,12 @@ class BenchRunner:
             meter = CpuMeter(groups)
             current = _CurrentRun(scenario, settings, server, requests, meter, streams)
             sent = load.run(self._plan(scenario, server, requests), current.before, current.after)
-            return current.sample(number, sent)
+            sample = current.sample(number, sent)
+            if not requests.at_once:
+                return sample
+            schedule_id = context.first_schedule.schedule_id
+            held = asyncio.run(self._environment.count_holds(settings, schedule_id))
+            return replace(sample, unexpected=sample.unexpected + unrecorded(sent, held))
 
     def _plan(
         self, scenario: BenchScenario, server: ServerProcess, requests: RequestSet
@@ -186,6 +191,11 @@ def _unexpected(scenario: BenchScenario, sent: load.LoadResult) -> int:
     """Count the answers that the scenario does not expect."""
     wrong = sum(number for status, number in sent.statuses.items() if status not in scenario.expect)
     return wrong + sum(number for code, number in sent.codes.items() if code not in scenario.codes)
+
+
+def unrecorded(sent: load.LoadResult, held: int) -> int:
+    """Count the holds that were acknowledged but are not in the database, or are there without it."""
+    return abs(sent.statuses.get("201", 0) - held)
 
 
 def chosen(

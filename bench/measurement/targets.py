@@ -60,6 +60,26 @@ TARGETS: tuple[PerformanceTarget, ...] = (
         8.0,
         at_most=False,
     ),
+    *(
+        PerformanceTarget(
+            f"{scenario}, CPU × one worker",
+            (scenario, "hold_accepted"),
+            lambda more, one: more.cpu_us_total / one.cpu_us_total,
+            1.1,
+        )
+        for scenario in (
+            "hold_accepted_2_workers",
+            "hold_accepted_2_together",
+            "hold_accepted_4_together",
+        )
+    ),
+    PerformanceTarget(
+        "hold_accepted_2_together, mean batch",
+        ("hold_accepted_2_together",),
+        lambda one: one.batch_mean,
+        28.0,
+        at_most=False,
+    ),
     _cpu("hold_refused", 1.0),
     _cpu("hold_sold_out", 1.0),
     _cpu("pay", 2.8),

@@ -10,7 +10,7 @@ import pytest
 
 from bench.client import load
 from bench.client.load import LoadPlan, LoadResult
-from bench.measurement.runner import with_workers
+from bench.measurement.runner import unrecorded, with_workers
 from bench.measurement.spike import PUBLISHED, SpikeRun, forecast
 from bench.scenarios.spike import AREA_SEATS, wanted_group
 
@@ -66,6 +66,11 @@ async def test_a_shed_request_is_repeated_after_its_retry_after_and_counts_once(
     assert result.retried == 2
     assert seen[b"request 0"] == seen[b"request 5"] == 2
     assert result.p99_ms >= RETRY_AFTER_S * 1000
+
+
+async def test_an_acknowledged_hold_that_is_not_in_the_database_is_counted() -> None:
+    result, _ = await _spike(set())
+    assert [unrecorded(result, held) for held in (5, 6, 7)] == [1, 0, 1]
 
 
 def test_groups_are_one_to_four_seats_of_one_row_anywhere_in_the_hall() -> None:

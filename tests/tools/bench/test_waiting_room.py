@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
+from bench.crowd import Places
 from bench.waiting_room import SimulationResult
 
 ROOT = Path(__file__).parents[3]
@@ -28,6 +30,17 @@ def test_a_small_run_admits_all_users_and_passes_every_check(tmp_path: Path) -> 
     )
     assert result.http_sample > 0
     assert 0 < result.most_inside <= 5_000
+
+
+@pytest.mark.parametrize(
+    ("drawn", "is_right"),
+    [((1, 2, 3), True), ((3, 1, 2), True), ((0, 1, 2), False), ((1, 1, 3), False)],
+)
+def test_places_are_a_permutation_from_one(drawn: tuple[int, ...], is_right: bool) -> None:
+    places = Places(len(drawn))
+    for number, place in enumerate(drawn, start=1):
+        places.set(place, number)
+    assert places.is_permutation is is_right
 
 
 def test_a_wrong_count_fails_the_run() -> None:
