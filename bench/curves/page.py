@@ -50,8 +50,9 @@ def _worker_limit(points: Points, law: CostLaw) -> str:
     if at is None:
         return f"Up to {points[-1].x:.0f} workers a hold costs no more than with one."
     return (
-        f"Each further worker adds {law.slope:.0f} µs to every hold. Workers with a core each sell "
-        f"less than {figure(1e6 / law.slope)} holds per second, however many; {at:.1f} sell half."
+        f"Each further worker adds {law.slope:.0f} µs to every hold. On as many cores as workers, "
+        f"PostgreSQL included, fewer than {figure(1e6 / law.slope)} holds per second are sold, however "
+        f"many there are; {at:.1f} sell half."
     )
 
 
