@@ -37,7 +37,9 @@ class PublishedSpike:
 
 PUBLISHED = (
     PublishedSpike("16 instances, v0.0.21", 400_000, 80.0, 0.753, 5.468, 7.457, None),
-    PublishedSpike("the same, repetitions after 503 included", 400_000, 80.0, 7.939, 15.417, 17.327, None),
+    PublishedSpike(
+        "the same, repetitions after 503 included", 400_000, 80.0, 7.939, 15.417, 17.327, None
+    ),
     PublishedSpike("16 instances, v0.0.23", 400_000, 192.0, 0.215, 2.025, 2.773, 7.447),
     PublishedSpike("32 instances, v0.0.23", 1_000_000, 320.0, 0.974, 1.852, 2.329, 13.041),
 )
