@@ -62,7 +62,8 @@ class JoinResult(NamedTuple):
 
 
 class EnterResult(NamedTuple):
-    """`status` is `inside`, `waiting`, `next`, `spent`, or `other`: the account has another `number`.
+    """`status` is `inside`, `waiting`, `next`, `spent`, `other`: the account has another `number`, or
+    `unknown`: it waits, and the queue could not be asked.
 
     Times in seconds since the epoch.
     """
@@ -74,6 +75,7 @@ class EnterResult(NamedTuple):
 
 
 WAITING, NEXT, SPENT = EnterResult("waiting"), EnterResult("next"), EnterResult("spent")
+UNKNOWN = EnterResult("unknown")
 _RESULTS = {"W": WAITING, "L": NEXT, "S": SPENT}
 
 
@@ -165,7 +167,7 @@ class EnterHandler:
         """Admit called tickets in one script call; without Valkey, decide by recorded admissions."""
         room = self._rooms.by_schedule.get(lane_key)
         if room is None:
-            return [WAITING] * len(batch)
+            return [UNKNOWN] * len(batch)
         holders = [_holder(room, one.command) for one in batch]
         try:
             return await self._enter(room, holders)
@@ -282,7 +284,7 @@ def _result_by_record(
 ) -> EnterResult:
     if record is None:
         # guard: enter_needs_valkey => return EnterResult("inside", holder.number, now + 1, now + 1)
-        return WAITING
+        return UNKNOWN
     # guard: enter_record_exit_is_out: is_out or record. =>
     # guard: enter_record_expired_is_out => if record.is_out:
     if record.is_out or record.leaves_at <= now:

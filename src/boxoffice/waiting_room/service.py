@@ -172,11 +172,15 @@ class WaitingRoom:
             await self._rooms.refresh_counters(schedule_id)
         position = self._waiting_position(room, ticket.number)
         is_turn = position.position == 0 and not room.is_lobby
+        epoch = room.epoch
         if is_turn or ticket.epoch < room.epoch:
             result = await self._enter(ticket)
             position = self._after_enter(room, ticket, position, result)
-        if position.queue_ticket is None and self._tickets.needs_renewal(ticket, room.epoch):
-            position = self._with_new_ticket(room, ticket, position)
+            # A number of an earlier epoch may be known from its ticket alone, until the queue has it.
+            # guard: ticket_keeps_its_epoch_until_the_queue_has_it: ticket.epoch if => room.epoch if
+            epoch = ticket.epoch if result.status == "unknown" else room.epoch
+        if position.queue_ticket is None and self._tickets.needs_renewal(ticket, epoch):
+            position = self._with_new_ticket(epoch, ticket, position)
         return position if position.epoch else position._replace(epoch=ticket.epoch)
 
     async def authorize_stream(
@@ -404,7 +408,8 @@ class WaitingRoom:
         if result.status == "spent":
             raise QueueTicketExpired
         if result.status == "other":
-            return self._with_new_ticket(room, ticket, self._waiting_position(room, result.number))
+            waiting = self._waiting_position(room, result.number)
+            return self._with_new_ticket(room.epoch, ticket, waiting)
         if result.status != "inside":
             return self._still_waiting(position)
         return self._admitted_position(
@@ -451,9 +456,9 @@ class WaitingRoom:
         return self._admitted_position(None, ticket, ticket.number, ends_at, ends_at)
 
     def _with_new_ticket(
-        self, room: WaitingRoomState, ticket: QueueTicket, position: QueuePosition
+        self, epoch: int, ticket: QueueTicket, position: QueuePosition
     ) -> QueuePosition:
         text = self._tickets.issue_ticket(
-            ticket.schedule_id, ticket.user_id, room.epoch, position.number
+            ticket.schedule_id, ticket.user_id, epoch, position.number
         )
-        return position._replace(queue_ticket=text, epoch=room.epoch)
+        return position._replace(queue_ticket=text, epoch=epoch)

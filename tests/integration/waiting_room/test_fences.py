@@ -28,7 +28,7 @@ from boxoffice.waiting_room.engine.queue_state import (
 )
 from boxoffice.waiting_room.handlers import (
     SPENT,
-    WAITING,
+    UNKNOWN,
     EnterResult,
     _newly_issued,
     _result_by_record,
@@ -260,7 +260,7 @@ def test_without_valkey_the_record_decides() -> None:
     assert _result_by_record(ROOM, holder, inside, NOW + 70).pass_ends_at == NOW + 100
     assert _result_by_record(ROOM, holder, inside, NOW + 100) == SPENT
     assert _result_by_record(ROOM, holder, inside._replace(is_out=True), NOW) == SPENT
-    assert _result_by_record(ROOM, holder, None, NOW) == WAITING
+    assert _result_by_record(ROOM, holder, None, NOW) == UNKNOWN
 
 
 # Caches --------------------------------------------------------------------------------------------

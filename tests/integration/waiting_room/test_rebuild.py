@@ -244,6 +244,29 @@ async def test_an_interrupted_rebuild_begins_no_second_epoch(
     await queue.join()
 
 
+async def test_a_poll_during_a_rebuild_keeps_a_number_that_only_its_ticket_knows(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.set(inside_max=1)
+    person = await queue.join()
+    await queue.tick()
+    # Its process dies before it records the number.
+    await _empty(queue)
+
+    async def broken(*_: Any) -> None:
+        raise ValkeyUnavailable("as if the rebuild took a while")
+
+    monkeypatch.setattr(queue.pod.queue_state, "rebuild", broken)
+    await queue.tick()
+    assert queue.known.epoch == 2
+    said = await queue.ask(person)
+    assert (said.state, said.epoch) == (PositionState.WAITING, 1)
+    monkeypatch.undo()
+    await queue.tick(3, seconds=2)
+    said = await queue.ask(person)
+    assert (said.state, said.epoch) == (PositionState.ADMITTED, 2)
+
+
 async def test_a_leader_that_was_replaced_can_do_nothing(queue: Queue, make_pod: MakePod) -> None:
     token = await queue.pod.lease.keep() or 0
     await queue.pod.lease.release()
