@@ -37,7 +37,8 @@ class WaitingRoomSettings(msgspec.Struct, frozen=True, kw_only=True):
     queue_rooms_max: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
     queue_rooms_per_organizer_max: Annotated[int, Meta(ge=1, le=10_000)] = 100
     queue_refresh_ms: Annotated[int, Meta(ge=10, le=900)] = 250
-    queue_board_refresh_ms: Annotated[int, Meta(ge=100, le=10_000)] = 1_000
+    # Clients reckon with boards that are up to eight seconds old, in a cache and its pod together.
+    queue_board_refresh_ms: Annotated[int, Meta(ge=100, le=2_000)] = 1_000
     # Over which users spread what all of them are to ask.
     queue_board_asks_per_s: Count = 5_000
     queue_tick_ms: Annotated[int, Meta(ge=10, le=900)] = 200

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room.board import rules
 from boxoffice.waiting_room.board.rules import (
     BoardGapOut,
@@ -119,3 +120,11 @@ def test_a_ticket_is_renewed_in_time() -> None:
     # A ticket is renewed by a question in its second half, and one comes in each quarter.
     assert TIMING.ask_every_s * 2 <= TIMING.ticket_ttl_s // 2
     assert BoardTiming(1, 60).ask_every_s == 15
+
+
+def test_no_setting_makes_boards_older_than_clients_reckon_with() -> None:
+    # Eight seconds: the counters, the board in its process, in a cache and in a browser.
+    longest = msgspec.convert({"queue_board_refresh_ms": 8_000 // 4}, WaitingRoomSettings)
+    assert longest.queue_board_refresh_ms == 2_000
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"queue_board_refresh_ms": 2_001}, WaitingRoomSettings)
