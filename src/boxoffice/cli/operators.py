@@ -48,11 +48,15 @@ def rotate_keys() -> None:
     from boxoffice.app import open_services  # noqa: PLC0415 — costs time
 
     settings = addressed_settings()
+    # A user who waits may renew a queue ticket hours later.
+    signed_for_s = max(
+        settings.accounts.access_token_ttl_s, settings.waiting_room.queue_ticket_ttl_s
+    )
 
     async def change() -> str:
         async with open_services(settings) as application:
             return await application.services.accounts.rotate_keys(
-                settings.accounts.access_token_ttl_s + 2 * settings.accounts.token_key_refresh_s
+                signed_for_s + 2 * settings.accounts.token_key_refresh_s
             )
 
     progress.print(f"the new key is {asyncio.run(change())}")

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from boxoffice.app import open_application, open_services
-from boxoffice.cli import seeding
+from boxoffice.cli import operators, seeding
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.engine.leader import ROLE
@@ -40,6 +40,21 @@ async def test_a_command_never_leads(
     assert rows == []
     assert isinstance(said.file, StringIO)
     assert "as soon as the API is served" in said.file.getvalue()
+
+
+async def test_a_key_outlasts_the_queue_tickets_that_it_has_signed(
+    settings: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_services(settings) as application:
+        await application.services.accounts.ensure_key()
+    monkeypatch.setattr(operators, "addressed_settings", lambda: settings)
+    await asyncio.to_thread(operators.rotate_keys)
+    [old] = await db.fetch(
+        "SELECT extract(epoch FROM verifies_until - clock_timestamp())::float8 AS left_s"
+        "  FROM token_keys WHERE verifies_until IS NOT NULL"
+    )
+    # A page that reads the board polls, and so renews its ticket, every six hours.
+    assert old["left_s"] > settings.waiting_room.queue_ticket_ttl_s
 
 
 @pytest.mark.parametrize("attempt", range(4))
