@@ -46,6 +46,8 @@ PAGES = (
     "/organizer",
     "/organizer/{rest:path}",
 )
+# The address of these may name a buyer, such as one whom an organizer searches for.
+_UNSHARED_PAGES = ("/login", "/organizer", "/organizer/{rest:path}")
 # A page whose head has the facts of a concert, for programs that run no scripts.
 CONCERT_PAGE = "/concerts/{concert_id}"
 # The page on which a payment provider's script runs; no other page may load it.
@@ -78,6 +80,8 @@ _PAGE_HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
+# For a page whose address may have what is of one user: a cache keeps addresses, too.
+_UNSHARED = {"Cache-Control": "no-cache"}
 
 
 def checkout_headers(origins: Sequence[str]) -> dict[str, str]:
@@ -105,6 +109,8 @@ def checkout_headers(origins: Sequence[str]) -> dict[str, str]:
     permissions = _PAGE_HEADERS["Permissions-Policy"].replace("payment=()", f"payment=({may_pay})")
     return {
         **_PAGE_HEADERS,
+        # A provider returns to it with its keys in the query.
+        **_UNSHARED,
         "Content-Security-Policy": policy,
         "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
         "Permissions-Policy": permissions,
@@ -112,7 +118,6 @@ def checkout_headers(origins: Sequence[str]) -> dict[str, str]:
 
 
 _BOOT_HEADERS = {"Cache-Control": _SHARED, "Cross-Origin-Resource-Policy": "same-origin"}
-_REFUSAL_HEADERS = {"Cache-Control": "no-cache"}
 _ICON_HEADERS = {"Cache-Control": f"public, max-age={_YEAR_S // 365}"}
 _ASSET_HEADERS = {
     "Cache-Control": f"public, max-age={_YEAR_S}, immutable",
@@ -264,9 +269,10 @@ def page_routes(
     `document` is what the API reference shows.
     """
     shell = Shell(dependencies, found, _PAGE_HEADERS)
+    unshared = Shell(dependencies, found, {**_PAGE_HEADERS, **_UNSHARED})
     checkout = Shell(dependencies, found, checkout_headers(sdk_origins))
     return [
-        *((template, shell) for template in PAGES),
+        *((one, unshared if one in _UNSHARED_PAGES else shell) for one in PAGES),
         *((template, checkout) for template in CHECKOUT_PAGES),
         (CONCERT_PAGE, ConcertShell(dependencies, found, head)),
         ("/favicon.ico", Icon(dependencies, found)),
@@ -285,7 +291,7 @@ def present_refusals(found: Assets) -> Present:
             return msgspec.structs.replace(refusal, headers={**refusal.headers, **vary})
         page = found.refusal(refusal.status)
         body, own = negotiated(request, page)
-        headers = {**_PAGE_HEADERS, **_REFUSAL_HEADERS, **refusal.headers, **own, **vary}
+        headers = {**_PAGE_HEADERS, **_UNSHARED, **refusal.headers, **own, **vary}
         return msgspec.structs.replace(
             refusal, body=body, media_type=page.media_type, headers=headers
         )
