@@ -27,6 +27,25 @@ _POSITIONS = """async ([module, cases]) => {
     return [place, positionOf(board, place)];
   });
 }"""
+# Whether a user polls at once, and at the third of further steps `gap_s` apart, on the same board.
+_LATER = """async ([module, number, gap_s, answered_s_ago, changed]) => {
+  const { PersonalPolls } = await import(module);
+  const board = {
+    as_of: null, state: "WAITING", epoch: 1, called: 100, rate_per_s: 4, gaps: [], notice: null,
+    draw_seed: null, lobby_size: 0, grace_s: 60, spread_s: 1, ask_every_s: 21_600, ...changed,
+  };
+  const polls = new PersonalPolls(() => 0.5);
+  const began = 1e9;
+  polls.answered({ number, epoch: 1, poll_after_s: 0 }, began, began - answered_s_ago * 1000);
+  const atOnce = polls.isDue(board, began);
+  let later = false;
+  for (let step = 0; step < 4; step += 1) {
+    const now = began + step * gap_s * 1000;
+    later = polls.isDue(board, now);
+    polls.waitS(board, null, now);
+  }
+  return [atOnce, later];
+}"""
 _SIMULATION = Path(__file__).with_name("queue_board_simulation.js").read_text(encoding="utf-8")
 # Four users are called per second at the most, and ten may poll for what concerns all.
 PLAN = {
@@ -121,3 +140,33 @@ async def test_a_room_that_is_switched_off_is_left_without_a_stampede(visit: Vis
     found = await _simulated(visit, off_at_s=80)
     assert found["total"] >= 1_490
     assert found["most"] <= 2 * (PLAN["rate_per_s"] + PLAN["asks_per_s"])
+
+
+@pytest.mark.parametrize(
+    ("number", "gap_s", "answered_s_ago", "changed", "polls"),
+    [
+        (120, 10, 0, {}, [False, False]),
+        # A board may be some seconds old, and a hidden page reads the next one a minute later.
+        (120, 60, 0, {}, [False, True]),
+        (140, 60, 0, {}, [False, False]),
+        # The page was closed while the ticket grew older.
+        (140, 10, 18_000, {}, [False, False]),
+        (140, 10, 20_000, {}, [True, True]),
+        # A queue that cannot be read cannot take a number over either.
+        (140, 10, 0, {"epoch": 2}, [False, True]),
+        (140, 10, 0, {"epoch": 2, "notice": "delayed"}, [False, False]),
+        # A cache that shows an old board for ever, whatever it says, is no board.
+        (140, 10, 0, {"as_of": "1970-01-01T00:00:00Z", "notice": "delayed"}, [False, True]),
+    ],
+)
+async def test_a_user_polls_when_it_helps(
+    visit: Visit,
+    number: int,
+    gap_s: int,
+    answered_s_ago: int,
+    changed: dict[str, Any],
+    polls: list[bool],
+) -> None:
+    page, module = await module_of(visit)
+    given = [module, number, gap_s, answered_s_ago, changed]
+    assert await page.evaluate(_LATER, given) == polls

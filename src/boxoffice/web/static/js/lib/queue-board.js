@@ -9,6 +9,8 @@ const WITHOUT_BOARD_AFTER = 3;
 const OLD_AFTER_S = 30;
 // A shorter grace may end before a board has said that the place was called.
 const SHORT_GRACE_S = 8;
+// Browsers run the timers of a hidden page once a minute.
+const LATE_S = 5;
 const ETA_MAX_S = 86_400;
 
 /** Returns the place of a number in the order; null before the draw. */
@@ -64,7 +66,11 @@ export class PersonalPolls {
   #failures = 0;
   #graceS = 60;
   #notBefore = 0;
+  #answeredAt = 0;
   #renewalAt = Infinity;
+  #step = { at: 0, nextAt: Infinity };
+  // The seconds since the step before this one if this one was late, else 0.
+  #lateGapS = 0;
   // When the poll for a reason that all users have is due, by the reason.
   #spreadOver = { reason: null, at: Infinity };
 
@@ -72,11 +78,12 @@ export class PersonalPolls {
     this.#chance = chance;
   }
 
-  /** Takes over a personal answer: its number and epoch, and the next poll it allows. */
-  answered({ number, epoch, poll_after_s: afterS }, now) {
+  /** Takes over a personal answer, which came `at`: its number and epoch, and the next poll it allows. */
+  answered({ number, epoch, poll_after_s: afterS }, now, at = now) {
     this.#number = number;
     this.#epoch = epoch;
     this.#spreadOver = { reason: null, at: Infinity };
+    this.#answeredAt = at;
     this.#renewalAt = Infinity;
     this.#notBefore = now + afterS * 1000;
   }
@@ -95,23 +102,26 @@ export class PersonalPolls {
 
   /** Takes over a board, null if it could not be read; returns whether to poll personally now. */
   isDue(board, now) {
-    const isOld = board && board.as_of !== null && board.notice !== "delayed" && now - new Date(board.as_of).getTime() > OLD_AFTER_S * 1000;
+    const isOld = board && board.as_of !== null && now - new Date(board.as_of).getTime() > OLD_AFTER_S * 1000;
     this.#failures = board && !isOld ? 0 : this.#failures + 1;
     this.#graceS = board?.grace_s || this.#graceS;
+    this.#lateGapS = now > this.#step.nextAt + LATE_S * 1000 ? (now - this.#step.at) / 1000 : 0;
     return this.#dueAt(board, now) <= now;
   }
 
   /** Returns the seconds to the next step, after `isDue` and a poll that was due; `eta` is null when unknown. */
   waitS(board, eta, now) {
     const readS = board ? readAfterS(eta, this.#graceS, this.#chance()) : READ_AGAIN_S * (0.75 + 0.5 * this.#chance());
-    return Math.max(STEP_MIN_S, Math.min(readS, (this.#dueAt(board, now) - now) / 1000));
+    const afterS = Math.max(STEP_MIN_S, Math.min(readS, (this.#dueAt(board, now) - now) / 1000));
+    this.#step = { at: now, nextAt: now + afterS * 1000 };
+    return afterS;
   }
 
   #dueAt(board, now) {
     if (this.#number === null) return this.#notBefore;
     if (board === null) return this.#failures >= WITHOUT_BOARD_AFTER ? this.#notBefore : Infinity;
     this.#spreadS = Math.max(this.#spreadS, board.spread_s);
-    if (this.#renewalAt === Infinity) this.#renewalAt = now + board.ask_every_s * 1000 * (0.75 + 0.25 * this.#chance());
+    if (this.#renewalAt === Infinity) this.#renewalAt = this.#answeredAt + board.ask_every_s * 1000 * (0.75 + 0.25 * this.#chance());
     if (this.#isTurn(board) || this.#failures >= WITHOUT_BOARD_AFTER) return Math.max(now, this.#notBefore);
     const due = Math.min(this.#renewalAt, this.#dueWithAll(board, now));
     this.#spreadS = board.state === "OFF" ? this.#spreadS : board.spread_s;
@@ -121,12 +131,12 @@ export class PersonalPolls {
   #isTurn(board) {
     const place = this.place(board);
     if (place === null) return false;
-    const near = Math.max(0, SHORT_GRACE_S - board.grace_s) * board.rate_per_s;
+    const near = Math.max(0, SHORT_GRACE_S + this.#lateGapS - board.grace_s) * board.rate_per_s;
     return place <= board.called || positionOf(board, place) <= near;
   }
 
   #dueWithAll(board, now) {
-    const isOver = board.state === "OFF" || board.epoch > this.#epoch;
+    const isOver = board.state === "OFF" || (board.epoch > this.#epoch && board.notice !== "delayed");
     const reason = isOver ? `${board.state} ${board.epoch}` : null;
     if (reason !== this.#spreadOver.reason) {
       this.#spreadOver = { reason, at: isOver ? now + this.#chance() * this.#spreadS * 1000 : Infinity };

@@ -94,9 +94,10 @@ class Room {
   // Joining is idempotent per user: after a lost answer, on another device or in another tab the place is the
   // same.
   async #join() {
-    const { ticket, email, number: stored, epoch } = queuePlace(this.id);
+    const { ticket, email, number: stored, epoch, answeredAt = 0 } = queuePlace(this.id);
     if (ticket && email === session.email) {
-      if (stored) this.#polls.answered({ number: stored, epoch, poll_after_s: 0 }, now());
+      // The ticket has grown older while the page was closed.
+      if (stored) this.#polls.answered({ number: stored, epoch, poll_after_s: 0 }, now(), Math.min(answeredAt, now()));
       return;
     }
     storeQueuePlace(this.id, null);
@@ -107,7 +108,7 @@ class Room {
   }
 
   #answered(standing) {
-    storeQueuePlace(this.id, { number: standing.number, epoch: standing.epoch });
+    storeQueuePlace(this.id, { number: standing.number, epoch: standing.epoch, answeredAt: now() });
     this.#polls.answered(standing, now());
   }
 
