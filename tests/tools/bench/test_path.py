@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.path import CallRecorder, RequestPath, path_of
+from bench.path import CallRecorder, RequestPath, path_of, since_connection
 from boxoffice.platform import client_addresses, ids
 
 ROOT = Path(__file__).parents[3]
@@ -55,3 +55,9 @@ def test_a_file_counts_if_most_repetitions_enter_it() -> None:
 def test_what_is_left_out_makes_no_return() -> None:
     found = path_of("hold", [["a", "timer", "a", "b"], *[["a", "b"]] * 9])
     assert found == RequestPath("hold", ["a", "b"], 0)
+
+
+def test_what_ran_before_the_connection_is_not_on_the_way() -> None:
+    way = ["http/server/connection.py", "b", "timer", "http/server/connection.py"]
+    assert since_connection(["timer", "b", *way]) == way
+    assert since_connection(["timer"]) == ["timer"]
