@@ -112,11 +112,13 @@ async def test_lookups_carry_an_etag(http: Http, shop: Shop) -> None:
         first = await http.get(path)
         etag = first.headers["etag"]
         assert etag.startswith('"')
-        assert first.headers["cache-control"].startswith("public, max-age=")
+        kept = first.headers["cache-control"]
+        assert "public" in kept.split(", ")
+        assert "max-age=" in kept
         again = await http.get(path, headers={"If-None-Match": etag})
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == etag
-        assert again.headers["cache-control"] == first.headers["cache-control"]
+        assert again.headers["cache-control"] == kept
         other = await http.get(path, headers={"If-None-Match": '"other"'})
         assert other.content == first.content
 
