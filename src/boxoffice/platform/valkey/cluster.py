@@ -145,7 +145,7 @@ class ClusterServers:
                 node = self._node(answer.error.node_addr)
                 is_asking = not isinstance(answer.error, MovedError)
                 if not is_asking:
-                    self._slots[slot] = answer.error.node_addr
+                    self._note_owner(slot, answer.error.node_addr)
             elif isinstance(answer.error, TryAgainError):
                 await asyncio.sleep(_TRY_AGAIN_S)
                 node = await self._node_of(slot)
@@ -161,6 +161,11 @@ class ClusterServers:
             except SlotElsewhere as next_answer:
                 answer = next_answer
         raise ValkeyUnavailable(f"slot {slot} is on the move: {answer}") from answer
+
+    def _note_owner(self, slot: int, at: HostPort) -> None:
+        """Note a slot's owner; the next reading of all slots finds no change, so it counts here."""
+        self.changes += self._slots[slot] != at
+        self._slots[slot] = at
 
     def _deadline(self) -> float:
         return time.monotonic() + self._timeout_s
