@@ -201,7 +201,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         expects="its neighbours look up what they had handed over, and decide alone; a retry under "
         "the same key has exactly one effect",
         run=kill_collector,
-        trials=16,
+        trials=6,
         trial_s=3.0,
         topology=_TOPOLOGY,
         profile=_DENSE,
@@ -216,7 +216,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         expects="it gives new commands back; no answer is a 5xx; a retry under the same key has "
         "exactly one effect",
         run=end_collector,
-        trials=10,
+        trials=3,
         trial_s=4.0,
         topology=_TOPOLOGY,
         profile=_DENSE,
@@ -231,7 +231,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         expects="its neighbours sell on alone; what it had not begun it never decides, except for a "
         "late hold of a request that it had read itself, and it lapses",
         run=pausing(_one_pause),
-        trials=8,
+        trials=1,
         trial_s=6.0,
         topology=_TOPOLOGY,
         profile=_IMPATIENT,
@@ -246,7 +246,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         does="SIGSTOP and SIGCONT of the collector in turn, 20 ms to 1.3 s each",
         expects="commands go to and fro between it and its neighbours; each has one outcome",
         run=pausing(_many_pauses),
-        trials=8,
+        trials=1,
         trial_s=8.0,
         topology=_TOPOLOGY,
         profile=_IMPATIENT,

@@ -17,7 +17,7 @@ def test_every_kind_of_request_is_followed_from_the_connection_to_the_answer(
     tmp_path: Path,
 ) -> None:
     written = tmp_path / "paths.json"
-    argv = [sys.executable, "-m", "bench.path", "--repetitions=2", f"--json={written}"]
+    argv = [sys.executable, "-m", "bench.path", "--repetitions=5", f"--json={written}"]
     ended = subprocess.run(
         argv, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
