@@ -162,6 +162,29 @@ async def test_a_join_whose_answer_is_late_is_repeated_and_recorded(
     assert [(row["numbers"], row["accounts"]) for row in rows] == [([1], person.bytes)]
 
 
+async def test_a_rebuild_repeats_a_call_that_was_late(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [await queue.join() for _ in range(4)]
+    await queue.pod.join_writer.flush()
+    await _empty(queue)
+    restore, calls = queue.pod.queue_state.restore, []
+
+    async def late(*args: Any) -> None:
+        calls.append(args)
+        await restore(*args)
+        if len(calls) <= 2:
+            raise ValkeyUnavailable("as if the event loop had stalled")
+
+    monkeypatch.setattr(queue.pod.queue_state, "restore", late)
+    await queue.tick()
+    assert calls == [calls[0]] * 3
+    assert queue.known.epoch == 2
+    for person in people:
+        await queue.join(person)
+    assert [(await queue.ask(person)).number for person in people] == [1, 2, 3, 4]
+
+
 async def test_the_join_writer_keeps_what_it_could_not_write(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

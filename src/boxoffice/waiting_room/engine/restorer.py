@@ -1,14 +1,15 @@
 """Packs issued numbers in PostgreSQL while they are recorded, and restores them from the packs."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from boxoffice.errors import Unavailable
 from boxoffice.observability.logs import log
 from boxoffice.platform.concurrency.tasks import cancel_and_wait
+from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.waiting_room.engine import number_packs
-from boxoffice.waiting_room.engine.queue_state import QueueState
+from boxoffice.waiting_room.engine.queue_state import NumberBucket, QueueState
 from boxoffice.waiting_room.rules import WaitingRoomState
 from boxoffice.waiting_room.store import QueueStore
 
@@ -21,6 +22,8 @@ _READERS = 3
 _NUMBERS_AT_ONCE = 10_000
 # Keeps a call well within its deadline.
 _CALL_BYTES_MAX = 400_000
+# Between the attempts of one call; the last outlasts an open circuit breaker.
+_PAUSES_S = (0.05, 0.2, 1.2)
 
 
 class NumberRestorer:
@@ -84,4 +87,19 @@ class NumberRestorer:
             packs = await self._store.number_packs(room.schedule_id, some)
             buckets = number_packs.buckets_of(packs)
             for part in number_packs.in_calls(buckets, _CALL_BYTES_MAX):
+                await self._restore_buckets(room, part)
+
+    async def _restore_buckets(self, room: WaitingRoomState, part: Sequence[NumberBucket]) -> None:
+        """Write buckets; where no answer comes in time, again: it is the same then.
+
+        A rebuild has hundreds of calls. If each late one began it anew, it would not end on a busy
+        machine.
+        """
+        for pause_s in _PAUSES_S:
+            try:
                 await self._queue_state.restore(room, part)
+            except ValkeyUnavailable:
+                await asyncio.sleep(pause_s)
+            else:
+                return
+        await self._queue_state.restore(room, part)
