@@ -79,8 +79,9 @@ def test_a_client_cannot_choose_its_address(edges: Edges, name: str, sale: Sale)
         return EdgeStream.open(edges.client(name, number), sale.seats + "/events", **headers)
 
     forged = {"Forwarded": "for=203.0.113.9", "X_Real_IP": "203.0.113.9"}
-    own = [open_stream(12, X_Forwarded_For=f"203.0.113.{n}", **forged) for n in range(3)]
-    assert [stream.status for stream in own] == [200, 200, 429]
+    own = [open_stream(12, X_Forwarded_For=f"203.0.113.{n}", **forged) for n in range(6)]
+    # Which pod gets one of them depends on requests that have not quite ended there.
+    assert sorted(stream.status for stream in own) == [200, 200, 429, 429, 429, 429]
     # The load balancer in front may name addresses, and the last one counts.
     refused, next_one = address_of(name, 12), address_of(name, 13)
     named = [

@@ -20,7 +20,7 @@ def _layout() -> Layout:
     async def rows() -> object:
         yield [("A-1-1", "A", "1", 1, "VIP", 5_000), ("A-1-2", "A", "1", 2, "R", 4_000)]
 
-    seats = asyncio.run(packed(rows()))  # type: ignore[arg-type]
+    seats = asyncio.run(packed(rows()))  # type: ignore[arg-type]  # rows as tuples
     return Layout(uuid4(), "KRW", seats, positions(seats.ids), 3)
 
 
@@ -45,7 +45,7 @@ def test_a_reading_is_the_same_afterwards() -> None:
 def test_the_digest_differs_with_all_but_the_time(
     changed: dict[str, object], is_same: bool
 ) -> None:
-    other = packing.pack_reading(ROW._replace(**changed), 0.5, b"layout")  # type: ignore[arg-type]
+    other = packing.pack_reading(ROW._replace(**changed), 0.5, b"layout")  # type: ignore[arg-type]  # any member
     assert (other.digest == packing.pack_reading(ROW, 0.25, b"layout").digest) is is_same
 
 

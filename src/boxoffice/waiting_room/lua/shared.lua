@@ -4,7 +4,7 @@
 -- KEYS[2…17]  numbers, sharded by account (hashes): the last two bytes of the accounts to a bucket, which
 --             is an entry after the other, and an entry is the 14 other bytes and the number in 5
 --
--- Many entries share one field, so a number takes 24 bytes, where a field of its own takes 59. The
+-- Many entries share one field, so a number takes 19 to 37 bytes, where a field of its own takes 59. The
 -- functions below take an entry for a number of its account wherever it stands in the bucket; of several
 -- numbers, which a loss of Valkey can cause, the lowest counts.
 --
