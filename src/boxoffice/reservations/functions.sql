@@ -71,10 +71,12 @@ AS $$
 #variable_conflict use_column
 DECLARE
     lock_seed CONSTANT bigint := uuid_hash_extended(p_schedule_id, 0);
+    looked_at timestamptz;
     decided_at timestamptz;
     hold_until timestamptz;
     due_at timestamptz;
     schedule record;
+    on_sale boolean;
     -- Per command: whether this transaction has its person's lock, and how many seats the person has.
     person_ours boolean[];
     person_seats bigint[];
@@ -96,14 +98,12 @@ BEGIN
       INTO person_ours
       FROM unnest(p_user_ids) u (id);
 
-    decided_at := clock_timestamp();
+    looked_at := clock_timestamp();
 
-    -- guard: hold_only_of_schedule_that_is_open: s.status = 'OPEN' AND =>
-    -- guard: hold_not_before_sale_opens => SELECT s.status = 'OPEN'
-    SELECT s.status = 'OPEN' AND decided_at >= s.sale_opens_at
-           -- guard: hold_not_after_sale_closed => AND decided_at < s.starts_at AS on_sale,
-           -- guard: hold_not_after_performance_has_begun => AND decided_at < coalesce(s.sale_closes_at, 'infinity') AS on_sale,
-           AND decided_at < least(s.sale_closes_at, s.starts_at) AS on_sale,
+    SELECT s.status = 'OPEN' AS is_open, s.sale_opens_at,
+           -- guard: hold_not_after_sale_closed => s.starts_at AS closes_at,
+           -- guard: hold_not_after_performance_has_begun => coalesce(s.sale_closes_at, 'infinity') AS closes_at,
+           least(s.sale_closes_at, s.starts_at) AS closes_at,
            s.hold_ttl_s, s.ticket_limit, s.currency, s.seats_return_delay_max_s AS return_delay_s,
            s.waiting_list_turn_s AS turn_s, s.has_offers
       INTO schedule
@@ -120,9 +120,6 @@ BEGIN
         outcomes := array_fill('offers_decide'::text, ARRAY[cardinality(p_reservation_ids)]);
         RETURN;
     END IF;
-    hold_until := decided_at + make_interval(secs => schedule.hold_ttl_s);
-    due_at := hold_until;
-
     -- A person without a row in schedule_buyers has few reservations here. If any person of the batch has a
     -- row or a reservation, reservations_buyers_v1 counts the seats below.
     SELECT array_agg(0::bigint), sum(e.reservations), count(b.user_id),
@@ -162,10 +159,20 @@ BEGIN
               -- guard: hold_only_free_seats
               -- guard: hold_lapsed_seat_is_free => AND s.state = 'AVAILABLE'
               -- guard: hold_held_seat_is_taken_until_its_end => AND (s.state = 'AVAILABLE' OR s.state = 'HELD')
-              AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= decided_at))
+              AND (s.state = 'AVAILABLE' OR (s.state = 'HELD' AND s.expires_at <= looked_at))
               -- guard: hold_seats_are_locked => ) l ON true;
               -- guard: hold_skips_locked_rows: SKIP LOCKED =>
               FOR UPDATE OF s SKIP LOCKED) l ON true;
+
+    -- A transaction that ended since looked_at may have freed a seat, at the end of its hold. The hold that
+    -- follows begins no earlier, also where this process did not run in between, or the clock was set back.
+    -- guard: hold_begins_after_its_seats_were_seen => decided_at := looked_at;
+    decided_at := greatest(looked_at, clock_timestamp());
+    -- guard: hold_only_of_schedule_that_is_open: schedule.is_open AND =>
+    -- guard: hold_not_before_sale_opens: decided_at >= schedule.sale_opens_at AND =>
+    on_sale := schedule.is_open AND decided_at >= schedule.sale_opens_at AND decided_at < schedule.closes_at;
+    hold_until := decided_at + make_interval(secs => schedule.hold_ttl_s);
+    due_at := hold_until;
 
     -- guard: hold_price_of_offer => IF false THEN
     IF p_prices_minor IS NOT NULL THEN
@@ -173,11 +180,11 @@ BEGIN
     END IF;
 
     -- guard: hold_short_way_without_rivals: p_apart AND =>
-    -- guard: hold_short_way_is_for_what_is_on_sale: schedule.on_sale AND =>
+    -- guard: hold_short_way_is_for_what_is_on_sale: on_sale AND =>
     -- guard: hold_short_way_is_within_limit: within_limit AND =>
     -- guard: hold_short_way_needs_no_history: earlier = 0 AND =>
     -- guard: hold_short_way_needs_no_row: AND counted = 0 =>
-    IF (p_apart AND schedule.on_sale AND within_limit AND earlier = 0 AND counted = 0
+    IF (p_apart AND on_sale AND within_limit AND earlier = 0 AND counted = 0
             -- guard: hold_short_way_has_every_seat: free = cardinality(p_seat_ids) AND =>
             -- guard: hold_short_way_has_every_persons_lock: AND true = ALL (person_ours) =>
             AND free = cardinality(p_seat_ids) AND true = ALL (person_ours)) IS NOT TRUE THEN
@@ -193,7 +200,7 @@ BEGIN
           FROM reservations_decide_holds_v3(
                    p_schedule_id, p_user_ids, p_keys, p_fingerprints, p_seat_ids, p_seat_counts,
                    p_seats_to, p_wanted_by, person_ours, person_seats, cooldown_s, earlier + counted > 0,
-                   seat_places, decided_at, schedule.on_sale, schedule.ticket_limit) d;
+                   seat_places, decided_at, on_sale, schedule.ticket_limit) d;
         -- guard: hold_batch_without_winners_ends => IF false THEN
         IF cardinality(winners) = 0 THEN
             created_at := decided_at;

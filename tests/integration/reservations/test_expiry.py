@@ -15,6 +15,7 @@ from boxoffice.platform.postgres.database import Database, Record
 from boxoffice.reservations import sweeper
 from boxoffice.reservations.store import ReservationStore
 from boxoffice.settings import Settings
+from faults.guards.markers import ROOT
 from tests.conftest import Servers
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
@@ -237,6 +238,61 @@ async def test_a_seat_at_the_end_of_its_hold_is_paid_or_taken_over_and_never_bot
         await sweeping
     print(Counter(results))
     assert set(results) <= {("paid", "seat_taken"), ("hold_expired", "held")}
+    assert not await broken(db, hall.schedule_id)
+
+
+_FUNCTIONS = ROOT / "src/boxoffice/reservations/functions.sql"
+_PAUSES = 20_611
+# Between its first look at the clock and its look at the seats a hold waits for the test.
+_LOOK = "    SELECT array_agg(l.place), array_agg(l.version_after), "
+_PAUSED_LOOK = (
+    f"    SET LOCAL lock_timeout = 0;\n    PERFORM pg_advisory_xact_lock({_PAUSES});\n{_LOOK}"
+)
+_PAUSING = """
+    SELECT count(*) FROM pg_locks
+     WHERE locktype = 'advisory' AND objid = $1 AND NOT granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+_END = """
+    WITH ended AS (
+        UPDATE reservations SET expires_at = clock_timestamp()
+         WHERE reservation_id = $1 RETURNING schedule_id, seat_ids, expires_at
+    ), due AS (
+        UPDATE lapsing_holds l SET expires_at = e.expires_at FROM ended e
+         WHERE l.schedule_id = e.schedule_id AND l.first_reservation_id = $1
+    )
+    UPDATE seats s SET expires_at = e.expires_at FROM ended e
+     WHERE s.schedule_id = e.schedule_id AND s.seat_id = ANY (e.seat_ids)
+"""
+
+
+@pytest.mark.parametrize("swept", [True, False], ids=["swept", "not_swept"])
+async def test_a_hold_that_waited_begins_no_earlier_than_the_end_of_the_one_before(
+    db: Database, settings: Settings, *, swept: bool
+) -> None:
+    """A process that does not run for a while has looked at the clock before the other hold ended."""
+    text = _FUNCTIONS.read_text("utf-8")
+    assert text.count(_LOOK) == 1, "the function has changed"
+    hall = await open_hall(db)
+    owner, rival = hall.people[:2]
+    earlier = await hall.held(owner, "S001")
+    gate = await asyncpg.connect(settings.database.database_url)
+    try:
+        await gate.execute(text.replace(_LOOK, _PAUSED_LOOK))
+        await gate.execute("SELECT pg_advisory_lock($1)", _PAUSES)
+        later = asyncio.create_task(hall.hold(rival, "S001"))
+
+        async def has_looked() -> bool:
+            return bool(await gate.fetchval(_PAUSING, _PAUSES))
+
+        await until(has_looked)
+        await gate.execute(_END, earlier)
+        if swept:
+            assert await hall.expire() == 1
+    finally:
+        await gate.close()
+    outcome = await later
+    assert outcome.name == ("held" if swept else "seat_busy"), "which is tried again"
     assert not await broken(db, hall.schedule_id)
 
 
