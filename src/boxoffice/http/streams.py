@@ -122,10 +122,13 @@ class Subscriber:
         self._on_end = on_end
 
     def send(self, message: bytes) -> None:
-        """Send an encoded event to this subscriber alone; it may overtake events of the channel."""
+        """Send an encoded event to this subscriber alone; it may overtake events of the channel.
+
+        Where that fails its stream ends, and the caller goes on with the next subscriber.
+        """
         if not self.is_over:
             self._channel.counter.count += 1
-            self._transport.write(message)
+            write_or_drop(self, message)
 
     def write(self, message: bytes) -> None:
         """Write an event that is already counted; a full buffer makes the connection call `drop`."""
@@ -290,9 +293,11 @@ class Streams:
         self._bound(transport, len(first))
         subscriber.bucket = self._by_address.add(address)
         self._remember(subscriber, channel)
-        subscriber.write(b"%bretry: %d\n\n" % (answer_head, self._retry_ms()))
+        write_or_drop(subscriber, b"%bretry: %d\n\n" % (answer_head, self._retry_ms()))
         # Apart from the head, so that it is not copied for each new subscriber.
         subscriber.send(first)
+        if subscriber.is_over:
+            return subscriber
         channel.admit(subscriber)
         if stream.opened is not None:
             stream.opened(subscriber)

@@ -14,7 +14,6 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.http.streams import Channel, Stream, Streams, Subscriber, event
-from boxoffice.observability.logs import log
 from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.queue_tickets import QueueTicket
 from boxoffice.waiting_room.registry import WaitingRoomRegistry
@@ -234,12 +233,7 @@ class PositionStreams:
         reader.place = room.place_of(reader.ticket.number)
         room_stream.add(reader)
         position = self._position(room, counters, reader.ticket)
-        try:
-            _send(reader, event("position", _encode(position), _id(counters)))
-        except Exception as error:  # one broken reader must not stop the others
-            log.error("event_not_written", exc_info=error)
-            if reader.subscriber is not None:
-                reader.subscriber.drop()
+        _send(reader, event("position", _encode(position), _id(counters)))
 
     @staticmethod
     def _send_turn(room_stream: _RoomStream, places: Iterable[int], come_within_s: int) -> None:

@@ -89,13 +89,14 @@ class Lobby:
         del self.rooms.by_schedule[self.schedule_id]
         self.position_streams.publish(self.schedule_id)
 
-    def follow(self, number: int) -> Wire:
+    def follow(self, number: int, *, is_broken: bool = False) -> Wire:
         """Open a stream for a number."""
         room = self.rooms.by_schedule.get(self.schedule_id)
         assert room is not None
         ticket = QueueTicket(self.schedule_id, uuid4(), 1, number, START_S, START_S + 999)
         stream = self.position_streams.open(room, ticket)
         self.wires[number] = Wire()
+        self.wires[number].is_broken = is_broken
         opened = stream.channel.streams.open(stream, self.wires[number], b"", "")
         self.subscribers[number] = opened
         return self.wires[number]
@@ -205,6 +206,38 @@ async def test_one_broken_reader_does_not_stop_the_others(lobby: Lobby) -> None:
     await lobby.all_told()
     assert broken.is_closed
     check(lobby, iter(set(range(1, CROWD + 1)) - {7}))
+
+
+async def test_a_broken_reader_whose_turn_it_is_does_not_stop_the_others(lobby: Lobby) -> None:
+    lobby.draw()
+    await lobby.all_told()
+    number_at = {place_of(SEED, CROWD, number): number for number in lobby.wires}
+    broken, *others = (lobby.wires[number_at[CALLED + n]] for n in (1, 2, 3))
+    broken.is_broken = True
+    lobby.says(QueueCounters(epoch=1, joined=CROWD, called=CALLED + 3), CROWD)
+    lobby.position_streams.publish(lobby.schedule_id)
+    assert [wire.named("turn") for wire in others] == [[{"come_within_s": 30}]] * 2
+    assert broken.is_closed
+
+
+async def test_a_broken_reader_does_not_stop_the_end_of_a_room(lobby: Lobby) -> None:
+    broken = lobby.wires.pop(1)
+    broken.is_broken = True
+    lobby.switch_off()
+    assert broken.is_closed
+    for wire in lobby.wires.values():
+        assert wire.events[-1] == ("turn", {"come_within_s": 0})
+        assert wire.is_closed
+
+
+async def test_a_stream_that_cannot_be_begun_leaves_nothing_behind(lobby: Lobby) -> None:
+    streams = lobby.position_streams._streams
+    before = len(streams)
+    wire = lobby.follow(CROWD + 1, is_broken=True)
+    assert wire.is_closed
+    assert len(streams) == before
+    room_stream = lobby.position_streams._room_streams[lobby.schedule_id]
+    assert len(room_stream.channel) == sum(map(len, room_stream.by_place.values())) == before
 
 
 async def test_a_room_that_is_switched_off_meanwhile_calls_all_users(lobby: Lobby) -> None:
