@@ -14,12 +14,13 @@ from boxoffice.brands.views import Brand
 from boxoffice.catalog.rich_texts import rich_texts
 from boxoffice.catalog.rules import Place
 from boxoffice.catalog.shared import metrics
-from boxoffice.catalog.shared.lookups import LookupTurn, SharedLookup, SharedLookups
+from boxoffice.catalog.shared.lookups import SharedLookups
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.catalog.views import ConcertItem, ConcertPage, OneSchedule, ScheduleOnOffer
 from boxoffice.errors import ConcertNotFound, ScheduleNotFound
 from boxoffice.listings.service import Listings
 from boxoffice.platform.cache import Cache
+from boxoffice.platform.valkey.reading_turns import PublishedReading, ReadingTurn
 from boxoffice.settings import Settings
 
 T = TypeVar("T")
@@ -157,14 +158,14 @@ class CatalogLookups:
                 # Late in its lifetime nothing is waited for: requests would soon wait too.
                 latest = min(began_at + ttl_s * _WAIT_SHARE, cached.until - ttl_s * _READ_SHARE)
                 found = await shared.next(known_as, after, latest - began_at)
-            if isinstance(found, SharedLookup):
+            if isinstance(found, PublishedReading):
                 with contextlib.suppress(msgspec.DecodeError):
-                    value = decoder.decode(found.body)
+                    value = decoder.decode(found.parts[0])
                     age_s, until = began_at - found.began_at, found.began_at + ttl_s
                     lookup = Lookup(value, age_s, until)
                     metrics.LOOKUP_READINGS.labels("shared").inc()
                     return lookup
-                found = LookupTurn()
+                found = ReadingTurn()
             value = await load(key)
             metrics.LOOKUP_READINGS.labels("database").inc()
             shared.publish(known_as, found, msgspec.json.encode(value))

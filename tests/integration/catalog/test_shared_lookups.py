@@ -12,12 +12,13 @@ import pytest
 
 from boxoffice.catalog.lookups import CatalogLookups
 from boxoffice.catalog.shared import lookups as shared_lookups
-from boxoffice.catalog.shared.lookups import LookupTurn, SharedLookup, SharedLookups
+from boxoffice.catalog.shared.lookups import SharedLookups
 from boxoffice.catalog.store import CatalogStore
 from boxoffice.catalog.views import ScheduleOnOffer
 from boxoffice.errors import ConcertNotFound
 from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.valkey import Valkey
+from boxoffice.platform.valkey.reading_turns import PublishedReading, ReadingTurn
 from boxoffice.settings import Settings
 from tests.support.waiting import until
 
@@ -51,7 +52,7 @@ class Reader:
         self.lasting = CatalogLookups(lasting, self.store, shared=self.shared)
 
     async def publish(self, turn: object, body: bytes) -> None:
-        assert isinstance(turn, LookupTurn)
+        assert isinstance(turn, ReadingTurn)
         self.shared.publish(_KEY, turn, body)
         await self.background.finish()
 
@@ -61,12 +62,14 @@ class Reader:
     async def share(self, key: str, found: object) -> None:
         """Publish a look-up in this process's turn."""
         turn = await self.shared.next(key, self.after(0.0), 0.1)
-        assert isinstance(turn, LookupTurn)
+        assert isinstance(turn, ReadingTurn)
         assert turn.token
         self.shared.publish(key, turn, msgspec.json.encode(found))
         await self.background.finish()
 
-    async def next(self, max_age_s: float = 5.0, wait_s: float = 0.05) -> SharedLookup | LookupTurn:
+    async def next(
+        self, max_age_s: float = 5.0, wait_s: float = 0.05
+    ) -> PublishedReading | ReadingTurn:
         return await self.shared.next(_KEY, self.after(max_age_s), wait_s)
 
 
@@ -182,7 +185,7 @@ async def test_a_damaged_lookup_is_read_again(readers: list[Reader], shop: Shop)
     sold, one = await shop.on_sale(3), readers[0]
     key = f"concert:{sold.concert_id}"
     turn = await one.shared.next(key, one.after(0.0), 0.1)
-    assert isinstance(turn, LookupTurn)
+    assert isinstance(turn, ReadingTurn)
     one.shared.publish(key, turn, b'{"concert_id": 7}')
     await one.background.finish()
     assert (await one.lookups.concert(sold.concert_id)).found.concert_id == sold.concert_id
@@ -198,19 +201,19 @@ async def test_a_made_up_concert_costs_no_key(readers: list[Reader], valkey: Val
 async def test_one_turn_at_a_time_and_none_for_a_paused_reader(readers: list[Reader]) -> None:
     paused, other = readers[:2]
     turn = await paused.next()
-    assert isinstance(turn, LookupTurn)
+    assert isinstance(turn, ReadingTurn)
     assert turn.token
-    assert await other.next() == LookupTurn(), "it waits for the other, and then reads for itself"
+    assert await other.next() == ReadingTurn(), "it waits for the other, and then reads for itself"
     later = await other.next(wait_s=5.0)
-    assert isinstance(later, LookupTurn)
+    assert isinstance(later, ReadingTurn)
     assert later.token, "a turn ends"
     await paused.publish(turn, b"old")
-    assert await paused.next() == LookupTurn()
+    assert await paused.next() == ReadingTurn()
     await other.publish(later, b"new")
     await other.publish(later, b"twice")
     found = await paused.next()
-    assert isinstance(found, SharedLookup)
-    assert found.body == b"new"
+    assert isinstance(found, PublishedReading)
+    assert found.parts == [b"new"]
 
 
 @pytest.mark.parametrize("is_set_back", [False, True])
@@ -224,11 +227,11 @@ async def test_the_age_counts_from_the_begin_of_the_turn(
     await one.publish(turn, b"old")
     if is_set_back:
         await valkey.command("PEXPIRE", one.shared._keys(_KEY)[0], 2 * _MINUTE_MS)
-        assert isinstance(await other.shared.first(_KEY, other.after(30.0)), LookupTurn)
+        assert isinstance(await other.shared.first(_KEY, other.after(30.0)), ReadingTurn)
     again = await other.next(max_age_s=1.5)
-    assert isinstance(again, LookupTurn)
+    assert isinstance(again, ReadingTurn)
     assert again.token, "a turn is taken at once"
     await valkey.command("PEXPIRE", _turn_of(one), 2 * _MINUTE_MS)
     taken = await one.next(max_age_s=0.0)
-    assert isinstance(taken, LookupTurn)
+    assert isinstance(taken, ReadingTurn)
     assert taken.token, "a turn from the future ends"

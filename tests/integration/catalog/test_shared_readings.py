@@ -10,12 +10,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from boxoffice.platform.valkey import Valkey
+from boxoffice.platform.valkey.reading_turns import ReadingTurn, ReadingWanted
 from boxoffice.seats.cache import entries
 from boxoffice.seats.cache.states import AVAILABLE, HELD
 from boxoffice.seats.changes.publisher import SeatChange
 from boxoffice.seats.layout import Layout
 from boxoffice.seats.shared.packing import PackedLayout, Unreadable
-from boxoffice.seats.shared.readings import ReadingWanted, SharedReading, SharedSchedule
+from boxoffice.seats.shared.readings import SharedReading, SharedSchedule
 from boxoffice.settings import Settings
 from drills.servers.valkey_process import HOST, PASSWORD, ValkeyProcess
 from tests.support.fleet import FleetProcess, busy, fleet, process
@@ -186,7 +187,7 @@ async def test_a_reader_that_was_paused_publishes_nothing(
     key = f"boxoffice:reading:{{{sold}}}"
     assert await valkey.command("EXISTS", key) == 0, "it is the other's turn still"
     await _read_and_publish(other, sold)
-    _shared(paused, sold)._turn = secrets.token_bytes(8)
+    _shared(paused, sold)._turn = ReadingTurn(secrets.token_bytes(8))
     await _read_and_publish(paused, sold)
     newer = await _find(paused, sold)
     assert newer is not None
@@ -247,15 +248,14 @@ async def test_an_unchanged_hall_is_not_sent_again(
     await _read_and_publish(one, sold)
     first = await _find(other, sold)
     assert first is not None
-    wanted = _wanted(other)._replace(digest=first.digest)
-    same = await _shared(other, sold).find(wanted)
+    same = await _shared(other, sold).find(_wanted(other), first.digest)
     assert same is not None
     assert same.row is None
     await shop.hold(sold, [_SEAT], uuid4())
     _shared(other, sold).have(first.token)
     assert await _find(one, sold, max_age_s=0.0) is None
     await _read_and_publish(one, sold)
-    changed = await _shared(other, sold).find(wanted)
+    changed = await _shared(other, sold).find(_wanted(other), first.digest)
     assert changed is not None
     assert changed.row is not None
 

@@ -7,13 +7,14 @@ from uuid import UUID, uuid4
 
 import boxoffice
 from boxoffice.accounts.limits.throttle import LoginThrottle, MailThrottle
-from boxoffice.catalog.shared.lookups import LookupTurn, SharedLookup, SharedLookups
+from boxoffice.catalog.shared.lookups import SharedLookups
 from boxoffice.offers.throttle import CodeThrottle
 from boxoffice.outbox.rules import Message
 from boxoffice.outbox.stream import EventStream
 from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.concurrency.background import Background
 from boxoffice.platform.valkey import Valkey
+from boxoffice.platform.valkey.reading_turns import PublishedReading, ReadingTurn, ReadingWanted
 from boxoffice.ranking.board import RankingBoard
 from boxoffice.ranking.rules import window
 from boxoffice.ranking.store import HourOfSales
@@ -21,7 +22,7 @@ from boxoffice.reservations.seat_lock import Claim, ClaimResult, SeatLock, Settl
 from boxoffice.sales_stats.rules import TrafficSums
 from boxoffice.sales_stats.traffic_store import TrafficStore
 from boxoffice.seats.layout import Layout, PackedSeats
-from boxoffice.seats.shared.readings import ReadingWanted, SharedReadings
+from boxoffice.seats.shared.readings import SharedReadings
 from boxoffice.seats.store import StatesRow
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.engine.queue_state import SpentNumber
@@ -29,11 +30,13 @@ from tests.integration.guards.waiting_room.scripts.stand import Stand, bucket
 
 PRODUCT = Path(boxoffice.__file__).parent
 _SHARED = "shared.lua"
+_TURN = PRODUCT / "platform/valkey/lua/reading_turn.lua"
+_IN_TURNS = ("_lookup.lua", "_reading.lua")
 
 
 def _source(path: Path) -> bytes:
     """What the product sends: a text that scripts share stands before each of them."""
-    shared = path.with_name(_SHARED)
+    shared = _TURN if path.name.endswith(_IN_TURNS) else path.with_name(_SHARED)
     return (shared.read_bytes() if shared.exists() else b"") + path.read_bytes()
 
 
@@ -41,7 +44,7 @@ def _source(path: Path) -> bytes:
 SCRIPTS = {
     sha1(_source(path), usedforsecurity=False).hexdigest(): path.relative_to(PRODUCT).as_posix()
     for path in sorted(PRODUCT.rglob("*.lua"))
-    if path.name != _SHARED
+    if path.name != _SHARED and path != _TURN
 }
 
 
@@ -124,9 +127,9 @@ async def _share_a_lookup(valkey: Valkey) -> None:
     background, key = Background(), f"concert:{uuid4()}"
     shared = SharedLookups(valkey, lambda: True, background.start, "1.0")
     turn = await shared.next(key, 0.0, 5.0)
-    assert isinstance(turn, LookupTurn)
+    assert isinstance(turn, ReadingTurn)
     shared.publish(key, turn, b"{}")
     await background.finish()
     found = await shared.next(key, time.monotonic() - 30.0, 5.0)
-    assert isinstance(found, SharedLookup)
-    assert found.body == b"{}"
+    assert isinstance(found, PublishedReading)
+    assert found.parts == [b"{}"]

@@ -6,45 +6,33 @@ waits for no other process, and an id that may be made up costs Valkey no key.
 
 import asyncio
 import contextlib
-import random
-import secrets
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import Any
 
-from boxoffice.platform.postgres.sql_files import read
-from boxoffice.platform.valkey import Script, Valkey, ValkeyUnavailable
+from boxoffice.platform.valkey import Valkey, ValkeyUnavailable
+from boxoffice.platform.valkey.reading_turns import (
+    PublishedReading,
+    ReadingTurn,
+    ReadingTurns,
+    ReadingWanted,
+    turn_script,
+)
 
-_TAKE = Script("take_lookup", read("boxoffice.catalog.shared", "lua/take_lookup.lua"))
-_PUBLISH = Script("publish_lookup", read("boxoffice.catalog.shared", "lua/publish_lookup.lua"))
+_TAKE = turn_script("boxoffice.catalog.shared", "take_lookup")
+_PUBLISH = turn_script("boxoffice.catalog.shared", "publish_lookup")
 
-# The keys of a look-up and of its turn live so long after the turn began.
-_KEPT_MS = 60_000
-# The age is rounded to milliseconds, and the clocks drift apart meanwhile.
-_AGE_ERROR_S = 0.002
 _TURN_S = 0.25
 _POLL_S = 0.01
 # A request that waits for a first look-up waits so long for another process's.
 _FIRST_WAIT_S = 0.05
 
 
-class SharedLookup(NamedTuple):
-    """A look-up of another process, begun at `began_at` (monotonic seconds) at the earliest."""
-
-    began_at: float
-    body: bytes
-
-
-class LookupTurn(NamedTuple):
-    """This process is to read, and with a token to publish what it has read."""
-
-    token: bytes = b""
-
-
 class SharedLookups:
     """Look-ups by key, of processes of one release: another one's may lack a field.
 
-    `is_active` says whether there are processes to share with.
+    `is_active` says whether there are processes to share with. A published look-up has one part, its
+    bytes; a turn without a token publishes nothing.
     """
 
     def __init__(
@@ -56,50 +44,40 @@ class SharedLookups:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.is_active = is_active
-        self._valkey = valkey
+        self._turns = ReadingTurns(valkey, _TAKE, _PUBLISH, clock)
         self._start = start
         self._release = release
         self._clock = clock
 
-    async def first(self, key: str, after: float) -> SharedLookup | LookupTurn:
+    async def first(self, key: str, after: float) -> PublishedReading | ReadingTurn:
         """Return a look-up that began after `after` if there is one; waits for nothing else."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FIRST_WAIT_S):
-                return await self._take(key, after, b"") or LookupTurn()
-        except (TimeoutError, ValkeyUnavailable):
-            return LookupTurn()
+                return await self._find(key, ReadingWanted(after))
+        return ReadingTurn()
 
-    async def next(self, key: str, after: float, wait_s: float) -> SharedLookup | LookupTurn:
+    async def next(self, key: str, after: float, wait_s: float) -> PublishedReading | ReadingTurn:
         """The same, and wait up to `wait_s` for another process that is reading."""
+        if wait_s <= 0:
+            return ReadingTurn()
         until = self._clock() + wait_s
-        with contextlib.suppress(ValkeyUnavailable):
-            while self._clock() < until:
-                found = await self._take(key, after, secrets.token_bytes(8))
-                if found is not None:
-                    return found
-                await asyncio.sleep(_POLL_S * random.uniform(1, 2))  # noqa: S311 — no secret
-        return LookupTurn()
+        return await self._find(key, ReadingWanted(after, until, _POLL_S, _TURN_S))
 
-    def publish(self, key: str, turn: LookupTurn, body: bytes) -> None:
+    def publish(self, key: str, turn: ReadingTurn, body: bytes) -> None:
         """Publish what was read in a turn, in the background."""
         if turn.token:
-            self._start(self._publish(key, turn.token, body))
+            self._start(self._publish(key, turn, body))
 
-    async def _take(self, key: str, after: float, token: bytes) -> SharedLookup | LookupTurn | None:
-        """Return a look-up or the turn; None while another process reads. Without a token, no turn."""
-        asked_at = self._clock()
-        age_max_ms = int(max(-1.0, min(asked_at - after - _AGE_ERROR_S, _KEPT_MS / 1000)) * 1000)
-        turn_ms = int(_TURN_S * 1000) if token else 0
-        args: list[bytes | int] = [token, age_max_ms, turn_ms, _KEPT_MS]
-        answer = await self._valkey.run(_TAKE, self._keys(key), args)
-        if isinstance(answer, list):
-            return SharedLookup(asked_at - answer[0] / 1000 - _AGE_ERROR_S, answer[1])
-        return LookupTurn(token) if answer else None
-
-    async def _publish(self, key: str, token: bytes, body: bytes) -> None:
-        # Without Valkey the turn ends, and another process reads.
+    async def _find(self, key: str, wanted: ReadingWanted) -> PublishedReading | ReadingTurn:
         with contextlib.suppress(ValkeyUnavailable):
-            await self._valkey.run(_PUBLISH, self._keys(key), [token, body])
+            found = await self._turns.find(self._keys(key), wanted)
+            if found is not None:
+                return found
+        return ReadingTurn()
+
+    async def _publish(self, key: str, turn: ReadingTurn, body: bytes) -> None:
+        with contextlib.suppress(ValkeyUnavailable):
+            await self._turns.publish(self._keys(key), turn, body)
 
     def _keys(self, key: str) -> list[str]:
         known_as = f"boxoffice:lookup:{self._release}:{{{key}}}"

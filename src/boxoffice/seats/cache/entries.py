@@ -16,6 +16,7 @@ from boxoffice.errors import IntegrityError, ScheduleNotFound
 from boxoffice.platform.cache import Cache
 from boxoffice.platform.concurrency.offload import offload
 from boxoffice.platform.valkey import ValkeyUnavailable
+from boxoffice.platform.valkey.reading_turns import ReadingWanted
 from boxoffice.seats import metrics
 from boxoffice.seats.cache.refresher import MaxAge, SnapshotRefresher
 from boxoffice.seats.cache.states import (
@@ -28,7 +29,7 @@ from boxoffice.seats.cache.states import (
 from boxoffice.seats.layout import Layout, packed, positions
 from boxoffice.seats.rendering.seat_map import ShownMap
 from boxoffice.seats.shared.packing import Unreadable
-from boxoffice.seats.shared.readings import SEATS_MAX, ReadingWanted, SharedReadings, SharedSchedule
+from boxoffice.seats.shared.readings import SEATS_MAX, SharedReadings, SharedSchedule
 from boxoffice.seats.store import PublicSchedule, SeatStore, StatesRow
 from boxoffice.settings import SeatSettings
 

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from boxoffice.platform.concurrency.offload import offload
+from boxoffice.platform.valkey.reading_turns import ReadingWanted
 from boxoffice.seats import metrics
 from boxoffice.seats.cache.states import LiveStates, PositionChange, StoredStates
-from boxoffice.seats.shared.readings import ReadingWanted, SharedReading, SharedSchedule
+from boxoffice.seats.shared.readings import SharedReading, SharedSchedule
 from boxoffice.seats.store import StatesRow
 
 # Reading one schedule takes at most this share of the time, whatever its size.
@@ -221,7 +222,7 @@ class SnapshotRefresher:
         if self.live is None or self._unknown_until(shared) == math.inf:
             return False
         digest = self._same_as[0] if self._same_as[1] == self.live.changes else b""
-        asking = self._asking = asyncio.create_task(shared.find(self._wanted(shared, digest)))
+        asking = self._asking = asyncio.create_task(shared.find(self._wanted(shared), digest))
         try:
             await asyncio.wait([asking])
         finally:
@@ -234,12 +235,12 @@ class SnapshotRefresher:
         is_usable = found.row is None or stored is not None
         return is_usable and await self.take_over(shared, found, stored)
 
-    def _wanted(self, shared: SharedSchedule, digest: bytes) -> ReadingWanted:
+    def _wanted(self, shared: SharedSchedule) -> ReadingWanted:
         now = self._clock()
         after = max(now - self._limit_s(now), self._read_at, self._unknown_until(shared))
         wait_s = max((self._trusted_until - now) * _WAIT_SHARE, _WAIT_S)
         turn_s = max(_TURN_S, self._took_s * _TURN_READINGS)
-        return ReadingWanted(after, now + wait_s, max(_POLL_S, self._took_s), turn_s, digest)
+        return ReadingWanted(after, now + wait_s, max(_POLL_S, self._took_s), turn_s)
 
     def _unknown_until(self, shared: SharedSchedule) -> float:
         """Return until when changes may have been missed; a reading that began later has them."""

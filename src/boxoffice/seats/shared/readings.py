@@ -1,12 +1,9 @@
 """Readings of seats, shared by all processes: one reads a schedule for all, and publishes it in Valkey.
 
-Valkey says whose turn it is and how long ago a published reading began. Without Valkey, or where its
-answer is of no use, a process reads for itself.
+Without Valkey, or where its answer is of no use, a process reads for itself.
 """
 
 import asyncio
-import random
-import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NamedTuple
@@ -16,6 +13,15 @@ from boxoffice.platform.clock import DatabaseClock
 from boxoffice.platform.concurrency.offload import offload
 from boxoffice.platform.postgres.sql_files import read
 from boxoffice.platform.valkey import Script, Valkey, ValkeyUnavailable
+from boxoffice.platform.valkey.reading_turns import (
+    AGE_ERROR_S,
+    KEPT_MS,
+    PublishedReading,
+    ReadingTurn,
+    ReadingTurns,
+    ReadingWanted,
+    turn_script,
+)
 from boxoffice.seats import metrics
 from boxoffice.seats.cache.recent import RecentChanges
 from boxoffice.seats.cache.states import PositionChange
@@ -24,30 +30,12 @@ from boxoffice.seats.shared import packing
 from boxoffice.seats.shared.packing import PackedLayout, ReadingHead, Unreadable
 from boxoffice.seats.store import StatesRow
 
-_TAKE = Script("take_reading", read("boxoffice.seats", "lua/take_reading.lua"))
-_PUBLISH = Script("publish_reading", read("boxoffice.seats", "lua/publish_reading.lua"))
+_TAKE = turn_script("boxoffice.seats", "take_reading")
+_PUBLISH = turn_script("boxoffice.seats", "publish_reading")
 _PUBLISH_LAYOUT = Script("publish_layout", read("boxoffice.seats", "lua/publish_layout.lua"))
 
-# The keys of a reading and of its turn live so long after the turn began: their age is at most that.
-_KEPT_MS = 60_000
 # Larger halls are read by each process: their readings are too large for Valkey's deadline.
 SEATS_MAX = 100_000
-# The age is rounded to milliseconds, and the clocks drift apart meanwhile.
-_AGE_ERROR_S = 0.002
-
-
-class ReadingWanted(NamedTuple):
-    """Which reading is wanted: it began after `after` (monotonic seconds), and is not `digest`.
-
-    Another process is waited for until `until`, and asked again every `poll_s` to twice that. A turn
-    lasts `turn_s`; 0 asks for none, because a schedule of that id may not exist.
-    """
-
-    after: float
-    until: float = 0.0
-    poll_s: float = 0.0
-    turn_s: float = 0.0
-    digest: bytes = b""
 
 
 class SharedReading(NamedTuple):
@@ -83,6 +71,7 @@ class SharedReadings:
     ) -> None:
         self.prefix = prefix
         self.valkey = valkey
+        self.turns = ReadingTurns(valkey, _TAKE, _PUBLISH, clock)
         self.clock = clock
         self.database_clock = database_clock
         self.start = start
@@ -110,8 +99,8 @@ class SharedSchedule:
         self._shared = shared
         self._schedule_id = schedule_id
         self._clock = shared.clock
-        # The token of this process's turn, and of the reading that it has.
-        self._turn = b""
+        self._turn = ReadingTurn()
+        # The token of the reading that this process has.
         self._token = b""
         self._layout: tuple[Layout, bytes] | None = None
 
@@ -127,25 +116,28 @@ class SharedSchedule:
         """Yield the changes that came after `began_at`."""
         return self._shared.recent.since(self._schedule_id, began_at)
 
-    async def find(self, wanted: ReadingWanted) -> SharedReading | None:
-        """Return a reading of another process; None where this process is to read for itself."""
-        self._turn = b""
-        while True:
-            token, asked_at = secrets.token_bytes(8), self._clock()
-            try:
-                answer = await self._take(token, wanted, asked_at)
-            except ValkeyUnavailable:
-                _count("away")
-                return None
-            if answer == 1:
-                self._turn = token
-                return None
-            if answer != 0:
-                return await self._accepted(answer, wanted, asked_at)
-            if self._clock() >= wanted.until:
-                _count("late")
-                return None
-            await asyncio.sleep(wanted.poll_s * random.uniform(1, 2))  # noqa: S311 — no secret
+    async def find(self, wanted: ReadingWanted, digest: bytes = b"") -> SharedReading | None:
+        """Return a reading of another process; None where this process is to read for itself.
+
+        Seats that are those of `digest` are left out.
+        """
+        self._turn = ReadingTurn()
+        # One that would be refused here for the errors of the clocks is not asked for: a turn is.
+        error_s = 2 * self._shared.database_clock.uncertainty_s()
+        asked = wanted._replace(after=wanted.after + error_s)
+        keys = [self._key("reading"), self._key("turn")]
+        try:
+            found = await self._shared.turns.find(keys, asked, self._token, digest)
+        except ValkeyUnavailable:
+            _count("away")
+            return None
+        if isinstance(found, PublishedReading):
+            return await self._accepted(found, wanted.after, digest)
+        if found is None:
+            _count("late")
+        else:
+            self._turn = found
+        return None
 
     def have(self, token: bytes) -> None:
         """Note that the reading of this token is known here."""
@@ -168,35 +160,24 @@ class SharedSchedule:
 
     def publish(self, row: StatesRow, took_s: float, layout: Layout) -> None:
         """Publish a reading in the background where this process has the turn."""
-        turn, self._turn = self._turn, b""
-        if turn and row.seats <= SEATS_MAX:
-            self._token = turn
+        turn, self._turn = self._turn, ReadingTurn()
+        if turn.token and row.seats <= SEATS_MAX:
+            self._token = turn.token
             self._shared.start(self._publish(turn, row, took_s, layout))
 
-    async def _take(self, token: bytes, wanted: ReadingWanted, asked_at: float) -> Any:
-        # One that would be refused here for the errors of the clocks is not asked for: a turn is.
-        error_s = _AGE_ERROR_S + 2 * self._shared.database_clock.uncertainty_s()
-        age_max_s = max(-1.0, min(asked_at - wanted.after - error_s, _KEPT_MS / 1000))
-        turn_ms = int(wanted.turn_s * 1000)
-        args: list[bytes | int] = [
-            token, self._token, wanted.digest, int(age_max_s * 1000), turn_ms, _KEPT_MS,
-        ]  # fmt: skip
-        keys = [self._key("reading"), self._key("turn")]
-        return await self._shared.valkey.run(_TAKE, keys, args)
-
     async def _accepted(
-        self, answer: Any, wanted: ReadingWanted, asked_at: float
+        self, found: PublishedReading, after: float, known_digest: bytes
     ) -> SharedReading | None:
-        age_ms, token, digest, packed_head, body = answer
-        is_whole = packed_head is not None and (body or digest == wanted.digest)
+        token, digest, packed_head, body = found.parts
+        is_whole = packed_head is not None and (body or digest == known_digest)
         if not is_whole:
             _count("invalid")
             return None
         try:
             head = packing.unpack_head(packed_head)
-            began_at = self._began_at(age_ms / 1000, head, asked_at)
+            began_at = self._began_at(found.began_at, head)
             # guard: shared_reading_by_both_clocks => if False:
-            if began_at <= wanted.after:
+            if began_at <= after:
                 _count("old")
                 return None
             row = (
@@ -207,27 +188,22 @@ class SharedSchedule:
             return None
         return SharedReading(token, digest, began_at, head, row)
 
-    def _began_at(self, age_s: float, head: ReadingHead, asked_at: float) -> float:
+    def _began_at(self, by_valkey: float, head: ReadingHead) -> float:
         """Return the earliest time at which a reading may have begun, by both servers' clocks."""
-        by_valkey = asked_at - age_s - _AGE_ERROR_S
         database = self._shared.database_clock
         age_s = database.now() + database.uncertainty_s() - head.now
-        return min(by_valkey, self._clock() - age_s - _AGE_ERROR_S)
+        return min(by_valkey, self._clock() - age_s - AGE_ERROR_S)
 
-    async def _publish(self, turn: bytes, row: StatesRow, took_s: float, layout: Layout) -> None:
+    async def _publish(
+        self, turn: ReadingTurn, row: StatesRow, took_s: float, layout: Layout
+    ) -> None:
         try:
             packed_layout, digest = await self._layout_digest(layout)
             packed = await offload(row.seats, lambda: packing.pack_reading(row, took_s, digest))
             keys = [self._key(name) for name in ("reading", "turn", "layout")]
-            args: list[bytes | int] = [
-                turn,
-                packed.digest,
-                packed.head,
-                packed.body,
-                digest,
-                _KEPT_MS,
-            ]
-            result = await self._shared.valkey.run(_PUBLISH, keys, args)
+            result = await self._shared.turns.publish(
+                keys, turn, packed.digest, packed.head, packed.body, digest, KEPT_MS
+            )
             _count("published" if result else "superseded")
             if result == 2:
                 await self._publish_layout(packed_layout, layout)
@@ -245,7 +221,7 @@ class SharedSchedule:
     async def _publish_layout(self, packed: PackedLayout | None, layout: Layout) -> None:
         if packed is None:
             packed = await offload(len(layout.seats), lambda: packing.pack_layout(layout))
-        args: list[bytes | int] = [packed.digest, packed.body, _KEPT_MS]
+        args: list[bytes | int] = [packed.digest, packed.body, KEPT_MS]
         await self._shared.valkey.run(_PUBLISH_LAYOUT, [self._key("layout")], args)
 
     def _key(self, name: str) -> str:
