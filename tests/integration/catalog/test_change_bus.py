@@ -162,6 +162,64 @@ async def test_without_peers_nothing_is_sent_and_the_backlog_is_bounded(
     assert listener.refusals.taken(schedule_id, ["1-1-1"], uuid4()) is None, "the gap shows it"
 
 
+async def _let_it_send() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def _sent_after_each(seller: Side, schedule_id: UUID) -> list[int]:
+    """Sell and free a seat in turns of the event loop; return the messages sent after each change."""
+    sent = []
+    for version in range(2, 7):
+        change = _seat_change((AVAILABLE, HELD)[version % 2 == 0], version)
+        seller.publisher.publish(schedule_id, [change])
+        await _let_it_send()
+        sent.append(len(seller.tape.messages))
+    return sent
+
+
+async def test_a_lone_change_goes_at_once_and_the_next_ones_together(
+    sides: tuple[Side, Side, UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seller, listener, schedule_id = sides
+    monkeypatch.setattr(bus, "_PAUSE_S", 0.2)
+    assert await _sent_after_each(seller, schedule_id) == [1, 1, 1, 1, 1]
+    await seller.change_bus.finish()
+    assert len(seller.tape.messages) == 2
+    for message in seller.tape.messages:
+        listener.change_bus.receive(message)
+    assert listener.entries.trusted(schedule_id) is not None, "no gap"
+    assert await _status(listener, schedule_id) == bytes([HELD, AVAILABLE, AVAILABLE])
+
+
+async def test_without_the_pause_each_change_is_a_message(
+    sides: tuple[Side, Side, UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control."""
+    seller, _, schedule_id = sides
+    monkeypatch.setattr(bus, "_PAUSE_S", 0.0)
+    assert await _sent_after_each(seller, schedule_id) == [1, 2, 3, 4, 5]
+    await seller.change_bus.finish()
+
+
+async def test_an_unknown_change_among_those_of_a_pause_has_the_schedule_read(
+    sides: tuple[Side, Side, UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seller, listener, schedule_id = sides
+    monkeypatch.setattr(bus, "_PAUSE_S", 0.2)
+    post, change = seller.change_bus.post, PositionChange(0, HELD, FAR, 2, 8)
+    post(schedule_id, [change])
+    await _let_it_send()
+    listener.change_bus.receive(seller.tape.messages[0])
+    assert listener.entries.trusted(schedule_id) is not None
+    for changes in ([], [change._replace(position=1)]):
+        post(schedule_id, changes)
+    await seller.change_bus.finish()
+    assert len(seller.tape.messages) == 2
+    listener.change_bus.receive(seller.tape.messages[1])
+    assert listener.refusals.taken(schedule_id, ["1-1-1"], uuid4()) is None, "to be read first"
+
+
 class Gated(SeatStore):
     """A store whose readings arrive late."""
 
