@@ -35,7 +35,7 @@ from boxoffice.platform.postgres.pooler.statements import (
     numbered,
     permitted,
 )
-from boxoffice.platform.postgres.standby import require_standby
+from boxoffice.platform.postgres.standby import StandbyRequired, require_standby
 from boxoffice.settings import CLIENT_GRACE_MS, Settings
 
 Record = asyncpg.Record
@@ -85,6 +85,9 @@ class Database:
         )
         self._waiting = 0
         self._replaced_at_s = -math.inf
+        self._requires_standby = settings.database.db_standby == "required"
+        # When a session was last seen whose commits wait for a standby.
+        self._standby_seen_at_s = -math.inf
 
     async def open(self) -> None:
         """Connect, so that a wrong address fails at the start; raise `Unavailable`."""
@@ -112,7 +115,7 @@ class Database:
         elif self._settings.database.db_pooler == "transaction_prepared":
             await require_prepared(connection)
         # After these: behind a wrong pooler its statement may be that of another client.
-        if self._settings.database.db_standby == "required":
+        if self._requires_standby:
             await require_standby(connection)
 
     async def close(self) -> None:
@@ -141,6 +144,9 @@ class Database:
             observe_wait(time.perf_counter() - since_s)
         pool = self._pool
         try:
+            # guard: sessions_end_where_commits_no_longer_wait => if False:
+            if self._requires_standby:
+                await self._require_standby_still(pool, lent)
             yield lent
         except asyncpg.ReadOnlySQLTransactionError:
             # guard: session_takes_writes_or_is_replaced
@@ -162,10 +168,26 @@ class Database:
             self._replaced_at_s = now_s
             await pool.expire_connections()
 
-    async def replace_sessions(self) -> None:
-        """Close each connection when it is next used, so that the one in its place is checked anew."""
-        if self._pool is not None:
-            await self._pool.expire_connections()
+    async def _require_standby_still(
+        self, pool: "asyncpg.Pool[Record]", lent: "asyncpg.pool.PoolConnectionProxy[Record]"
+    ) -> None:
+        """Check again at an interval: the server's setting may be emptied, and sessions have no end.
+
+        Where commits wait no longer, each connection is closed when it is next used, and the one in its
+        place is checked. Raises `Unavailable`.
+        """
+        now_s = time.monotonic()
+        every_s = self._settings.database.standby_check_interval_ms / 1000
+        if now_s < self._standby_seen_at_s + every_s:
+            return
+        try:
+            await require_standby(lent)
+        except StandbyRequired as error:
+            await pool.expire_connections()
+            raise Unavailable("PostgreSQL cannot be reached; try again.") from error
+        except _CANNOT_CONNECT as error:
+            raise Unavailable("PostgreSQL did not answer in time; try again.") from error
+        self._standby_seen_at_s = now_s
 
     async def fetch(self, query: str, *args: object) -> list[Record]:
         """Run one statement as one transaction and return its rows.

@@ -1,6 +1,7 @@
 """Whether commits wait for a synchronous standby, as a session of PostgreSQL shows it."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import asyncpg
 
@@ -77,7 +78,12 @@ class StandbyRequired(SettingsInvalid):
         self.status = status
 
 
-async def require_standby(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+Session: TypeAlias = (
+    "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+)
+
+
+async def require_standby(connection: Session) -> None:
     """Raise `StandbyRequired` where a commit of this session is acknowledged without a standby."""
     [row] = await connection.fetch(STANDBY)
     status = StandbyStatus.of(row)

@@ -41,25 +41,20 @@ async def read_standby(db: Database) -> StandbyStatus:
 class StandbyMonitor:
     """Checks at an interval; `run` does so until it is cancelled.
 
-    With `is_expected` a shop without a synchronous standby is an error in the log. With `is_required`
-    the sessions of a server whose commits do not wait are closed, and the database refuses new ones.
+    With `is_expected` a shop without a synchronous standby is an error in the log.
     """
 
-    def __init__(
-        self, db: Database, every_s: float, *, is_expected: bool = False, is_required: bool = False
-    ) -> None:
+    def __init__(self, db: Database, every_s: float, *, is_expected: bool = False) -> None:
         self._db = db
         self._every_s = every_s
         self._is_expected = is_expected
-        self._is_required = is_required
         self._last: StandbyStatus | None = None
 
     @classmethod
     def of(cls, db: Database, settings: DatabaseSettings) -> Self:
         """Return one that checks as the settings say."""
         every_s = settings.standby_check_interval_ms / 1000
-        wanted = settings.db_standby
-        return cls(db, every_s, is_expected=wanted != "optional", is_required=wanted == "required")
+        return cls(db, every_s, is_expected=settings.db_standby != "optional")
 
     async def run(self) -> None:
         """Check periodically; while the database is unavailable, the last result stands."""
@@ -73,9 +68,6 @@ class StandbyMonitor:
     async def check(self) -> StandbyStatus:
         """Check once, and log a change; raises what `Database.read` raises."""
         seen = await self._read()
-        # guard: sessions_end_where_commits_no_longer_wait => if False:
-        if self._is_required and not seen.is_acknowledging:
-            await self._db.replace_sessions()
         STANDBY_EXPECTED.set(self._is_expected)
         COMMITS_SYNCHRONOUS.set(seen.is_wanted)
         STANDBYS.labels("connected").set(seen.connected)
