@@ -141,6 +141,21 @@ export interface BoardGapOut {
   to: number;
 }
 
+/** A public key of boards (RFC 8037); `kid` is its thumbprint (RFC 7638). */
+export interface BoardKeyOut {
+  kty: "OKP" | (string & {});
+  crv: "Ed25519" | (string & {});
+  alg: "EdDSA" | (string & {});
+  use: "sig" | (string & {});
+  kid: string;
+  x: string;
+}
+
+/** The public keys of boards as a JWK Set (RFC 7517), the newest first. */
+export interface BoardKeysOut {
+  keys: Array<BoardKeyOut>;
+}
+
 /**
  * The public state of a waiting room: a user's position is the place minus `called`.
  *
@@ -153,11 +168,11 @@ export interface BoardGapOut {
  * A user polls personally when the place is called, within `grace_s`; when `epoch` is above that
  * of
  * the ticket or `state` is `OFF`, at a random time within `spread_s`; and every `ask_every_s`.
- * `notice` is `delayed` while the counters cannot be read; without a waiting room `as_of` is null.
+ * `notice` is `delayed` while the counters cannot be read.
  */
 export interface BoardOut {
   schedule_id: string;
-  as_of: string | null;
+  as_of: string;
   state: BoardState;
   epoch: number;
   called: number;
@@ -3907,6 +3922,11 @@ export interface Operations {
     path: { schedule_id: string };
     answer: BoardOut;
     code: "draining" | "overloaded" | "schedule_not_found" | "unavailable";
+  };
+  /** Get the public keys of boards */
+  "GET /v1/board-keys": {
+    answer: BoardKeysOut;
+    code: "draining" | "overloaded" | "unavailable";
   };
 }
 

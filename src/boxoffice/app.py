@@ -428,7 +428,7 @@ def _routes(
         *webhook_routes.routes(services.webhooks, dependencies),
         *mail_routes.routes(services.mail_languages, dependencies),
         *waiting_room_routes.routes(waiting_room.service, position_streams, dependencies),
-        *board_routes.routes(waiting_room.boards, dependencies, settings.waiting_room),
+        *board_routes.routes(waiting_room.boards, waiting_room.board_keys, dependencies, settings),
     ]
 
 

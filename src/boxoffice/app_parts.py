@@ -55,6 +55,7 @@ from boxoffice.seats.refusals import SeatRefusals
 from boxoffice.seats.shared.readings import SharedReadings
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
+from boxoffice.waiting_room.board.keys import BoardKeys
 from boxoffice.waiting_room.board.service import Boards
 from boxoffice.waiting_room.departures import PaidExits
 from boxoffice.waiting_room.engine import leader as waiting_room_leader
@@ -104,6 +105,7 @@ class WaitingRoomServices:
 
     service: WaitingRoom
     boards: Boards
+    board_keys: BoardKeys
     rooms: WaitingRoomRegistry
     leader: waiting_room_leader.Leader
     join_writer: JoinWriter
@@ -255,8 +257,9 @@ def compose_waiting_room(
     leader = waiting_room_leader.Leader(
         settings.waiting_room, lease, store, queue_state, rooms, now, seats.read_model.seats_left
     )
-    boards = Boards(settings.waiting_room, rooms, seats.read_model.layout, now)
-    return WaitingRoomServices(service, boards, rooms, leader, join_writer)
+    board_keys = BoardKeys(keys)
+    boards = Boards(settings.waiting_room, rooms, board_keys, seats.read_model.layout, now)
+    return WaitingRoomServices(service, boards, board_keys, rooms, leader, join_writer)
 
 
 @dataclass(frozen=True)

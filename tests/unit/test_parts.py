@@ -14,7 +14,12 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "boxoffice"
 # Modules without an underscore that their documentation does not promise.
 UNDOCUMENTED = ("prometheus_client.mmap_dict", "redis._parsers")
-PACKAGES = {"prometheus_client": "prometheus-client", "jwt": "pyjwt", "argon2": "argon2-cffi"}
+PACKAGES = {
+    "prometheus_client": "prometheus-client",
+    "jwt": "pyjwt",
+    "argon2": "argon2-cffi",
+    "nacl": "pynacl",
+}
 
 
 def _requirements() -> dict[str, str]:
@@ -68,6 +73,12 @@ def test_what_is_pinned_is_what_is_locked() -> None:
 def test_the_api_reference_brings_no_package_along(package: str) -> None:
     lock = (ROOT / "requirements" / "run.lock").read_text(encoding="utf-8")
     assert f"\n{package}==" not in f"\n{lock}"
+
+
+def test_a_part_of_one_feature_is_loaded_by_that_feature_alone() -> None:
+    asked = "import sys, boxoffice.app; print(*{'PIL', 'nacl', 'xlsxwriter'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
 
 
 def test_the_venues_time_zone_needs_no_files_of_the_system() -> None:

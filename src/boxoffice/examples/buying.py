@@ -157,6 +157,11 @@ TYPES: dict[str, dict[str, Any]] = {
         "spread_s": 1,
         "ask_every_s": 21_600,
     },
+    # The key and the thumbprint of RFC 8037, appendix A.
+    "BoardKeyOut": {
+        "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    },
     "DrawOut": {
         "algorithm": "boxoffice-draw-1",
         "seed_hash": "9d5a1b0f4e6c2d7785b1e6a0c3f49d2be8a74411c09d6f3a2b5e7c8d9f012345",

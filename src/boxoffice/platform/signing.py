@@ -29,6 +29,15 @@ class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
         # guard: token_retired_key_ends => return True
         return self.verifies_until is None or now < self.verifies_until
 
+    def derive(self, purpose: bytes) -> bytes:
+        """Return 32 bytes for one purpose, which tell nothing of the secret or of another purpose.
+
+        HKDF-Expand of one block (RFC 5869, section 2.3): the secret is random, so there is nothing to
+        extract.
+        """
+        # A sealed text and a JSON Web Token end with base64url, so no seal has this input.
+        return hmac.digest(self.secret, purpose + b"\x01", "sha256")
+
 
 class KeyRing:
     """The signing keys of a process, re-read from the database.
@@ -56,6 +65,13 @@ class KeyRing:
     def keys(self) -> Mapping[str, SigningKey]:
         """The keys by their ids."""
         return self._keys
+
+    def verifying(self) -> list[SigningKey]:
+        """Return the keys that verify now, the newest first."""
+        now = self._now()
+        # guard: published_keys_still_verify => able = list(self._keys.values())
+        able = [key for key in self._keys.values() if key.verifies_at(now)]
+        return sorted(able, key=_age, reverse=True)
 
     async def refresh(self) -> bool:
         """Read the keys, and return whether they have changed; an error leaves them as they were."""

@@ -43,6 +43,7 @@ MATRIX = {
     "DELETE /v1/schedules/{schedule_id}/queue": everybody("queue_ticket_invalid"),
     "GET /v1/schedules/{schedule_id}/queue/events": everybody("queue_ticket_invalid"),
     "GET /v1/schedules/{schedule_id}/queue/board": everybody(200),
+    "GET /v1/board-keys": everybody(200),
     "GET /v1/schedules/{schedule_id}/queue/draw": everybody("schedule_not_found"),
     "POST /v1/schedules/{schedule_id}/reservations": anybody("seat_not_found"),
     "GET /v1/schedules/{schedule_id}/offers": everybody(200),

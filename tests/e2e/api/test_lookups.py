@@ -19,6 +19,7 @@ def paths(sale: Sale, organizer: Person) -> dict[str, str]:
         "/v1/schedules/{schedule_id}": f"/v1/schedules/{sale.schedule_id}",
         "/v1/schedules/{schedule_id}/offers": f"/v1/schedules/{sale.schedule_id}/offers",
         "/v1/schedules/{schedule_id}/queue/board": f"/v1/schedules/{sale.schedule_id}/queue/board",
+        "/v1/board-keys": "/v1/board-keys",
         "/v1/schedules/{schedule_id}/seats": sale.seats,
         "/v1/schedules/{schedule_id}/waiting-list": f"/v1/schedules/{sale.schedule_id}/waiting-list",
         "/v1/organizations/{organization_id}/brand": f"/v1/organizations/{organizer.user_id}/brand",

@@ -1,4 +1,4 @@
-"""Tokens of an older key on every operation: good until the key is retired, and then never again."""
+"""Tokens and boards of an older key: good until the key is retired, and then never again."""
 
 import asyncio
 import time
@@ -11,16 +11,19 @@ import pytest
 from boxoffice.app import open_application
 from boxoffice.settings import Settings
 from tests.conftest import Servers
+from tests.support.board_signature import is_verified
+from tests.support.board_signature import kid_of as board_kid
 
 from .access import MATRIX, about
 from .access_rules import check, unauthenticated
-from .client import Api, Person, log_in
-from .conftest import Running, make_organizer, new_database, rich, running
+from .client import Answer, Api, Person, expect, log_in, sign_up
+from .conftest import Running, make_organizer, new_database, on_sale, rich, running
 
 REFRESH_S = "0.2"
+KEYS = "/v1/board-keys"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hasty(
     servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
@@ -81,6 +84,38 @@ def test_tokens_of_a_rotated_key_on_every_operation(hasty: Running) -> None:
             check(ask(operation, new[who]), rule.callers[who], (operation, who))
             if not rule.is_open:
                 unauthenticated(ask(operation, old[who]), "token_invalid", (operation, who))
+
+
+def test_boards_are_signed_by_the_new_key_and_the_old_one_is_published_until_it_ends(
+    hasty: Running,
+) -> None:
+    api = hasty.api
+    sale = on_sale(make_organizer(hasty), 10)
+    path = f"/v1/schedules/{sale.schedule_id}/queue/board"
+    before = expect(api.get(path), 200)
+    signature = before.headers["jws-signature"]
+    old = kid_of(log_in_again(hasty))
+    rotate(hasty)
+    found: list[Answer] = []
+
+    def is_signed_anew() -> bool:
+        # Whenever it changes, the key is among the published ones.
+        found.append(expect(api.get(path), 200))
+        keys = expect(api.get(KEYS), 200).json
+        assert is_verified(found[-1].raw, found[-1].headers["jws-signature"], keys)
+        return board_kid(found[-1].headers["jws-signature"]) != board_kid(signature)
+
+    eventually(is_signed_anew)
+    assert is_verified(before.raw, signature, expect(api.get(KEYS), 200).json)
+    forget(hasty, old)
+    eventually(lambda: not is_verified(before.raw, signature, expect(api.get(KEYS), 200).json))
+    keys = expect(api.get(KEYS), 200).json
+    assert is_verified(found[-1].raw, found[-1].headers["jws-signature"], keys)
+
+
+def log_in_again(server: Running) -> Api:
+    """Return a new user, whose token is of the key that signs now."""
+    return sign_up(server.api).api
 
 
 def eventually(holds: Callable[[], bool], within_s: float = 20.0) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from drills.edge.proxies import EdgeCertificate, EdgeProxy, nginx
 from tests.e2e.api.client import Sale, expect
 from tests.e2e.api.conftest import admin_of, on_sale
+from tests.support.board_signature import is_verified
 from tests.support.waiting import until
 
 from .clients import EdgeClient
@@ -125,6 +126,15 @@ def test_both_proxies_keep_a_board(edges: Edges, name: str) -> None:
     }
     assert sum(edges.asked("GET", BOARD)) - before <= 2 + took_s
     assert client.get(path).headers["etag"].startswith('"')
+    # The signature passes with the bytes, and a 304 has that of the board that it means.
+    keys = expect(client.get("/v1/board-keys"), 200)
+    assert is_verified(answers[0].raw, answers[0].headers["jws-signature"], keys.json)
+    latest = client.get(path)
+    same = client.get(path, If_None_Match=latest.headers["etag"])
+    assert (same.status, same.headers["jws-signature"]) == (
+        304,
+        latest.headers["jws-signature"],
+    )
     # Personal polls pass.
     for _ in range(3):
         assert client.get(path.removesuffix("/board")).code == "queue_ticket_invalid"

@@ -9,12 +9,16 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, Route, expect
 
 from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.board.rules import BoardTiming, CountersReading, board
 from boxoffice.waiting_room.engine.shuffle import SORTED_MAX
 from boxoffice.waiting_room.rules import Gap, Mode, QueueCounters, WaitingRoomState
+from tests.e2e.api.client import Person
+from tests.e2e.api.client import expect as answered
+from tests.e2e.api.conftest import Running, on_sale
+from tests.support.waiting import until
 
 from .conftest import Visit
 
@@ -46,7 +50,12 @@ _LATER = """async ([module, number, gap_s, answered_s_ago, changed]) => {
   }
   return [atOnce, later];
 }"""
-_SIMULATION = Path(__file__).with_name("queue_board_simulation.js").read_text(encoding="utf-8")
+_WITHOUT_ED25519 = """SubtleCrypto.prototype.importKey =
+  () => Promise.reject(new DOMException("Unrecognized name.", "NotSupportedError"));"""
+_SIMULATION, _VERIFIED, _ROTATED = (
+    Path(__file__).with_name(f"{name}.js").read_text(encoding="utf-8")
+    for name in ("queue_board_simulation", "board_verified", "board_rotated")
+)
 # Four users are called per second at the most, and ten may poll for what concerns all.
 PLAN = {
     "seed": 7,
@@ -61,13 +70,74 @@ PLAN = {
 }
 
 
-async def module_of(visit: Visit) -> tuple[Page, str]:
-    """Return a page of the shop, and the address of the rule's module."""
+async def module_of(visit: Visit, name: str = "queue-board") -> tuple[Page, str]:
+    """Return a page of the shop, and the address of a module; by default that of the rule."""
     visitor = await visit()
     await visitor.open("/organizer")
     own = await visitor.page.locator("script[data-entry]").get_attribute("data-entry")
     assert own is not None
-    return visitor.page, own.replace("main.js", "lib/queue-board.js")
+    return visitor.page, own.replace("main.js", f"lib/{name}.js")
+
+
+async def test_only_a_board_that_the_shop_signed_is_believed(visit: Visit, seller: Person) -> None:
+    page, module = await module_of(visit, "board-signature")
+    paths = [f"/v1/schedules/{on_sale(seller, 10).schedule_id}/queue/board" for _ in range(2)]
+    found, before, loaded = await page.evaluate(_VERIFIED, [module, *paths])
+    believed = {name for name, is_genuine in found.items() if is_genuine}
+    assert believed == {"genuine", "without a secure context", "without Ed25519"}
+    assert len(found) == 12
+    # An unknown key is looked for once in some seconds; who cannot verify looks for none.
+    assert (before, loaded) == (1, 1)
+
+
+async def test_a_new_key_is_learned_and_an_old_one_forgotten(visit: Visit) -> None:
+    page, module = await module_of(visit, "board-signature")
+    found = await page.evaluate(_ROTATED, [module])
+    assert found == [
+        [True, 1], [False, 1], [False, 1], [True, 2], [False, 2], [False, 3], [True, 3],
+    ]  # fmt: skip
+
+
+async def _ends_the_sale(route: Route) -> None:
+    """Answer as a cache that changes boards and keeps their signatures."""
+    answer = await route.fetch()
+    body = (await answer.text()).replace('"notice":"paused"', '"notice":"sale_ended"')
+    await route.fulfill(response=answer, body=body)
+
+
+@pytest.mark.parametrize("can_verify", [True, False])
+async def test_a_page_asks_personally_where_a_cache_changes_boards(
+    visit: Visit, shop: Running, seller: Person, buyer: Person, can_verify: bool
+) -> None:
+    sale = on_sale(seller, 20)
+    room = {"mode": "fifo", "paused": True, "grace_s": 15}
+    answered(seller.api.post(f"/v1/admin/schedules/{sale.schedule_id}/queue", room), 200)
+    # On a busy machine Valkey may miss its deadline.
+    visitor = await visit(person=buyer, expected=["503"])
+    page, queue = visitor.page, f"/v1/schedules/{sale.schedule_id}/queue"
+    if not can_verify:
+        # The control: the change is one that shows.
+        await page.add_init_script(_WITHOUT_ED25519)
+    await page.route(f"**{queue}/board", _ends_the_sale)
+    await page.clock.install()
+    async with page.expect_response(f"**{queue}/board"):
+        await visitor.open(f"/schedules/{sale.schedule_id}/queue")
+    ended = page.get_by_text("The sale has ended")
+    if not can_verify:
+        await expect(ended).to_be_visible()
+        return
+    await expect(page.locator(".queue-number")).to_have_text("1")
+    polls: list[str] = []
+    page.on("request", lambda request: polls.append(f"{request.method} {request.url}"))
+
+    async def has_polled() -> bool:
+        await page.clock.fast_forward(2_000)
+        return f"GET {shop.api.url}{queue}" in polls
+
+    await until(has_polled, 20.0)
+    assert f"GET {shop.api.url}{queue}/board" in polls
+    await expect(page.get_by_text("has paused admission")).to_be_visible()
+    await expect(ended).to_have_count(0)
 
 
 async def test_places_and_positions_are_those_of_the_server(visit: Visit) -> None:

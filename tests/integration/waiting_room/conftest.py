@@ -15,7 +15,7 @@ from boxoffice.platform.ids import new_id
 from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
-from boxoffice.platform.signing import SigningKey
+from boxoffice.platform.signing import KeyRing, SigningKey
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 from boxoffice.waiting_room.engine.leader import ROLE, Leader
@@ -67,6 +67,7 @@ class Pod:
     room: WaitingRoom
     join_writer: JoinWriter
     clock: Callable[[], float]
+    keys: KeyRing
     seats: dict[UUID, int | None]
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
@@ -141,6 +142,7 @@ async def build_pod(
         room,
         join_writer,
         clock,
+        tokens.keys,
         seats,
         tasks,
     )

@@ -6,12 +6,15 @@ from uuid import uuid4
 import pytest
 
 from boxoffice.errors import ScheduleNotFound
+from boxoffice.platform.signing import KeyRing, SigningKey
 from boxoffice.settings import Settings
+from boxoffice.waiting_room.board.keys import BoardKeys
 from boxoffice.waiting_room.board.rules import BoardState
 from boxoffice.waiting_room.board.service import Boards
 from boxoffice.waiting_room.engine.queue_state import keys_of
 from boxoffice.waiting_room.rules import Mode, Notice, QueueCounters
 from tests.integration.waiting_room.conftest import MakePod, Pod, Queue, build_pod, close_pod
+from tests.support.board_signature import kid_of
 from tests.support.hall import Hall
 
 
@@ -21,7 +24,9 @@ async def _exists(_schedule_id: object) -> None:
 
 def boards_of(pod: Pod, settings: Settings) -> Boards:
     """Return the boards of a pod, by its clock."""
-    return Boards(settings.waiting_room, pod.rooms, _exists, pod.clock, pod.clock)
+    return Boards(
+        settings.waiting_room, pod.rooms, BoardKeys(pod.keys), _exists, pod.clock, pod.clock
+    )
 
 
 async def test_a_user_subtracts_and_gets_the_same_position(
@@ -71,8 +76,30 @@ async def test_two_processes_show_the_same_bytes(
     queue.clock.pass_(20)
     first, second = [await one.rendered(queue.schedule_id) for one in boards]
     assert (first.body, first.etag) == (second.body, second.etag)
+    assert first.signature == second.signature
     queue.clock.pass_(3)
     assert await boards[0].rendered(queue.schedule_id) is first
+
+
+async def test_a_still_board_is_signed_anew_by_a_new_key(queue: Queue, settings: Settings) -> None:
+    rows = [SigningKey(kid="old", secret=b"o" * 32, created_at=0.0, verifies_until=None)]
+
+    async def load() -> list[SigningKey]:
+        return rows
+
+    ring, clock = KeyRing(load, queue.clock, 15.0), queue.clock
+    await ring.refresh()
+    boards = Boards(settings.waiting_room, queue.pod.rooms, BoardKeys(ring), _exists, clock, clock)
+    clock.pass_(20)
+    before = await boards.rendered(queue.schedule_id)
+    rows.append(SigningKey(kid="new", secret=b"n" * 32, created_at=1.0, verifies_until=None))
+    await ring.refresh()
+    clock.pass_(3)
+    after = await boards.rendered(queue.schedule_id)
+    assert after.body == before.body
+    assert kid_of(after.signature) != kid_of(before.signature)
+    # A cache that has the old one gets the new one, and no 304.
+    assert after.etag != before.etag
 
 
 async def test_the_seed_is_shown_after_the_draw(queue: Queue, settings: Settings) -> None:
@@ -136,13 +163,15 @@ async def test_a_room_that_is_off_and_one_that_is_a_draft(
     await queue.set(mode=Mode.OFF)
     await queue.pod.rooms.refresh()
     off = (await boards.rendered(queue.schedule_id)).board
-    assert (off.state, off.as_of) == (BoardState.OFF, None)
+    assert (off.state, off.schedule_id) == (BoardState.OFF, queue.schedule_id)
+    assert 0 <= queue.clock() - off.as_of.timestamp() < 1
 
     async def is_missing(_schedule_id: object) -> None:
         raise ScheduleNotFound
 
     clock = queue.clock
-    missing = Boards(settings.waiting_room, queue.pod.rooms, is_missing, clock, clock)
+    keys = BoardKeys(queue.pod.keys)
+    missing = Boards(settings.waiting_room, queue.pod.rooms, keys, is_missing, clock, clock)
     with pytest.raises(ScheduleNotFound):
         await missing.rendered(uuid4())
     await hall.change_schedule("status = 'DRAFT'")

@@ -100,10 +100,12 @@ def test_a_still_board_keeps_its_bytes_and_all_processes_agree() -> None:
     assert rules.following(first, moved) == moved
 
 
-def test_a_board_without_a_room_never_changes() -> None:
-    off = rules.board_without_room(UUID(int=1), TIMING)
-    assert rules.following(off, rules.board_without_room(UUID(int=1), TIMING)) == off
-    assert (off.state, off.as_of) == (BoardState.OFF, None)
+def test_a_board_without_a_room_says_when_it_was_made() -> None:
+    off = rules.board_without_room(UUID(int=1), NOW, TIMING)
+    assert (off.state, off.as_of) == (BoardState.OFF, datetime.fromtimestamp(NOW, UTC))
+    assert rules.following(off, rules.board_without_room(UUID(int=1), NOW + 5, TIMING)) == off
+    later = rules.following(off, rules.board_without_room(UUID(int=1), NOW + 6, TIMING))
+    assert later == msgspec.structs.replace(off, as_of=datetime.fromtimestamp(NOW + 6, UTC))
     assert rules.following(off, shown()) == shown()
 
 

@@ -2400,3 +2400,10 @@ class Client(Transport):
             path={"schedule_id": schedule_id},
             answer=types.BoardOut,
         )
+
+    def get_board_keys(self) -> types.BoardKeysOut:
+        """Get the public keys of boards.
+
+        A JWK Set. A new key is in it before the first board that it signs.
+        """
+        return self.call("GET", "/v1/board-keys", answer=types.BoardKeysOut)

@@ -160,6 +160,23 @@ class BoardGapOut(Struct, kw_only=True, omit_defaults=True):
     to: int
 
 
+class BoardKeyOut(Struct, kw_only=True, omit_defaults=True):
+    """A public key of boards (RFC 8037); `kid` is its thumbprint (RFC 7638)."""
+
+    kty: str
+    crv: str
+    alg: str
+    use: str
+    kid: str
+    x: str
+
+
+class BoardKeysOut(Struct, kw_only=True, omit_defaults=True):
+    """The public keys of boards as a JWK Set (RFC 7517), the newest first."""
+
+    keys: list[BoardKeyOut]
+
+
 class BoardOut(Struct, kw_only=True, omit_defaults=True):
     """The public state of a waiting room: a user's position is the place minus `called`.
 
@@ -169,11 +186,11 @@ class BoardOut(Struct, kw_only=True, omit_defaults=True):
 
     A user polls personally when the place is called, within `grace_s`; when `epoch` is above that of
     the ticket or `state` is `OFF`, at a random time within `spread_s`; and every `ask_every_s`.
-    `notice` is `delayed` while the counters cannot be read; without a waiting room `as_of` is null.
+    `notice` is `delayed` while the counters cannot be read.
     """
 
     schedule_id: str
-    as_of: str | None
+    as_of: str
     state: BoardState
     epoch: int
     called: int

@@ -5,7 +5,7 @@
 
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -278,6 +278,8 @@ def _responses(op: Operation, method: str, schemas: dict[Any, dict[str, Any]]) -
         responses["202"] = _success(op, schemas) | {"description": _MEANINGS[202]}
     if op.cached:
         responses["304"] = {"description": _MEANINGS[304]}
+        if op.returned_headers:
+            responses["304"]["headers"] = _described(op.returned_headers)
     by_status: dict[int, list[type[Problem]]] = {}
     for problem in dict.fromkeys(possible_problems(op, method)):
         by_status.setdefault(STATUSES[problem.code], []).append(problem)
@@ -304,11 +306,19 @@ def _success(op: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any
         described["content"] = {one: {"schema": {"type": "string"}} for one in op.file_types}
     if op.returns is not None:
         described["content"] = {"application/json": {"schema": schemas[op.returns]}}
+    headers = dict(op.returned_headers)
     if op.cached or op.tagged:
-        described["headers"] = {
-            "ETag": {"description": "Names this version.", "schema": {"type": "string"}}
-        }
+        headers["ETag"] = "Names this version."
+    if headers:
+        described["headers"] = _described(headers)
     return described
+
+
+def _described(headers: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        name: {"description": description, "schema": {"type": "string"}}
+        for name, description in headers.items()
+    }
 
 
 def _event(op: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any]:

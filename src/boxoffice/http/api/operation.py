@@ -132,6 +132,8 @@ class Operation:
     accepts: bool = False
     # Headers that the handler reads: description by name; a name with `!` is required.
     headers: Mapping[str, str] = field(default_factory=dict)
+    # Headers of the answer: description by name.
+    returned_headers: Mapping[str, str] = field(default_factory=dict)
     cached: bool = False
     # The answer has an ETag that `If-Match` of a conditional operation names.
     tagged: bool = False

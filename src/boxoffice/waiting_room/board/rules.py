@@ -42,11 +42,11 @@ class BoardOut(msgspec.Struct, frozen=True, kw_only=True):
 
     A user polls personally when the place is called, within `grace_s`; when `epoch` is above that of
     the ticket or `state` is `OFF`, at a random time within `spread_s`; and every `ask_every_s`.
-    `notice` is `delayed` while the counters cannot be read; without a waiting room `as_of` is null.
+    `notice` is `delayed` while the counters cannot be read.
     """
 
     schedule_id: UUID
-    as_of: datetime | None
+    as_of: datetime
     state: BoardState
     epoch: int
     called: int
@@ -118,11 +118,11 @@ def board(room: WaitingRoomState, reading: CountersReading, timing: BoardTiming)
     )
 
 
-def board_without_room(schedule_id: UUID, timing: BoardTiming) -> BoardOut:
-    """Return the board of a schedule whose waiting room is off."""
+def board_without_room(schedule_id: UUID, now: float, timing: BoardTiming) -> BoardOut:
+    """Return the board of a schedule whose waiting room is off, at `now` in seconds since the epoch."""
     return BoardOut(
         schedule_id=schedule_id,
-        as_of=None,
+        as_of=_moment(floor(now)),
         state=BoardState.OFF,
         epoch=0,
         called=0,
@@ -146,8 +146,6 @@ def following(last: BoardOut | None, fresh: BoardOut) -> BoardOut:
     `as_of` then moves in steps of `STILL_S`, which begin at the same time in every process.
     """
     if last is None or msgspec.structs.replace(fresh, as_of=last.as_of) != last:
-        return fresh
-    if last.as_of is None or fresh.as_of is None:
         return fresh
     step = fresh.as_of.timestamp() // STILL_S * STILL_S
     return msgspec.structs.replace(fresh, as_of=max(last.as_of, _moment(step)))

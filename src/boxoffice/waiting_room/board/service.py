@@ -12,6 +12,7 @@ from boxoffice.platform.cache import Cache
 from boxoffice.platform.conditional import content_tag
 from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room.board import rules
+from boxoffice.waiting_room.board.keys import BoardKey, BoardKeys
 from boxoffice.waiting_room.board.rules import BoardOut, BoardTiming, CountersReading
 from boxoffice.waiting_room.registry import WaitingRoomRegistry
 
@@ -19,15 +20,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 class RenderedBoard(NamedTuple):
-    """A board, its bytes and their ETag."""
+    """A board, its bytes, their signature by `key`, and the ETag of both."""
 
     board: BoardOut
     body: bytes
+    key: BoardKey
+    signature: str
     etag: str
 
 
 class Boards:
-    """Renders boards from the cached state of rooms.
+    """Renders boards from the cached state of rooms, and signs them when they change.
 
     All requests for a schedule share one rendering and one reading of Valkey per
     `queue_board_refresh_ms`. `require_schedule` raises `ScheduleNotFound`; `now` is the database's
@@ -38,11 +41,13 @@ class Boards:
         self,
         settings: WaitingRoomSettings,
         rooms: WaitingRoomRegistry,
+        keys: BoardKeys,
         require_schedule: Callable[[UUID], Awaitable[object]],
         now: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rooms = rooms
+        self._keys = keys
         self._require_schedule = require_schedule
         self._now = now
         self._refresh_s = settings.queue_board_refresh_ms / 1000
@@ -55,16 +60,22 @@ class Boards:
         )
 
     async def rendered(self, schedule_id: UUID) -> RenderedBoard:
-        """Return the board of a schedule; raise `ScheduleNotFound`."""
+        """Return the board of a schedule; raise `ScheduleNotFound`, or `Unavailable` without a key."""
         return self._cache.get_cached(schedule_id) or await self._cache.get(schedule_id)
 
     async def _render(self, schedule_id: UUID) -> RenderedBoard:
         last = self._cache.peek(schedule_id)
         board = rules.following(last and last.board, await self._read(schedule_id))
-        if last is not None and board == last.board:
+        key = self._keys.signing()
+        # guard: board_is_signed_anew_by_a_new_key => if last is not None and board == last.board:
+        if last is not None and (board, key) == (last.board, last.key):
             return last
         body = _encode(board)
-        return RenderedBoard(board, body, content_tag(body))
+        signature = key.sign(body)
+        # Of both: a cache that is answered 304 keeps the signature that it has.
+        # guard: board_tag_names_the_signature => etag = content_tag(body)
+        etag = content_tag(body + signature.encode("ascii"))
+        return RenderedBoard(board, body, key, signature, etag)
 
     async def _read(self, schedule_id: UUID) -> BoardOut:
         room = self._rooms.by_schedule.get(schedule_id)
@@ -73,7 +84,7 @@ class Boards:
             # guard: board_room_is_read_before_it_is_off => room = None
             room = await self._rooms.get_fresh(schedule_id)
         if room is None:
-            return rules.board_without_room(schedule_id, self._timing)
+            return rules.board_without_room(schedule_id, self._now(), self._timing)
         # guard: board_drafts_are_not_shown => if False:
         if not room.is_public:
             raise ScheduleNotFound

@@ -40,7 +40,8 @@ export function newKey() {
  *
  * `body` is sent as JSON, `raw` as it is with its `type`; `key` is the Idempotency-Key; `headers` are added;
  * `scheduleId` is sent for an edge that routes by it.
- * `onRetryAfter(seconds)` is called with the header of an answer that has it. Reads and keyed writes are retried
+ * `onRetryAfter(seconds)` is called with the header of an answer that has it. `accepts(text, headers)` says of a success
+ * whether it counts; one that does not is `no_answer`. Reads and keyed writes are retried
  * after temporary errors, at most `tries` times. If the session has ended,
  * the login dialog opens once; a `noLogin` call fails instead.
  */
@@ -120,6 +121,7 @@ async function once(method, path, options) {
   }
   const retryAfterS = Number(response.headers.get("Retry-After")) || 0;
   if (response.ok && retryAfterS) options.onRetryAfter?.(retryAfterS);
+  if (response.ok && options.accepts && !(await options.accepts(text, response.headers))) throw new Problem(0, "no_answer");
   return read(response, text, retryAfterS);
 }
 

@@ -6,6 +6,7 @@ import { h, setChildren } from "../lib/dom.js";
 import { countdown, inLanguage, number, roughly, t } from "../lib/i18n.js";
 import { performanceText } from "../lib/performance-time.js";
 import { countDown, now, synchronize } from "../lib/clock.js";
+import { BoardVerifier } from "../lib/board-signature.js";
 import { etaOf, PersonalPolls, positionOf } from "../lib/queue-board.js";
 import { session } from "../lib/session.js";
 import { announcer } from "../components/announcer.js";
@@ -37,6 +38,7 @@ class Room {
   #title = document.title;
   #clock = null;
   #polls = new PersonalPolls();
+  #verifier = new BoardVerifier(() => get("/v1/board-keys", { signal: this.signal, anonymous: true, tries: 1 }));
 
   constructor(parts) {
     Object.assign(this, parts);
@@ -66,9 +68,12 @@ class Room {
     return standing?.state === "ADMITTED" ? null : this.#polls.waitS(board, standing?.eta_s ?? null, now());
   }
 
+  /** Returns the board; null if it cannot be read, is not signed by this shop, or is of another schedule. */
   async #readBoard() {
+    const accepts = (text, headers) => this.#verifier.isGenuine(text, headers.get("JWS-Signature"));
     try {
-      return await get(`${this.#path}/board`, { signal: this.signal, anonymous: true, tries: 1 });
+      const board = await get(`${this.#path}/board`, { signal: this.signal, anonymous: true, tries: 1, accepts });
+      return board.schedule_id === this.schedule.schedule_id ? board : null;
     } catch (error) {
       if (!(error instanceof Problem) || this.signal.aborted) throw error;
       return null;

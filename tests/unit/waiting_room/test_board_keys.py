@@ -1,0 +1,140 @@
+"""Signatures of boards, verified as a stranger does: by the public keys alone, with other libraries."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import jwt
+import msgspec
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from boxoffice.errors import Unavailable
+from boxoffice.platform.ids import decode_base64url
+from boxoffice.platform.signing import KeyRing, SigningKey
+from boxoffice.waiting_room.board.keys import BoardKey, BoardKeys
+from tests.support.board_signature import is_verified, kid_of
+
+NOW = 1_000_000_000.0
+REFRESH_S = 15.0
+BODY = b'{"schedule_id":"00000000-0000-0000-0000-000000000001","called":400}'
+
+
+class Table:
+    """A table of token keys and a clock; `keys()` returns the board keys of one more process."""
+
+    def __init__(self, *rows: SigningKey) -> None:
+        self.rows: Sequence[SigningKey] = rows
+        self.at = NOW
+
+    async def keys(self) -> BoardKeys:
+        async def load() -> Sequence[SigningKey]:
+            return self.rows
+
+        ring = KeyRing(load, lambda: self.at, REFRESH_S)
+        await ring.refresh()
+        return BoardKeys(ring)
+
+
+def row(
+    kid: str, letter: bytes, created_at: float = NOW - 1_000, until: float | None = None
+) -> SigningKey:
+    return SigningKey(kid=kid, secret=letter * 32, created_at=created_at, verifies_until=until)
+
+
+def published(keys: BoardKeys) -> dict[str, Any]:
+    """Return the JWK Set as a client gets it."""
+    found = json.loads(msgspec.json.encode(keys.public()))
+    assert isinstance(found, dict)
+    return found
+
+
+async def test_a_stranger_verifies_the_exact_bytes() -> None:
+    keys = await Table(row("one", b"a")).keys()
+    signature = keys.signing().sign(BODY)
+    assert is_verified(BODY, signature, published(keys))
+    changed = BODY.replace(b"400", b"401")
+    assert not is_verified(changed, signature, published(keys))
+    assert not is_verified(BODY + b" ", signature, published(keys))
+    other = keys.signing().sign(changed)
+    assert not is_verified(BODY, other, published(keys))
+    swapped = f"{signature.partition('..')[0]}..{other.partition('..')[2]}"
+    assert not is_verified(BODY, swapped, published(keys))
+
+
+def test_keys_and_their_names_are_those_of_the_standard() -> None:
+    """RFC 8037, appendix A, has a seed, its public key and the thumbprint."""
+    made = BoardKey(decode_base64url("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A")).public
+    assert made.x == "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+    assert made.kid == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+
+
+def test_a_seed_is_of_one_purpose() -> None:
+    """RFC 5869: the first block of HKDF-Expand, computed by another library."""
+    secret = row("one", b"a")
+    other = HKDFExpand(hashes.SHA256(), 32, b"boxoffice.other")
+    assert secret.derive(b"boxoffice.other") == other.derive(secret.secret)
+    assert secret.derive(b"boxoffice.another") != secret.derive(b"boxoffice.other")
+
+
+async def test_a_library_for_jws_verifies_too() -> None:
+    keys = await Table(row("one", b"a")).keys()
+    signature = keys.signing().sign(BODY)
+    (key,) = (jwt.PyJWK(one) for one in published(keys)["keys"])
+    found = jwt.PyJWS().decode_complete(signature, key, ["EdDSA"], detached_payload=BODY)
+    assert found["header"]["kid"] == key.key_id
+    with pytest.raises(jwt.InvalidSignatureError):
+        jwt.PyJWS().decode_complete(signature, key, ["EdDSA"], detached_payload=BODY + b" ")
+
+
+async def test_every_process_has_the_same_keys_and_signatures() -> None:
+    table = Table(row("one", b"a"), row("two", b"b", NOW - 500))
+    first, second = await table.keys(), await table.keys()
+    assert first.signing().sign(BODY) == second.signing().sign(BODY)
+    assert published(first) == published(second)
+    # A foreign shop has other keys.
+    foreign = await Table(row("one", b"c")).keys()
+    assert not is_verified(BODY, foreign.signing().sign(BODY), published(first))
+
+
+async def test_only_public_halves_are_published() -> None:
+    keys = await Table(row("one", b"a")).keys()
+    (key,) = published(keys)["keys"]
+    assert set(key) == {"kty", "crv", "alg", "use", "kid", "x"}
+    # Neither the id nor the secret of the key that signs access tokens.
+    assert key["kid"] != "one"
+    assert b"a" * 8 not in msgspec.json.encode(keys.public())
+
+
+async def test_a_new_key_is_published_before_it_signs_and_the_old_one_verifies_until_its_end() -> (
+    None
+):
+    old = row("old", b"a", until=NOW + 3_600)
+    keys = await (table := Table(old, row("new", b"b", NOW - 1))).keys()
+    before = keys.signing().sign(BODY)
+    assert len(published(keys)["keys"]) == 2
+    table.at = NOW + 2 * REFRESH_S
+    after = keys.signing().sign(BODY)
+    assert kid_of(before) != kid_of(after)
+    assert kid_of(after) == published(keys)["keys"][0]["kid"]
+    assert all(is_verified(BODY, one, published(keys)) for one in (before, after))
+    table.at = NOW + 3_600
+    assert [is_verified(BODY, one, published(keys)) for one in (before, after)] == [False, True]
+
+
+async def test_a_key_that_is_deleted_is_not_published() -> None:
+    table = Table(row("leaked", b"a"))
+    keys = await table.keys()
+    forged = keys.signing().sign(BODY)
+    table.rows = [row("new", b"b", NOW)]
+    after = await table.keys()
+    assert not is_verified(BODY, forged, published(after))
+    assert is_verified(BODY, after.signing().sign(BODY), published(after))
+
+
+async def test_without_a_key_there_is_no_signature() -> None:
+    keys = await Table().keys()
+    with pytest.raises(Unavailable):
+        keys.signing()
+    assert published(keys) == {"keys": []}
