@@ -1,6 +1,5 @@
 """How a simulator answers a call: authentication, idempotency, the effect, and the faults around it."""
 
-import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Callable
@@ -97,14 +96,14 @@ class CallServer:
             return web.json_response(body, status=409)
         self._in_progress.add(in_progress)
         try:
-            await asyncio.sleep(plan.seconds("delay_before"))
+            await self._faults.delay(plan.seconds("delay_before"))
             if plan.has("drop_before"):
                 return _dropped(request)
             status, text, is_replay = self._decide(call, request, raw, effect)
             self._notices.wake()
             if plan.has("notice_first"):
                 await self._notices.send_due()
-            await asyncio.sleep(plan.seconds("delay_after"))
+            await self._faults.delay(plan.seconds("delay_after"))
         finally:
             self._in_progress.discard(in_progress)
         if plan.has("drop_after"):

@@ -92,7 +92,7 @@ class ControlServer:
 
     async def _set_faults(self, request: web.Request) -> web.Response:
         """Set the faults in place of those before; an empty list lets everything go well."""
-        self._provider.faults.rules = await _body(request, list[FaultRule])
+        self._provider.faults.replace(await _body(request, list[FaultRule]))
         return _json({})
 
     async def _get_mix(self, request: web.Request) -> web.Response:

@@ -1,7 +1,9 @@
 """What goes wrong with a call, as the control port has asked for. Seeded, and the same for an order."""
 
+import asyncio
 import random
 from collections import Counter
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -74,15 +76,28 @@ class FaultBoard:
     def __init__(self, declines: str, confirms: str) -> None:
         self._declines = declines
         self._confirms = confirms
+        self._replaced = asyncio.Event()
         self.clear()
 
     def clear(self) -> None:
         """Let everything go well again."""
-        self.rules: list[FaultRule] = []
+        self.replace([])
         self.mix = FaultMix()
         self._calls: Counter[tuple[str, str]] = Counter()
         # What the mix has drawn: declined, lost and duplicates.
         self.drawn: Counter[str] = Counter()
+
+    def replace(self, rules: list[FaultRule]) -> None:
+        """Set the faults in place of those before, whose delays end."""
+        self.rules = rules
+        self._replaced.set()
+        self._replaced = asyncio.Event()
+
+    async def delay(self, seconds: float) -> None:
+        """Return after `seconds`, or as soon as the faults are replaced."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._replaced.wait()
 
     def plan(self, operation: str, order_id: str) -> CallPlan:
         """Return the faults of a call, and use up their turns."""

@@ -24,7 +24,7 @@ from boxoffice.settings import Settings
 from boxoffice_embedded.servers import home
 from faults.workload.fixtures import SeededBuyer
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 # What a process may take, see docs/operations.md, Signals and drain.
 STOP_TIMEOUT_S = 40.0
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -366,6 +366,20 @@ async def _yes(_: Snapshot) -> bool:
     return True
 
 
+TryLock = Callable[[Snapshot], Awaitable[bool]]
+
+
+def _meeting(auditors: int, try_lock: TryLock) -> TryLock:
+    """Let auditors try the lock when all of them have found an audit due."""
+    have_come = asyncio.Barrier(auditors)
+
+    async def meet(snapshot: Snapshot) -> bool:
+        await have_come.wait()
+        return await try_lock(snapshot)
+
+    return meet
+
+
 def test_the_last_audit_is_shown_and_can_be_requested(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -376,10 +390,12 @@ def test_the_last_audit_is_shown_and_can_be_requested(
 
     with monkeypatch.context() as patched:
         # Negative control: without the lock several auditors work.
-        patched.setattr(Snapshot, "try_lock", _yes)
+        patched.setattr(Snapshot, "try_lock", _meeting(3, _yes))
         assert sum(audited(server.database_url, auditors=3)) > 1
     aged = "UPDATE audit_runs SET finished_at = finished_at - interval '2 h'"
-    assert sum(audited(server.database_url, aged, auditors=3)) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(Snapshot, "try_lock", _meeting(3, Snapshot.try_lock))
+        assert sum(audited(server.database_url, aged, auditors=3)) == 1
     shown = expect(operator.api.get("/v1/admin/audit"), 200).json
     assert (shown["ok"], shown["broken"], shown["failure"]) == (True, 0, None)
     assert shown["invariants"] == len(shown["checks"]) > 20

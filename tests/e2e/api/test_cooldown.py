@@ -61,21 +61,28 @@ def test_an_organizer_has_seats_come_back_at_random_moments(start: Start) -> Non
     buyer, other = sign_up(server.api), sign_up(server.api)
     shown = expect(buyer.api.get(f"/v1/concerts/{sale.concert_id}/schedules"), 200).json["items"]
     assert shown[0]["seats_return_delay_max_s"] == 2
-    moments = []
-    for seat in sale.seat_ids[:3]:
-        held = expect(buyer.api.keyed(sale.holds, {"seat_ids": [seat]}), 201).json
-        began = time.monotonic()
-        expect(buyer.api.delete(f"/v1/reservations/{held['reservation_id']}"), 204)
-        while True:
+    # Of five moments within two seconds all are early once in three million runs.
+    seats = sale.seat_ids[:5]
+    held = [
+        expect(buyer.api.keyed(sale.holds, {"seat_ids": [one]}), 201).json["reservation_id"]
+        for one in seats
+    ]
+    began = {}
+    for seat, reservation_id in zip(seats, held, strict=True):
+        began[seat] = time.monotonic()
+        expect(buyer.api.delete(f"/v1/reservations/{reservation_id}"), 204)
+    moments: dict[str, float] = {}
+    while len(moments) < len(seats):
+        for seat in began.keys() - moments.keys():
             answer = other.api.keyed(sale.holds, {"seat_ids": [seat]})
             if answer.status == 201:
-                break
+                moments[seat] = time.monotonic() - began[seat]
+                continue
             assert answer.code == "seat_taken"
-            assert time.monotonic() - began < 5
-            time.sleep(0.02)
-        moments.append(time.monotonic() - began)
-    assert max(moments) > 0.1, moments
-    assert max(moments) - min(moments) > 0.02, moments
+            assert time.monotonic() - began[seat] < 20
+        time.sleep(0.02)
+    assert max(moments.values()) > 0.1, moments
+    assert max(moments.values()) - min(moments.values()) > 0.02, moments
 
 
 def test_a_delay_out_of_bounds_is_refused(start: Start) -> None:

@@ -1,6 +1,7 @@
 """What a request hears when its own time is over, and that it is true."""
 
 import asyncio
+import time
 from typing import Any
 
 import asyncpg
@@ -9,7 +10,7 @@ import pytest
 from boxoffice.http.api.operation import Call, Reply, RouteDependencies, operation
 from tests.support.connection import Client
 
-from .client import expect, refused
+from .client import Person, expect, refused
 from .conftest import Start, make_organizer, on_sale, rich
 
 HASTE = {
@@ -25,9 +26,11 @@ HASTE = {
 
 
 def test_a_hold_that_is_made_after_the_deadline_was_never_denied(start: Start) -> None:
-    server = start(**HASTE)
-    sale = on_sale(make_organizer(server), 4)
-    buyer = rich(server.api)
+    # Only the hold is in haste: a busy machine may need longer for the rest.
+    patient, server = start(), start(**HASTE)
+    sale = on_sale(make_organizer(patient), 4)
+    at_patient = rich(patient.api)
+    buyer = Person(at_patient.user_id, at_patient.email, server.api.of(at_patient.api.token))
     hold_body = {"seat_ids": sale.seat_ids[:1]}
 
     async def ask_behind_a_lock() -> Any:
@@ -41,9 +44,12 @@ def test_a_hold_that_is_made_after_the_deadline_was_never_denied(start: Start) -
 
     refused(asyncio.run(ask_behind_a_lock()), "outcome_unknown")
     # The command is still being decided, and the same key tells how.
-    made = expect(buyer.api.post(sale.holds, hold_body, key="one"), 201)
+    until = time.monotonic() + 30
+    while (made := buyer.api.post(sale.holds, hold_body, key="one")).code == "outcome_unknown":
+        assert time.monotonic() < until
+    expect(made, 201)
     assert [seat["seat_id"] for seat in made.json["seats"]] == hold_body["seat_ids"]
-    mine = expect(buyer.api.get("/v1/me/reservations"), 200).json["items"]
+    mine = expect(at_patient.api.get("/v1/me/reservations"), 200).json["items"]
     assert len(mine) == 1
 
 

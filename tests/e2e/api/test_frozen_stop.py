@@ -1,7 +1,7 @@
 """PostgreSQL stands still while a process is to stop: it ends in its time, and with exit code 0."""
 
-import asyncio
 import os
+import re
 import signal
 import socket
 import time
@@ -14,7 +14,9 @@ import pytest
 
 from boxoffice.cli import serve
 from boxoffice.settings import Settings
+from tests.support.waiting import wait_until
 
+from .client import expect
 from .conftest import Running, Start, rich
 
 DRAIN_MS = 1_000
@@ -60,6 +62,12 @@ def charging(server: Running, token: str, stack: ExitStack) -> socket.socket:
     return sock
 
 
+def is_deciding(server: Running) -> bool:
+    """Whether a batch is at the database."""
+    metrics = expect(server.api.get("/metrics"), 200).raw
+    return re.search(rb"^boxoffice_batch_queue_length [1-9]", metrics, re.MULTILINE) is not None
+
+
 @pytest.mark.skipif(
     "BOXOFFICE_TEST_DATABASE_URL" in os.environ, reason="the processes of PostgreSQL are not ours"
 )
@@ -70,7 +78,7 @@ async def test_a_process_ends_in_its_time_while_postgresql_stands_still(start: S
     with ExitStack() as stack, standing_still(postgres):
         for _ in range(10):
             charging(server, token, stack)
-        await asyncio.sleep(0.3)  # they are at the database
+        wait_until(lambda: is_deciding(server), within_s=20)
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(40) == 0

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from .client import Api, Person, Sale, expect
+from .client import Answer, Api, Person, Sale, expect
 from .conftest import hold, on_sale
 
 
@@ -36,18 +36,30 @@ def test_every_cached_lookup_is_tried_here(api: Api, paths: dict[str, str]) -> N
     assert cached == set(paths)
 
 
+def _asked(api: Api, path: str, *tags: str) -> list[Answer]:
+    """Ask without a tag, and with each; once more where what is cached was read anew meanwhile."""
+    for _ in range(10):
+        found = expect(api.get(path), 200)
+        known = [tag.format(etag=found.headers["etag"]) for tag in tags]
+        answers = [api.get(path, headers={"If-None-Match": tag}) for tag in known]
+        if expect(api.get(path), 200).raw == found.raw:
+            break
+    return [found, *answers]
+
+
 def test_a_known_etag_is_answered_with_304(api: Api, paths: dict[str, str]) -> None:
     for path in paths.values():
-        found = expect(api.get(path), 200)
+        found, *same = _asked(api, path, "{etag}", '"other", W/{etag}', "*")
         etag = found.headers["etag"]
         assert etag.startswith('"')
         assert "max-age" in found.headers["cache-control"]
-        for known in (etag, f'"other", W/{etag}', "*"):
-            same = expect(api.get(path, headers={"If-None-Match": known}), 304)
-            assert (same.raw, same.headers["etag"]) == (b"", etag)
-            assert same.headers["cache-control"] == found.headers["cache-control"]
-        for unknown in ('"other"', "", etag.strip('"')):
-            assert expect(api.get(path, headers={"If-None-Match": unknown}), 200).raw == found.raw
+        for one in same:
+            expect(one, 304)
+            assert (one.raw, one.headers["etag"]) == (b"", etag)
+            assert one.headers["cache-control"] == found.headers["cache-control"]
+        found, *others = _asked(api, path, '"other"', "", found.headers["etag"].strip('"'))
+        for one in others:
+            assert expect(one, 200).raw == found.raw
 
 
 def test_the_seat_map_is_compressed_for_who_wants_it(api: Api, sale: Sale) -> None:

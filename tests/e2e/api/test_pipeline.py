@@ -18,6 +18,7 @@ from boxoffice.http.server.exchange import Exchange
 from boxoffice.platform.ids import parse_uuid
 from boxoffice.settings import Settings
 from tests.support.connection import dependencies, quiet_log
+from tests.support.waiting import wait_until
 
 from .client import Answer, Api, Person, Sale, expect, refused, sign_up
 from .conftest import Start, hold, make_organizer, on_sale, open_room, room_of
@@ -147,6 +148,8 @@ def test_behind_a_proxy_the_limit_of_an_address_is_the_clients(
         return ask(api, method, room_of(sale), way, headers)
 
     people = [sign_up(shop.api) for _ in range(4)]
+    # Until a process leads the room it cannot be joined.
+    wait_until(lambda: asked("POST", people[0].api, next(addresses)).status == 201, 20)
     joined = [expect(asked("POST", one.api, next(addresses)), 201).json for one in people]
     tickets = [one["queue_ticket"] for one in joined]
     for _ in range(5):

@@ -106,4 +106,4 @@ def _sell_a_seat_twice(sale: Sale, processes: Sequence[Running]) -> None:
 
     assert is_refused()
     expect(first.api.delete(f"/v1/reservations/{held['reservation_id']}"), 204)
-    wait_until(lambda: second.api.keyed(sale.holds, body).status == 201, 5.0)
+    wait_until(lambda: second.api.keyed(sale.holds, body).status == 201)

@@ -18,7 +18,7 @@ from tests.support.shop import dying_with_us, free_port
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 — our own address
+        with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 — our own address
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -49,7 +49,10 @@ def test_workers_serve_their_metrics_on_the_address_of_the_option(
         assert process.poll() is None, log.read_text()
         time.sleep(0.05)
     try:
-        assert _answers(f"http://{address}:{metrics_port}/metrics"), log.read_text()
+        # The other worker may be the one that serves them, and start later.
+        while not _answers(f"http://{address}:{metrics_port}/metrics"):
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.05)
     finally:
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(TIMEOUT_S) == 0

@@ -2,6 +2,7 @@
 
 import socketserver
 import threading
+import time
 
 from boxoffice.settings import Settings
 from boxoffice_embedded.up import ReadinessNotice
@@ -27,7 +28,9 @@ def test_it_is_open_once_a_process_serves() -> None:
     assert told[0].startswith("not open")
     with socketserver.ThreadingTCPServer(("127.0.0.1", port), _Served) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        opening.check()
+        until = time.monotonic() + 20
+        while len(told) < 2 and time.monotonic() < until:
+            opening.check()
         opening.check()
         server.shutdown()
     assert told[1:] == ["open"]

@@ -17,7 +17,7 @@ _LISTED = re.compile(r'^boxoffice_requests_total\{.*route="/v1/concerts",.*\} (\
 
 
 def _metrics(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
         return str(answer.read().decode())
 
 

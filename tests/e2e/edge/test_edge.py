@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from uuid import uuid4
 
-from tests.e2e.api.client import Sale
+from tests.e2e.api.client import Answer, Sale
 from tests.e2e.api.conftest import on_sale, rich
 from tests.journey import OnSale, walk
 from tests.programs import debian_program
@@ -69,7 +69,8 @@ def test_a_stream_is_not_buffered_and_outlives_the_timeouts(edges: Edges, name: 
         "POST", sale.holds, {"seat_ids": sale.seat_ids[:1]}, Idempotency_Key=str(uuid4())
     )
     assert held.status == 201
-    assert stream.wait_for(b'"HELD"') < 2
+    # A buffer of some kilobytes would be full after minutes of signs of life.
+    assert stream.wait_for(b'"HELD"') < 15
     stream.close()
 
 
@@ -130,7 +131,7 @@ def test_nginx_logs_no_query_whatever_its_main_file_logs(edges: Edges) -> None:
     def logged() -> str:
         return main.read_text() + proxy.log.read_text()
 
-    end = time.monotonic() + 5
+    end = time.monotonic() + 20
     while not ("GET /of-tls " in logged() and "HEAD /of-plain-http " in logged()):
         assert time.monotonic() < end, logged()
         time.sleep(0.02)
@@ -151,9 +152,12 @@ def test_nginx_asks_once_for_what_many_miss(edges: Edges) -> None:
             barrier.wait()
             return client.call("GET", path, on=connection).status
 
+    started = time.monotonic()
     with ThreadPoolExecutor(24) as pool:
         assert set(pool.map(ask, range(24))) == {200}
-    assert sum(edges.asked("GET", CONCERT)) - before == 1
+    took_s = time.monotonic() - started
+    # The answer is kept for a second: on a busy machine some ask later.
+    assert 1 <= sum(edges.asked("GET", CONCERT)) - before <= 1 + took_s
 
 
 def test_a_slow_head_and_a_slow_body_reach_no_pod(edges: Edges, name: str, sale: Sale) -> None:
@@ -165,7 +169,7 @@ def test_a_slow_head_and_a_slow_body_reach_no_pod(edges: Edges, name: str, sale:
         slow_body.sendall(f"{head}\r\n{{".encode())
         for connection in (slow_head, slow_body):
             seconds, got = seconds_until_closed(connection)
-            assert seconds < SLOW_S + 4
+            assert seconds < SLOW_S + 10
             # nginx closes without an answer.
             assert got[9:12] in (b"408", b"")
     assert sum(edges.asked("POST", HOLDS)) == before
@@ -173,8 +177,12 @@ def test_a_slow_head_and_a_slow_body_reach_no_pod(edges: Edges, name: str, sale:
 
 def test_an_address_has_a_limit(edges: Edges, name: str) -> None:
     client = edges.client(name, 17)
+    answers: list[Answer] = []
     with closing(client.connection()) as connection:
-        answers = [client.call("GET", "/v1/clock", on=connection) for _ in range(REQUESTS_MAX + 50)]
+        # nginx forgives 20 requests a second meanwhile, so a slow client needs some more.
+        while len(answers) < REQUESTS_MAX + 50 or answers[-1].status != 429:
+            answers.append(client.call("GET", "/v1/clock", on=connection))
+            assert len(answers) < 20 * REQUESTS_MAX
     counts = shown(answers)
     assert counts[200, ""] >= REQUESTS_MAX
     assert counts[429, "too_many_requests"] > 0

@@ -83,7 +83,7 @@ def query(database_url: str, sql: str) -> Any:
 
 def ping(valkey_url: str) -> bool:
     """Whether Valkey answers."""
-    with redis.Redis.from_url(valkey_url, socket_timeout=5) as client:
+    with redis.Redis.from_url(valkey_url, socket_timeout=20) as client:
         return bool(client.ping())
 
 

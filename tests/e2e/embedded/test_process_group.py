@@ -43,7 +43,7 @@ def group() -> Iterator[ProcessGroup]:
 
 
 def test_a_crashed_child_is_started_again(run_group: Callable[..., Helper]) -> None:
-    supervisor = run_group(5, one=["sleep", "300"], two=["sleep", "301"])
+    supervisor = run_group(60, one=["sleep", "300"], two=["sleep", "301"])
     before = supervisor.line()["pids"]
     os.kill(before["one"], signal.SIGKILL)
     after = supervisor.line()
@@ -53,7 +53,7 @@ def test_a_crashed_child_is_started_again(run_group: Callable[..., Helper]) -> N
     assert after["pids"]["two"] == before["two"]
     assert after["restarts"] == {"one": 1, "two": 0}
     supervisor.process.send_signal(signal.SIGTERM)
-    assert supervisor.wait(5) == 0
+    assert supervisor.wait() == 0
     assert not any(is_alive(pid) for pid in [*after["pids"].values(), before["one"]])
 
 
@@ -66,7 +66,7 @@ def test_restarts_are_spaced_out(group: ProcessGroup) -> None:
 
     group.spawn("brief", ["true"])
     group.run_until_stopped(on_tick=stop_after_three)
-    assert 1.4 <= time.monotonic() - started_s < 8
+    assert 1.4 <= time.monotonic() - started_s < 20
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -76,11 +76,11 @@ def test_a_stop_signal_reaches_every_child_once(
     notes = tmp_path / "signals"
     script = f"trap 'echo INT >> {notes}' INT; trap 'echo TERM >> {notes}; exit 0' TERM; "
     script += f"echo up >> {notes}; while true; do sleep 0.05; done"
-    supervisor = run_group(5, noter=["sh", "-c", script])
+    supervisor = run_group(60, noter=["sh", "-c", script])
     pids = supervisor.line()["pids"]
     wait_for(notes.exists, "the child's first note")
     os.killpg(supervisor.process.pid, number)
-    assert supervisor.wait(5) == 0
+    assert supervisor.wait() == 0
     assert notes.read_text().split() == ["up", "TERM"]
     assert not is_alive(pids["noter"])
 
@@ -94,7 +94,7 @@ def test_a_stubborn_child_is_killed_with_its_own_children(
     )
     wait_for(ready.exists, "the stubborn grandchild")
     supervisor.process.send_signal(signal.SIGTERM)
-    assert supervisor.wait(5) == 0
+    assert supervisor.wait() == 0
     assert not processes_naming(str(ready))
 
 
@@ -106,16 +106,16 @@ def test_a_second_ctrl_c_hastens_the_stop(run_group: Callable[..., Helper], tmp_
     with pytest.raises(subprocess.TimeoutExpired):
         supervisor.process.wait(0.5)
     supervisor.process.send_signal(signal.SIGINT)
-    assert supervisor.wait(5) == 0
+    assert supervisor.wait() == 0
     assert not processes_naming(str(ready))
 
 
 def test_children_end_with_a_killed_supervisor(run_group: Callable[..., Helper]) -> None:
-    supervisor = run_group(5, one=["sleep", "300"], two=["sleep", "301"])
+    supervisor = run_group(60, one=["sleep", "300"], two=["sleep", "301"])
     pids = supervisor.line()["pids"]
     assert len(pids) == 2
     supervisor.process.kill()
-    wait_for(lambda: not any(is_alive(pid) for pid in pids.values()), "the end of the children", 5)
+    wait_for(lambda: not any(is_alive(pid) for pid in pids.values()), "the end of the children")
 
 
 def test_a_child_gets_its_environment_and_its_descriptors(

@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from boxoffice.platform.concurrency.tasks import cancel_and_wait
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.settings import Settings
@@ -20,7 +21,7 @@ from tests.support.waiting import until
 _SETS = "ALTER SYSTEM SET synchronous_standby_names = 'nobody'"
 _RESETS = "ALTER SYSTEM RESET synchronous_standby_names"
 _WRITES = "SELECT pg_logical_emit_message(true, 'test', '')"
-_LONG_S = 0.2
+_WAITS_FOR = "SELECT wait_event FROM pg_stat_activity WHERE pid = $1"
 _TEST_TIMEOUT_S = 60
 
 
@@ -63,12 +64,16 @@ class Primary:
     async def _waits(self) -> bool:
         """Say whether a commit waits already; the server's processes hear of a setting one by one."""
         one = await asyncpg.connect(self.database_url)
+        watching = await asyncpg.connect(self.database_url)
+        writing = asyncio.create_task(one.execute(_WRITES))
         try:
-            await one.execute(_WRITES, timeout=_LONG_S)
-        except TimeoutError:
-            return True
+            while not writing.done():
+                if await watching.fetchval(_WAITS_FOR, one.get_server_pid()) == "SyncRep":
+                    return True
         finally:
+            await cancel_and_wait([writing])
             await one.close()
+            await watching.close()
         return False
 
 
@@ -90,10 +95,10 @@ def settings(primary: Primary) -> Settings:
         database_url=primary.database_url,
         valkey_url=primary.valkey_url,
         log_level="error",
-        statement_timeout_ms=300,
-        lock_timeout_ms=200,
-        unknown_outcome_timeout_ms=400,
-        batch_isolation_timeout_ms=400,
+        statement_timeout_ms=500,
+        lock_timeout_ms=300,
+        unknown_outcome_timeout_ms=500,
+        batch_isolation_timeout_ms=500,
     )
 
 

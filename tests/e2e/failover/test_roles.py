@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -37,9 +36,10 @@ async def read_only(primary: Primary) -> AsyncIterator[None]:
         await primary.run(_WRITABLE)
 
 
-# The errors of a session that takes no writes, or was just ended.
+# The errors of a session that takes no writes, or was just ended: before or after it was asked.
 _REFUSALS = (
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.AdminShutdownError,
     asyncpg.PostgresConnectionError,
     asyncpg.InternalClientError,
 )
@@ -50,8 +50,10 @@ async def _refused(hall: Hall) -> None:
         await hall.hold(hall.people[0], "S001")
 
 
-async def test_sessions_that_take_no_writes_are_dropped(db: Database, primary: Primary) -> None:
-    hall = await open_hall(db)
+async def test_sessions_that_take_no_writes_are_dropped(
+    patient: Database, primary: Primary
+) -> None:
+    hall = await open_hall(patient)
     async with read_only(primary):
         # Each of the pool's sessions was ended, and is found to be so once.
         for _ in range(8):
@@ -63,12 +65,12 @@ async def test_sessions_that_take_no_writes_are_dropped(db: Database, primary: P
         except asyncpg.ReadOnlySQLTransactionError:
             return False
 
-    await until(is_sold, within_s=1.0)
+    await until(is_sold)
 
 
-async def test_also_those_that_write_in_transactions(db: Database, primary: Primary) -> None:
+async def test_also_those_that_write_in_transactions(patient: Database, primary: Primary) -> None:
     async def write() -> None:
-        async with db.writing() as connection:
+        async with patient.writing() as connection:
             await connection.execute("DELETE FROM outbox WHERE false")
 
     async with read_only(primary):
@@ -82,22 +84,24 @@ async def test_also_those_that_write_in_transactions(db: Database, primary: Prim
             return True
         return False
 
-    await until(is_written, within_s=1.0)
+    await until(is_written)
 
 
-async def test_with_one_of_them_all_go(db: Database, primary: Primary) -> None:
+async def test_with_one_of_them_all_go(patient: Database, primary: Primary) -> None:
     async def who(count: int) -> set[int]:
+        have_one = asyncio.Barrier(count)
+
         async def one() -> int:
-            # All of them at once, so that each has a session of its own.
-            [row] = await db.fetch("SELECT pg_backend_pid() AS pid, pg_sleep(0.05)")
-            return int(row["pid"])
+            async with patient.connection() as connection:
+                await have_one.wait()
+                return int(await connection.fetchval("SELECT pg_backend_pid()"))
 
         return set(await asyncio.gather(*(one() for _ in range(count))))
 
     before = await who(4)
     assert len(before) == 4
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-        await db.fetch("SELECT set_config('transaction_read_only', 'on', true), lo_creat(-1)")
+        await patient.fetch("SELECT set_config('transaction_read_only', 'on', true), lo_creat(-1)")
     assert not before & await who(4)
 
 
@@ -153,14 +157,17 @@ async def silent() -> AsyncIterator[str]:
 def _also(settings: Settings, host: str) -> Settings:
     before, _, after = settings.database.database_url.rpartition("@")
     return Settings.of(
-        database_url=f"{before}@{host},{after}", valkey_url=settings.valkey.valkey_url
+        database_url=f"{before}@{host},{after}",
+        valkey_url=settings.valkey.valkey_url,
+        db_connect_timeout_ms=30_000,
     )
 
 
 async def test_a_frozen_host_does_not_stand_before_the_others(settings: Settings) -> None:
     async with silent() as host:
         db = Database(_also(settings, host))
-        async with asyncio.timeout(4):
+        # Much less than a host is given to connect.
+        async with asyncio.timeout(15):
             await db.open()
             assert (await db.fetch("SELECT 1 AS one"))[0]["one"] == 1
             await db.close()
@@ -181,16 +188,19 @@ async def test_sessions_with_a_server_that_froze_are_given_up(settings: Settings
     before, _, after = settings.database.database_url.rpartition("@")
     async with Proxy.of_postgres(settings.database.database_url).listening() as line:
         first = line.url.rpartition("@")[2].partition("/")[0]
-        hosts = settings.replace(database_url=f"{before}@{first},{after}")
+        # Who waits for the first host to connect is refused before it has given that up.
+        hosts = settings.replace(
+            database_url=f"{before}@{first},{after}",
+            db_connect_timeout_ms=30_000,
+            db_acquire_timeout_ms=10_000,
+        )
         db = Database(hosts)
         await db.open()
         try:
             line.hold_back()
-            began_s = time.monotonic()
             sessions = [db.fetch("SELECT pg_backend_pid()") for _ in range(2)]
             ended = await asyncio.gather(*sessions, return_exceptions=True)
             assert all(isinstance(one, TimeoutError) for one in ended)
             assert (await db.fetch("SELECT 1 AS one"))[0]["one"] == 1
-            assert time.monotonic() - began_s < 5.0
         finally:
             await db.close()

@@ -18,6 +18,8 @@ import pytest
 from tests.support.till import Attempt, Till
 
 PROVIDERS = ("toss", "stripe")
+# A provider answers after so long, or when its faults are set anew.
+HELD_S = 30.0
 _WAITING = """
     SELECT count(*) FROM pg_stat_activity
      WHERE wait_event_type = 'Lock' AND datname = current_database()
@@ -48,11 +50,18 @@ async def black_hole() -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def locked(till: Till, statement: str, so_far: str = "SELECT 1") -> AsyncIterator[None]:
-    """Lock rows until a process waits for them and has come `so_far`; end its transaction at last."""
+async def locked(
+    till: Till, statement: str, so_far: str = "SELECT 1", *, answers: str = ""
+) -> AsyncIterator[None]:
+    """Lock rows until a process waits for them and has come `so_far`; end its transaction at last.
+
+    The provider of the method `answers` answers once they are locked.
+    """
     lock = till.connection.transaction()
     await lock.start()
     await till.connection.execute(statement)
+    if answers:
+        await till.simulator(answers).set_faults()
 
     async def waits() -> bool:
         has_come = await till.connection.fetchval(so_far)
@@ -64,15 +73,20 @@ async def locked(till: Till, statement: str, so_far: str = "SELECT 1") -> AsyncI
     await lock.rollback()
 
 
-async def killed_in_confirm(till: Till, method: str, fault: dict[str, object]) -> Attempt:
-    """Kill the API process while the provider handles its confirmation."""
+async def killed_in_confirm(
+    till: Till, method: str, fault: dict[str, object], *, goes_on: bool = True
+) -> Attempt:
+    """Kill the API process while the provider handles its confirmation, which then `goes_on`."""
     pod = till.open_pod()
     await till.simulator(method).set_notices(is_paused=True)
     attempt = await till.attempt(till.fixtures.people[0], till.fixtures.seat_ids[0], method)
-    await till.simulator(method).set_faults({"operation": "confirm", **fault})
+    held = {"operation": "confirm", "seconds": HELD_S, **fault}
+    await till.simulator(method).set_faults(held)
     confirming = asyncio.create_task(till.confirm(attempt))
     await till.until_called(method, "confirm")
     pod.kill()
+    if goes_on:
+        await till.simulator(method).set_faults()
     # A dropped call may have been noticed before the kill.
     assert (await confirming)[0] in (0, 202)
     assert await till.status(attempt) in ("CONFIRMING", "UNKNOWN")
@@ -102,11 +116,13 @@ async def test_opened_and_not_prepared_is_prepared_by_the_repetition(
     pod = till.open_pod()
     person = till.fixtures.people[0]
     reservation_id = await till.hold(person, till.fixtures.seat_ids[0])
-    await till.simulator("stripe").set_faults({"operation": "open", "fault": fault, "seconds": 1.0})
+    held = {"operation": "open", "fault": fault, "seconds": HELD_S}
+    await till.simulator("stripe").set_faults(held)
     request = "/v1/payment-intents", person, {"reservation_id": reservation_id, "method": "stripe"}
     opening = asyncio.create_task(till.call("POST", *request, "intent-1"))
     await till.until_called("stripe", "open")
     pod.kill()
+    await till.simulator("stripe").set_faults()
     assert (await opening)[0] == 0
     till.open_pod()
     status, intent = await till.call("POST", *request, "intent-1")
@@ -128,12 +144,13 @@ async def test_given_up_and_not_cancelled_there_is_cancelled_by_the_next_cashier
     path = f"/v1/payment-intents/{attempt.intent_id}"
     assert (await till.call("DELETE", path, attempt.person))[0] == 204
     await till.simulator("stripe").set_faults(
-        {"operation": "abandon", "fault": fault, "seconds": 1.5}
+        {"operation": "abandon", "fault": fault, "seconds": HELD_S}
     )
     first = till.start_cashier()
     await till.hurry()
     await till.until_called("stripe", "abandon")
     first.kill()
+    await till.simulator("stripe").set_faults()
     till.start_cashier()
     await till.until_idle()
     [payment] = await till.simulator("stripe").payments()
@@ -176,7 +193,7 @@ async def test_begun_and_unsent_is_sent_by_the_cashier(till: Till, method: str) 
 
 @pytest.mark.parametrize("method", PROVIDERS)
 async def test_sent_with_its_effect_and_unanswered_is_looked_up(till: Till, method: str) -> None:
-    attempt = await killed_in_confirm(till, method, {"fault": "delay_after", "seconds": 2.0})
+    attempt = await killed_in_confirm(till, method, {"fault": "delay_after"})
     till.start_cashier()
     await till.hurry()
     await require_healed(till, attempt)
@@ -184,9 +201,16 @@ async def test_sent_with_its_effect_and_unanswered_is_looked_up(till: Till, meth
 
 @pytest.mark.parametrize("method", PROVIDERS)
 async def test_sent_and_slow_is_repeated_under_its_key(till: Till, method: str) -> None:
-    attempt = await killed_in_confirm(till, method, {"fault": "delay_before", "seconds": 2.0})
+    attempt = await killed_in_confirm(till, method, {"fault": "delay_before"}, goes_on=False)
+    asked = len(await till.simulator(method).calls())
+
+    async def has_asked() -> bool:
+        return len(await till.simulator(method).calls()) > asked
+
     till.start_cashier()
     await till.hurry()
+    await till.until(has_asked, "the cashier asks while the provider is at it")
+    await till.simulator(method).set_faults()
     await require_healed(till, attempt)
     calls = await till.simulator(method).calls("confirm")
     assert len({one["key"] for one in calls if one["key"]}) == 1
@@ -198,12 +222,13 @@ async def test_answered_and_not_settled_is_settled_by_the_cashier(till: Till, me
     attempt = await till.attempt(till.fixtures.people[0], till.fixtures.seat_ids[0], method)
     await till.simulator(method).set_notices(is_paused=True)
     await till.simulator(method).set_faults(
-        {"operation": "confirm", "fault": "delay_before", "seconds": 0.5}
+        {"operation": "confirm", "fault": "delay_before", "seconds": HELD_S}
     )
     confirming = asyncio.create_task(till.confirm(attempt))
     await till.until_called(method, "confirm")
     answered = "SELECT count(*) FROM provider_answers WHERE outcome = 'done'"
-    async with locked(till, "SELECT FROM reservations FOR NO KEY UPDATE", answered):
+    reservations = "SELECT FROM reservations FOR NO KEY UPDATE"
+    async with locked(till, reservations, answered, answers=method):
         pod.kill()
     await confirming
     assert await till.status(attempt) == "CONFIRMING"
@@ -217,12 +242,13 @@ async def test_a_lost_answer_is_replayed(till: Till, method: str) -> None:
     pod = till.open_pod()
     attempt = await till.attempt(till.fixtures.people[0], till.fixtures.seat_ids[0], method)
     await till.simulator(method).set_faults(
-        {"operation": "confirm", "fault": "delay_before", "seconds": 0.5}
+        {"operation": "confirm", "fault": "delay_before", "seconds": HELD_S}
     )
     confirming = asyncio.create_task(till.confirm(attempt))
     await till.until_called(method, "confirm")
     confirming.cancel()
     await asyncio.gather(confirming, return_exceptions=True)
+    await till.simulator(method).set_faults()
     await till.until_status(attempt, "SUCCEEDED")
     pod.kill()
     till.start_cashier()
@@ -283,16 +309,18 @@ async def test_a_refund_that_was_sent_is_not_sent_twice(
 ) -> None:
     till.open_pod()
     refund_minor = await refunded(till, method)
-    await till.simulator(method).set_faults({"operation": "refund", "fault": fault, "seconds": 1.5})
+    held = {"operation": "refund", "fault": fault, "seconds": HELD_S}
+    await till.simulator(method).set_faults(held)
     first = till.start_cashier()
     await till.until_called(method, "refund")
     first.kill()
+    await till.simulator(method).set_faults()
     till.start_cashier()
     await require_refunded_once(till, method, refund_minor)
 
 
 async def test_a_notice_that_was_not_stored_comes_again(till: Till) -> None:
-    attempt = await killed_in_confirm(till, "toss", {"fault": "delay_after", "seconds": 1.0})
+    attempt = await killed_in_confirm(till, "toss", {"fault": "delay_after"})
     await till.connection.execute("DELETE FROM cashier_work WHERE kind = 'look_up'")
     toss, receiver = till.simulator("toss"), till.open_pod()
     await till.until(toss.notices, "the provider has a notice")
@@ -310,25 +338,26 @@ async def test_a_notice_that_was_not_stored_comes_again(till: Till) -> None:
 
 
 async def test_a_notice_at_its_handling_is_handled_by_the_next_cashier(till: Till) -> None:
-    attempt = await killed_in_confirm(till, "toss", {"fault": "delay_after", "seconds": 1.0})
+    attempt = await killed_in_confirm(till, "toss", {"fault": "delay_after"})
     await till.connection.execute("DELETE FROM cashier_work WHERE kind = 'look_up'")
     toss, receiver = till.simulator("toss"), till.open_pod()
     await till.until(toss.notices, "the provider has a notice")
     await toss.set_notices(url=f"{receiver.url}/v1/webhooks/toss", is_paused=True)
     assert set(await toss.flush_notices()) == {200}
-    await toss.set_faults({"operation": "look_up", "fault": "delay_after", "seconds": 1.5})
+    await toss.set_faults({"operation": "look_up", "fault": "delay_after", "seconds": HELD_S})
     first = till.start_cashier()
     await till.until_called("toss", "look_up")
     first.kill()
     unhandled = "SELECT count(*) FROM provider_notices WHERE handled_at IS NULL"
     assert await till.connection.fetchval(unhandled)
+    await toss.set_faults()
     till.start_cashier()
     await require_healed(till, attempt)
 
 
 @pytest.mark.parametrize("method", PROVIDERS)
 async def test_a_notice_that_was_stored_is_handled_by_the_cashier(till: Till, method: str) -> None:
-    attempt = await killed_in_confirm(till, method, {"fault": "delay_after", "seconds": 1.0})
+    attempt = await killed_in_confirm(till, method, {"fault": "delay_after"})
     # Nothing but the notice leads to the settlement.
     await till.connection.execute("DELETE FROM cashier_work WHERE kind = 'look_up'")
     receiver = till.open_pod()
@@ -350,13 +379,14 @@ async def test_a_cashier_that_is_killed_at_work_leaves_it_due(till: Till, operat
     fault = {"fault": "drop_before"} if operation == "confirm" else {"fault": "drop_after"}
     attempt = await killed_in_confirm(till, "toss", {**fault, "times": 1})
     await till.simulator("toss").set_faults(
-        {"operation": operation, "fault": "delay_after", "seconds": 1.5}
+        {"operation": operation, "fault": "delay_after", "seconds": HELD_S}
     )
     before = len(await till.simulator("toss").calls(operation))
     first = till.start_cashier()
     await till.hurry()
     await till.until_called("toss", operation, before + 1)
     first.kill()
+    await till.simulator("toss").set_faults()
     till.start_cashier()
     await till.hurry()
     await require_healed(till, attempt)
@@ -372,7 +402,7 @@ async def test_two_cashiers_do_everything_once(till: Till) -> None:
     for method in PROVIDERS:
         await till.simulator(method).set_notices(is_paused=True)
         await till.simulator(method).set_faults(
-            {"operation": "confirm", "fault": "delay_after", "seconds": 1.0, "times": 0}
+            {"operation": "confirm", "fault": "delay_after", "seconds": HELD_S, "times": 0}
         )
     confirming = [asyncio.create_task(till.confirm(one)) for one in attempts]
     for method in PROVIDERS:
@@ -396,12 +426,13 @@ async def test_two_cashiers_do_everything_once(till: Till) -> None:
 async def test_a_cashier_that_was_frozen_beyond_its_lease_undoes_nothing(till: Till) -> None:
     attempt = await killed_in_confirm(till, "toss", {"fault": "drop_before"})
     await till.simulator("toss").set_faults(
-        {"operation": "look_up", "fault": "delay_after", "seconds": 0.5}
+        {"operation": "look_up", "fault": "delay_after", "seconds": HELD_S}
     )
     frozen = till.start_cashier()
     await till.hurry()
     await till.until_called("toss", "look_up")
     frozen.freeze()
+    await till.simulator("toss").set_faults()
     second = till.start_cashier()
     await till.hurry()
     await till.until_status(attempt, "SUCCEEDED")

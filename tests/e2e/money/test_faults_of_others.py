@@ -205,15 +205,18 @@ async def test_a_pending_refund_is_followed_to_its_end(till: Till, *, is_done: b
     await till.until_called("stripe", "refund")
     await till.hurry()
     assert await till.connection.fetchval("SELECT status FROM refunds") == "PENDING"
-    [made] = [
-        one["data"]["object"]["id"]
-        for one in map(_decoded, await till.simulator("stripe").notices())
-        if one["data"]["object"]["object"] == "refund"
-    ][:1]
+    await till.until(lambda: _refunds(till), "the provider has made the refund")
+    made, *_ = await _refunds(till)
     await till.simulator("stripe").do("settle_refund", refund_key=made, is_done=is_done)
     await until_refunds_are(till, "DONE" if is_done else "MANUAL")
     await till.until_idle()
     await till.require_books_agree(owed_minor=0 if is_done else attempt.amount)
+
+
+async def _refunds(till: Till) -> list[str]:
+    notices = map(_decoded, await till.simulator("stripe").notices())
+    objects = (one["data"]["object"] for one in notices)
+    return [one["id"] for one in objects if one["object"] == "refund"]
 
 
 def _decoded(notice: dict[str, str]) -> dict[str, dict[str, dict[str, str]]]:

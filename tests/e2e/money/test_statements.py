@@ -48,12 +48,13 @@ async def test_a_cashier_that_is_killed_at_a_statement_leaves_it_to_the_next(til
     await provider.advance(-YESTERDAY_S)
     sold = await till.attempt(till.fixtures.people[0], till.fixtures.seat_ids[0])
     assert (await till.confirm(sold))[0] == 200
-    await provider.set_faults({"operation": "statement", "fault": "delay_after", "seconds": 1.5})
+    await provider.set_faults({"operation": "statement", "fault": "delay_after", "seconds": 30.0})
     first = till.start_cashier()
     await till.until_called("toss", "statement")
     first.kill()
     begun = "SELECT count(*) FROM statement_runs WHERE finished_at IS NULL"
     assert await till.connection.fetchval(begun) == 1
+    await provider.set_faults()
     till.start_cashier()
 
     async def compared() -> bool:

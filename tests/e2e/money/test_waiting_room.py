@@ -68,6 +68,11 @@ async def test_a_sale_of_the_cashier_lets_the_next_buyer_in(till: Till) -> None:
     await till.until_status(attempt, "SUCCEEDED")
     await till.until(lambda: is_admitted(second), "the second buyer is admitted")
     ended = "SELECT ended_by FROM queue_admissions ORDER BY number"
-    assert [row["ended_by"] for row in await till.connection.fetch(ended)] == ["paid", None]
+
+    async def is_recorded() -> bool:
+        rows = await till.connection.fetch(ended)
+        return [row["ended_by"] for row in rows] == ["paid", None]
+
+    await till.until(is_recorded, "the exit of the first buyer is recorded")
     await till.until_idle()
     await till.require_books_agree()

@@ -2,7 +2,6 @@
 
 import json
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -37,9 +36,9 @@ EVERYWHERE = {
 
 def _get(address: str) -> str | None:
     try:
-        with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 — our own
+        with urllib.request.urlopen(address, timeout=20) as answer:  # noqa: S310 — our own
             return str(answer.read(), "utf-8")
-    except urllib.error.URLError:
+    except OSError:
         return None
 
 

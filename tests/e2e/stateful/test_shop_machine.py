@@ -124,7 +124,9 @@ class World:
 
 @pytest.fixture
 def world(settings: Settings) -> Any:
-    world = World(settings.replace(hold_lapses_free_max=1_000_000))
+    # A seat lock that is not released in time would refuse the next hold.
+    patient = settings.replace(hold_lapses_free_max=1_000_000, valkey_timeout_ms=5_000)
+    world = World(patient)
     yield world
     world.close()
 
