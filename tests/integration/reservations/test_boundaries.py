@@ -18,6 +18,8 @@ _PAY = """
         ARRAY['wallet'], ARRAY[NULL], NULL, ARRAY['p'], ARRAY['f'::bytea],
         true)
 """
+# So long that the payment is in time on a busy machine.
+_TTL_S = 2
 _LAPSED = "SELECT expires_at <= clock_timestamp() FROM reservations WHERE reservation_id = $1"
 _TAKE_OVER = """
     UPDATE seats SET reservation_id = $2, expires_at = expires_at + interval '2 days'
@@ -34,7 +36,7 @@ _WAITING = """
 async def test_a_payment_that_is_open_past_the_hold_counts_against_the_ticket_limit(
     db: Database, other: "asyncpg.Connection[Record]"
 ) -> None:
-    hall = await open_hall(db, hold_ttl_s=1, ticket_limit=2, balance_minor=10_000)
+    hall = await open_hall(db, hold_ttl_s=_TTL_S, ticket_limit=2, balance_minor=10_000)
     buyer = hall.people[0]
     first = await hall.held(buyer, "S001", "S002")
     async with other.transaction():
@@ -47,7 +49,7 @@ async def test_a_payment_that_is_open_past_the_hold_counts_against_the_ticket_li
 async def test_the_version_of_a_map_grows_when_a_payment_ends_after_the_hold(
     db: Database, settings: Settings, other: "asyncpg.Connection[Record]"
 ) -> None:
-    hall = await open_hall(db, hold_ttl_s=1, balance_minor=10_000)
+    hall = await open_hall(db, hold_ttl_s=_TTL_S, balance_minor=10_000)
     first = await hall.held(hall.people[0], "S001")
     seats = SeatReadModel(ScheduleEntries(settings.seats, SeatStore(db)))
     async with other.transaction():

@@ -27,7 +27,8 @@ async def _end(hall: Hall, person: UUID, how: str) -> None:
     await hall.lapse(outcome.held.reservation_id)
     await hall.db.fetch(
         # A moment ago, and not a day.
-        "UPDATE reservations SET expires_at = clock_timestamp() WHERE reservation_id = $1",
+        "UPDATE reservations SET expires_at = clock_timestamp() - interval '1 s'"
+        " WHERE reservation_id = $1",
         outcome.held.reservation_id,
     )
     if how == "sweep":

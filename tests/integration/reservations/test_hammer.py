@@ -22,7 +22,12 @@ from tests.support.waiting import until
 @pytest.fixture
 def settings(database_url: str, servers: Servers) -> Settings:
     """A database of each test's own: one of them breaks it."""
-    return Settings.of(database_url=database_url, valkey_url=servers.valkey_url, log_level="error")
+    return Settings.of(
+        database_url=database_url,
+        valkey_url=servers.valkey_url,
+        log_level="error",
+        lock_timeout_ms=5_000,
+    )
 
 
 @pytest.fixture
@@ -57,12 +62,6 @@ async def test_nothing_is_sold_twice_lost_or_locked_for_good(
     pods: list[Database], settings: Settings
 ) -> None:
     hammer, hall = await _hammer(pods, seats=50, hold_ttl_s=1, balance_minor=1_000)
-    await hammer.run(3.0)
-    assert not await _wrong(pods, hammer, hall)
-    report = await audit(settings)
-    assert report.ok, report.broken
-    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    assert (await pods[0].fetch(deadlocks))[0]["deadlocks"] == 0
     seen = {
         "held",
         "seat_taken",
@@ -72,7 +71,16 @@ async def test_nothing_is_sold_twice_lost_or_locked_for_good(
         "charged",
         "insufficient_balance",
     }
+    await hammer.run(3.0)
+    for _ in range(10):
+        if not seen <= set(hammer.outcomes):  # a busy machine strikes less often
+            await hammer.run(1.0)
     assert seen <= set(hammer.outcomes), "it struck everywhere"
+    assert not await _wrong(pods, hammer, hall)
+    report = await audit(settings)
+    assert report.ok, report.broken
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert (await pods[0].fetch(deadlocks))[0]["deadlocks"] == 0
 
 
 # The control takes these guards away. Its holds write one after the other, and each has looked before

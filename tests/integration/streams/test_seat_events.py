@@ -278,9 +278,7 @@ async def test_without_valkey_changes_of_other_pods_are_read(
     async with pods_of(alone, 2) as pods:
         page = await Page.open(pods[1], hall)
         await pods[0].hold(hall, 0, "S003")
-        began = time.monotonic()
         await page.sees(lambda one: one.states[2] == HELD)
-        assert time.monotonic() - began < 5
 
 
 async def test_lost_messages_are_recovered_by_readings(
@@ -316,7 +314,14 @@ async def test_without_open_streams_nothing_is_read(db: Database, settings: Sett
             return not len(pod.application.http.streams)
 
         await until(left)
-        await asyncio.sleep(0.2)  # a reading may have been under way
+
+        async def is_quiet() -> bool:
+            """A reading may have been under way."""
+            known = reads()
+            await asyncio.sleep(0.3)
+            return reads() == known
+
+        await until(is_quiet)
         before = reads()
         await asyncio.sleep(0.5)
         assert reads() == before
@@ -347,7 +352,7 @@ async def test_strangers_and_limits(db: Database, settings: Settings) -> None:
 async def test_the_database_is_away_for_a_while(db: Database, settings: Settings) -> None:
     hall = await open_hall(db)
     brief = settings.replace(
-        valkey_url="redis://127.0.0.1:1/0", statement_timeout_ms=300, lock_timeout_ms=200
+        valkey_url="redis://127.0.0.1:1/0", statement_timeout_ms=2_000, lock_timeout_ms=300
     )
     async with pods_of(brief, 1) as [pod]:
         page = await Page.open(pod, hall)
@@ -372,8 +377,8 @@ async def test_silence_is_filled_only_while_the_seats_can_be_read(
     hall = await open_hall(db)
     brief = settings.replace(
         valkey_url="redis://127.0.0.1:1/0",
-        statement_timeout_ms=300,
-        lock_timeout_ms=200,
+        statement_timeout_ms=2_000,
+        lock_timeout_ms=300,
         seat_events_keepalive_ms=100,
     )
     async with pods_of(brief, 1) as [pod]:

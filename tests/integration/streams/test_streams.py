@@ -294,7 +294,7 @@ async def test_silence_is_filled_and_a_life_ends() -> None:
 
 
 async def test_a_drain_ends_all_streams_and_takes_no_new_ones() -> None:
-    patient = QUICK.replace(stream_buffer_max_bytes=10_000_000)
+    patient = QUICK.replace(stream_buffer_max_bytes=10_000_000, drain_timeout_ms=60_000)
     async with standing(patient) as stand:
         stuck = await stand.follow()
         stuck.writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -311,7 +311,7 @@ async def test_a_drain_ends_all_streams_and_takes_no_new_ones() -> None:
                 pass
         idle.close()
         await holds(lambda: not stand.server.context.connections)
-        assert time.monotonic() - began < 8, "the graceful time was waited for"
+        assert time.monotonic() - began < 30, "the graceful time was waited for"
         with pytest.raises(ConnectionRefusedError):
             await stand.follow()
 

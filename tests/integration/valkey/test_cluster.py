@@ -100,7 +100,7 @@ async def test_a_moved_slot_is_followed_within_a_call(
     calling = asyncio.create_task(call_on())
     move = cluster.migrate_slot if is_atomic else cluster.move_slot
     await asyncio.to_thread(move, tag, target)
-    await until(lambda: _knows(valkey, tag, target), 2.0)
+    await until(lambda: _knows(valkey, tag, target))
     assert not calling.done(), "no call has failed"
     calling.cancel()
     await asyncio.gather(calling, return_exceptions=True)
@@ -135,7 +135,7 @@ async def test_a_key_that_has_moved_ahead_of_its_slot_is_asked_for(
 
 
 async def test_a_node_that_is_away_costs_only_its_own_slots(cluster: ValkeyCluster) -> None:
-    settings = Settings.of(valkey_url=cluster.url, breaker_open_ms=100, valkey_timeout_ms=400)
+    settings = Settings.of(valkey_url=cluster.url, breaker_open_ms=100, valkey_timeout_ms=1_000)
     valkey = Valkey(settings.valkey)
     tags = _tags(cluster)
     for tag in tags.values():
@@ -147,8 +147,8 @@ async def test_a_node_that_is_away_costs_only_its_own_slots(cluster: ValkeyClust
         durations, refused = await _call_beside(valkey, other_tags, dead_tag)
         assert refused > 0
         assert not valkey.is_breaker_open, "one node does not stand for all"
-        # Others do not wait for the dead node, whose calls take 400 ms.
-        assert quantiles(durations, n=100)[97] < 0.2
+        # Others do not wait for the dead node, whose calls take a second.
+        assert quantiles(durations, n=100)[97] < 0.5
         dead.kill()
         dead.start()
 
@@ -159,16 +159,16 @@ async def test_a_node_that_is_away_costs_only_its_own_slots(cluster: ValkeyClust
                 return False
 
         # It comes back empty and without scripts.
-        await until(is_back, 10.0)
+        await until(is_back, 20.0)
     finally:
         await valkey.close()
 
 
 async def _call_beside(valkey: Valkey, tags: list[str], dead_tag: str) -> tuple[list[float], int]:
-    """Call live nodes and the dead one for a second; return durations, and the dead one's refusals."""
+    """Call live nodes and the dead one for a while; return durations, and the dead one's refusals."""
     durations: list[float] = []
     refused = 0
-    ends_at = time.monotonic() + 1.0
+    ends_at = time.monotonic() + 1.5
 
     async def others() -> None:
         while (began := time.monotonic()) < ends_at:
@@ -248,7 +248,7 @@ async def _processes(
         return all(one.bus.has_peers and one.bus.is_receiving for one in both)
 
     try:
-        await until(acquainted, 5.0)
+        await until(acquainted, 20.0)
         yield both
     finally:
         for task in running:
@@ -266,7 +266,7 @@ async def _read(process: Process, *schedule_ids: UUID) -> None:
     async def follows() -> bool:
         return all(process.bus.follows(one) for one in schedule_ids)
 
-    await until(follows, 5.0)
+    await until(follows, 20.0)
     for schedule_id in schedule_ids:
         await process.shop.seats.states(schedule_id, max_age_s=0)
 
@@ -294,14 +294,14 @@ async def test_changes_go_by_schedule_and_a_lost_one_is_noticed(
             return listener.shop.refusals.taken(sold, ["1-1-1"], stranger) == ["1-1-1"]
 
         # The first message of a sender has number 1: nothing can be missing before it.
-        await until(is_taken, 1.0)
+        await until(is_taken)
         # A message that Valkey never had: the next heartbeat counts it.
         seller.bus._count_sent(sold)
 
         async def is_read_again() -> bool:
             return listener.shop.refusals.taken(sold, ["1-1-1"], stranger) is None
 
-        await until(is_read_again, 3.0)
+        await until(is_read_again)
         assert listener.shop.refusals.taken(other, ["1-1-1"], stranger) == [], "and only that one"
         # What a sender has sold before it knew of this process was never sent.
         del listener.bus._peers[seller.bus._me]
@@ -309,7 +309,7 @@ async def test_changes_go_by_schedule_and_a_lost_one_is_noticed(
         async def is_all_read_again() -> bool:
             return listener.shop.refusals.taken(other, ["1-1-1"], stranger) is None
 
-        await until(is_all_read_again, 3.0)
+        await until(is_all_read_again)
 
 
 async def test_heartbeats_are_where_a_later_process_sends_them(
@@ -334,8 +334,8 @@ async def test_heartbeats_are_where_a_later_process_sends_them(
             return all(one.bus.is_receiving and one.bus.has_peers for one in both)
 
         try:
-            await until(is_moved, 10.0)
-            await until(are_heard, 10.0)
+            await until(is_moved, 20.0)
+            await until(are_heard, 20.0)
         finally:
             await asyncio.to_thread(cluster.move_slot, lowest, source)
 
@@ -354,19 +354,19 @@ async def test_a_subscription_follows_its_slot_and_a_dead_node_is_a_gap(
         async def is_lost() -> bool:
             return not listener.bus.follows(moved)
 
-        await until(is_lost, 2.0)
+        await until(is_lost)
         await _read(listener, moved)
         await _announce(seller, moved, "1-1-2")
 
         async def is_taken() -> bool:
             return listener.shop.refusals.taken(moved, ["1-1-2"], uuid4()) == ["1-1-2"]
 
-        await until(is_taken, 3.0)
+        await until(is_taken)
         safe = await _on_another_node(cluster, seller.shop, target)
         await _read(listener, safe)
         target.pause()
         try:
-            await until(is_lost, 6.0)
+            await until(is_lost, 20.0)
             assert listener.bus.follows(safe), "the other nodes' schedules are as they were"
         finally:
             target.resume()

@@ -16,7 +16,11 @@ __all__ = ["shared_database_url"]
 def settings(shared_database_url: str, servers: Servers) -> Settings:
     """Settings that point at the shared database and at the shared Valkey."""
     return Settings.of(
-        database_url=shared_database_url, valkey_url=servers.valkey_url, log_level="error"
+        database_url=shared_database_url,
+        valkey_url=servers.valkey_url,
+        log_level="error",
+        # Some tests hold a lock until others wait for it, which a busy machine delays.
+        lock_timeout_ms=5_000,
     )
 
 

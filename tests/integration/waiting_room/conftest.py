@@ -162,7 +162,9 @@ async def close_pod(pod: Pod) -> None:
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Timeouts for a loaded machine."""
-    return settings.replace(valkey_timeout_ms=5_000, breaker_open_ms=50)
+    return settings.replace(
+        valkey_timeout_ms=5_000, breaker_open_ms=50, lock_timeout_ms=5_000, queue_lease_ms=3_000
+    )
 
 
 @pytest.fixture

@@ -321,7 +321,7 @@ async def test_another_leader_takes_over_where_the_first_one_died(
     other = await make_pod()
     await other.refresh(queue.schedule_id)
     assert not await other.leader.tick()
-    until = asyncio.get_running_loop().time() + 10
+    until = asyncio.get_running_loop().time() + 20
     while not await other.leader.tick():
         assert asyncio.get_running_loop().time() < until
         await asyncio.sleep(0.05)
