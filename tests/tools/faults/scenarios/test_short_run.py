@@ -16,8 +16,9 @@ from faults.scenarios import ALL
 from tests.tools.faults.cluster.processes import MARK, marked
 
 ROOT = Path(__file__).parents[4]
-# About half a minute for each of the six, on a busy machine.
-TIMEOUT_S = 180
+# About half a minute for each of the six, on a busy machine, and twice that on one that stalls.
+TIMEOUT_S = 360
+pytestmark = pytest.mark.timeout(TIMEOUT_S + 60)
 SCENARIOS = (
     "api_sigkill",
     "api_kill_after_commit",
