@@ -91,7 +91,7 @@ class ControlServer:
         return _json({})
 
     async def _set_faults(self, request: web.Request) -> web.Response:
-        """Set the faults in place of those before; an empty list lets everything go well."""
+        """Set the faults in place of those before; an empty list lets everything go well at once."""
         self._provider.faults.replace(await _body(request, list[FaultRule]))
         return _json({})
 

@@ -76,7 +76,7 @@ class FaultBoard:
     def __init__(self, declines: str, confirms: str) -> None:
         self._declines = declines
         self._confirms = confirms
-        self._replaced = asyncio.Event()
+        self._cleared = asyncio.Event()
         self.clear()
 
     def clear(self) -> None:
@@ -88,16 +88,17 @@ class FaultBoard:
         self.drawn: Counter[str] = Counter()
 
     def replace(self, rules: list[FaultRule]) -> None:
-        """Set the faults in place of those before, whose delays end."""
+        """Set the faults in place of those before; without any, delays end, too."""
         self.rules = rules
-        self._replaced.set()
-        self._replaced = asyncio.Event()
+        if not rules:
+            self._cleared.set()
+            self._cleared = asyncio.Event()
 
     async def delay(self, seconds: float) -> None:
-        """Return after `seconds`, or as soon as the faults are replaced."""
+        """Return after `seconds`, or as soon as there are no faults."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._replaced.wait()
+                await self._cleared.wait()
 
     def plan(self, operation: str, order_id: str) -> CallPlan:
         """Return the faults of a call, and use up their turns."""

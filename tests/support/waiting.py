@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-async def until(holds: Callable[[], Awaitable[object]], within_s: float = 10.0) -> None:
+async def until(holds: Callable[[], Awaitable[object]], within_s: float = 30.0) -> None:
     """Return as soon as `holds` answers something true; raise `TimeoutError` after `within_s`."""
     deadline = time.monotonic() + within_s
     while not await holds():
@@ -14,7 +14,7 @@ async def until(holds: Callable[[], Awaitable[object]], within_s: float = 10.0) 
         await asyncio.sleep(0.01)
 
 
-def wait_until(holds: Callable[[], object], within_s: float = 10.0) -> None:
+def wait_until(holds: Callable[[], object], within_s: float = 30.0) -> None:
     """The same for what needs no event loop."""
     deadline = time.monotonic() + within_s
     while not holds():

@@ -24,7 +24,7 @@ from boxoffice.app import open_application
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
 from tests.conftest import ONE_ADDRESS, Servers
-from tests.support.shop import STOP_TIMEOUT_S, dying_with_us
+from tests.support.shop import START_TIMEOUT_S, STOP_TIMEOUT_S, dying_with_us
 
 from .client import Answer, Api, Person, Sale, expect, log_in, sign_up
 
@@ -93,15 +93,26 @@ def running(database_url: str, valkey_url: str, log: Path, **changed: str) -> It
         )
     server = Running(process, Api("127.0.0.1", port), log, database_url)
     try:
-        try:
-            expect(server.api.get("/readyz"), 200)
-        except OSError:
-            pytest.fail(f"the server does not answer: {log.read_text()}")
+        _require_ready(server)
         yield server
     finally:
         if process.poll() is None:
             process.kill()
         process.wait()
+
+
+def _require_ready(server: Running) -> None:
+    """Wait for the first answer, which a busy machine may give late."""
+    ends_at = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            expect(server.api.get("/readyz"), 200)
+        except OSError as error:
+            is_starting = isinstance(error, TimeoutError) and server.process.poll() is None
+            if not is_starting or time.monotonic() > ends_at:
+                pytest.fail(f"the server does not answer: {server.log.read_text()}")
+        else:
+            return
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import pytest
 from tests.support.till import Attempt, Till
 
 PROVIDERS = ("toss", "stripe")
-# A provider answers after so long, or when its faults are set anew.
+# A provider answers after so long, or when its faults are cleared.
 HELD_S = 30.0
 _WAITING = """
     SELECT count(*) FROM pg_stat_activity

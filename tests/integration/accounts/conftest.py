@@ -35,7 +35,7 @@ class MovedClock:
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Hashing passwords fills a small machine, and a missed deadline would switch the throttle off."""
-    return settings.replace(valkey_timeout_ms=5_000)
+    return settings.replace(valkey_timeout_ms=5_000, lock_timeout_ms=20_000)
 
 
 @pytest.fixture

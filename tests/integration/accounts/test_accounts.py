@@ -270,7 +270,7 @@ async def test_a_sign_up_whose_answer_is_lost_is_said_to_be_unknown(
         await blocker.execute("LOCK TABLE wallets IN ACCESS EXCLUSIVE MODE")
         signing_up = asyncio.create_task(accounts.sign_up("a@b.example", PASSWORD, "A"))
         pids: list[int] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not pids:
                 await asyncio.sleep(0.005)
                 rows = await db.fetch(

@@ -256,7 +256,7 @@ async def test_the_role_archives_until_it_is_stopped(db: Database, settings: Set
 
     await until(moved)
     stop.set()
-    await asyncio.wait_for(role, 5)
+    await asyncio.wait_for(role, 20)
 
 
 async def test_what_ended_lately_stays_beside_what_ended_long_ago(db: Database) -> None:

@@ -296,11 +296,11 @@ async def test_a_locked_wallet_is_refused_alone(
         " SELECT id, 0, 'KRW' FROM unnest($1::uuid[]) id",
         people,
     )
-    hasty = Database(settings.replace(lock_timeout_ms=200))
+    hasty = Database(settings.replace(lock_timeout_ms=500))
     await hasty.open()
     try:
         # The proportions of the defaults: three waits for a lock, and the time for retries is over.
-        group = GroupCommit(GroupCommitLimits(retry_for_s=0.6))
+        group = GroupCommit(GroupCommitLimits(retry_for_s=1.5))
         handler = TopUpHandler(PaymentStore(hasty), 1_000_000)
         commands = [TopUpCommand(who, "key", b"f", uuid7(), 100) for who in people]
         async with outsider.transaction(), asyncio.timeout(TIMEOUT_S):

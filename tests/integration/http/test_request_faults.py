@@ -92,7 +92,7 @@ async def shop(**changed: Any) -> AsyncIterator[Shop]:
 
 async def answer(reader: asyncio.StreamReader) -> int:
     """Return the status of the next answer; raise `TimeoutError` where none comes."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(15):
         head = await reader.readuntil(b"\r\n\r\n")
         length = _LENGTH.search(head)
         if length is not None:
@@ -127,7 +127,7 @@ async def test_a_broken_connection_affects_no_other_one() -> None:
 
 
 async def _rest(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(15):
         return await reader.read()
 
 

@@ -19,6 +19,8 @@ def settings(shared_database_url: str, servers: Servers) -> Settings:
         valkey_url=servers.valkey_url,
         log_level="error",
         wallet_top_up_free=True,
+        # A test may hold a lock longer than it meant to where the machine is busy.
+        lock_timeout_ms=5_000,
     )
 
 

@@ -18,7 +18,9 @@ _LOCKED = "SELECT pg_advisory_xact_lock(7)"
 async def small(settings: Settings) -> AsyncIterator[Database]:
     """A pool with two connections for batches and one beside them, for which five may wait."""
     database = Database(
-        settings.replace(db_pool_max=3, batches_in_flight=2, db_reads_waiting_max=5)
+        settings.replace(
+            db_pool_max=3, batches_in_flight=2, db_reads_waiting_max=5, lock_timeout_ms=10_000
+        )
     )
     await database.open()
     yield database
@@ -32,7 +34,7 @@ async def test_slow_reads_leave_the_batches_their_connections(
         await blocker.fetch(_LOCKED)
         reads = [asyncio.create_task(small.read(_LOCKED)) for _ in range(6)]
         await until(lambda: _waiting_for_locks(db))
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await asyncio.gather(*(small.fetch("SELECT pg_sleep(0.01)") for _ in range(2)))
         with pytest.raises(Overloaded):
             await small.read("SELECT 1")
@@ -45,7 +47,8 @@ async def test_slow_reads_leave_the_batches_their_connections(
 
 
 async def test_who_waits_too_long_for_a_place_is_told(settings: Settings, db: Database) -> None:
-    hasty = Database(settings.replace(db_pool_max=3, batches_in_flight=2, db_acquire_timeout_ms=50))
+    bounds = {"db_pool_max": 3, "batches_in_flight": 2, "db_acquire_timeout_ms": 300}
+    hasty = Database(settings.replace(**bounds, lock_timeout_ms=10_000))
     await hasty.open()
     async with db.transaction() as blocker:
         await blocker.fetch(_LOCKED)

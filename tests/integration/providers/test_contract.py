@@ -14,6 +14,7 @@ from boxoffice.payments.providers.port import (
     ProviderUnknown,
     StatementLine,
 )
+from tests.support import waiting
 from tests.support.providers import (
     AMOUNT,
     Counterparty,
@@ -27,6 +28,8 @@ from tests.support.simulators import Simulators
 PROVIDERS = ("toss", "stripe")
 DEADLINES = {"provider_timeout_ms": 1_500, "confirm_timeout_ms": 1_500}
 BREAKER = {"provider_breaker_failures_max": 1_000}
+# A simulator answers after so long, or when its faults are cleared.
+HELD_S = 20.0
 
 
 @pytest.fixture(params=PROVIDERS)
@@ -36,6 +39,13 @@ async def party(
     """A client with short deadlines, and its simulator."""
     async with counterparty(request.param, simulators, **DEADLINES, **BREAKER) as one:
         yield one
+
+
+async def until_called(party: Counterparty, operation: str, count: int = 1) -> None:
+    async def has_come() -> bool:
+        return len(await party.simulator.calls(operation)) >= count
+
+    await waiting.until(has_come)
 
 
 async def test_a_payment_moves_the_money_once(party: Counterparty) -> None:
@@ -129,11 +139,11 @@ async def test_an_unknown_confirmation_is_found_or_repeated(
 async def test_a_slow_confirmation_ends_at_the_deadline(party: Counterparty, when: str) -> None:
     order = new_order()
     key = await party.authorized(order)
-    await party.simulator.set_faults({"fault": when, "operation": "confirm", "seconds": 2.5})
+    await party.simulator.set_faults({"fault": when, "operation": "confirm", "seconds": HELD_S})
     with pytest.raises(ProviderUnknown):
         await party.provider.confirm(order, key, "attempt-1")
     # The first call goes on there; a repetition under its key waits for it, or gets its answer.
-    await asyncio.sleep(1.2)
+    await party.simulator.set_faults()
     found = await party.provider.confirm(order, key, "attempt-1")
     assert shown(found) == await party.book()
     assert len(await party.book()) == 1
@@ -157,13 +167,14 @@ async def test_a_repetition_does_not_wait_past_the_deadline(party: Counterparty)
     order = new_order()
     key = await party.authorized(order)
     await party.simulator.set_faults(
-        {"fault": "delay_before", "operation": "confirm", "seconds": 2.5}
+        {"fault": "delay_before", "operation": "confirm", "seconds": HELD_S}
     )
     both = await asyncio.gather(
         *(party.provider.confirm(order, key, "attempt-1") for _ in range(2)),
         return_exceptions=True,
     )
     assert [type(one) for one in both] == [ProviderUnknown, ProviderUnknown]
+    await party.simulator.set_faults()
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
@@ -172,13 +183,13 @@ async def test_a_call_in_progress_is_not_called_unsent(simulators: Simulators, n
         order = new_order()
         key = await party.authorized(order)
         await party.simulator.set_faults(
-            {"fault": "delay_before", "operation": "confirm", "seconds": 2.0},
+            {"fault": "delay_before", "operation": "confirm", "seconds": HELD_S},
             {"fault": "error_before", "operation": "look_up", "order_id": "other-order"},
         )
         first = asyncio.create_task(party.provider.confirm(order, key, "attempt-1"))
-        await asyncio.sleep(0.2)
+        await until_called(party, "confirm")
         second = asyncio.create_task(party.provider.confirm(order, key, "attempt-1"))
-        await asyncio.sleep(0.2)
+        await until_called(party, "confirm", 2)
         # While the second one waits, another call opens the breaker.
         if name == "toss":
             with pytest.raises(ProviderUnknown):
@@ -189,6 +200,7 @@ async def test_a_call_in_progress_is_not_called_unsent(simulators: Simulators, n
                 await party.provider.look_up(order.order_id, key)
         with pytest.raises(ProviderUnknown):
             await second
+        await party.simulator.set_faults()
         await asyncio.gather(first, return_exceptions=True)
         assert len(await party.book()) == 1
 
@@ -422,12 +434,13 @@ async def test_a_call_that_waits_for_a_connection_was_not_sent(
     bounds = {"provider_connections_max": 1, "provider_connect_timeout_ms": 200}
     async with counterparty(name, simulators, **bounds) as party:
         await party.simulator.set_faults(
-            {"fault": "delay_after", "operation": "look_up", "seconds": 1.0}
+            {"fault": "delay_after", "operation": "look_up", "seconds": HELD_S}
         )
         first = asyncio.create_task(party.provider.look_up(new_order().order_id, None))
-        await asyncio.sleep(0.1)
+        await until_called(party, "look_up")
         with pytest.raises(ProviderUnavailable):
             await party.provider.look_up(new_order().order_id, None)
+        await party.simulator.set_faults()
         assert await first is None
         assert len(await party.simulator.calls("look_up")) == 1
 
