@@ -128,7 +128,7 @@ async def test_a_window_ends_and_a_closed_door_is_not_kept_closed_by_knocking(
     limits: Settings, shared: Valkey, email: str
 ) -> None:
     throttle = LoginThrottle(limits.replace(login_window_s=1).accounts, shared)
-    waits = set()
+    waits: set[object] = set()
     async with asyncio.timeout(30):
         # A window may end while this process does not run.
         while not waits:
