@@ -191,10 +191,16 @@ class Till:
         await self.until(has_come, f"{method} is asked to {operation}")
 
     async def hurry(self) -> None:
-        """Let the time pass that work and notices wait for."""
-        await self.connection.execute("UPDATE cashier_work SET due_at = clock_timestamp()")
+        """Let the time pass that work and notices wait for.
+
+        What is due already may be in progress, and would be done again if it were planned anew.
+        """
         await self.connection.execute(
-            "UPDATE provider_notices SET due_at = clock_timestamp() WHERE handled_at IS NULL"
+            "UPDATE cashier_work SET due_at = clock_timestamp() WHERE due_at > clock_timestamp()"
+        )
+        await self.connection.execute(
+            "UPDATE provider_notices SET due_at = clock_timestamp()"
+            " WHERE handled_at IS NULL AND due_at > clock_timestamp()"
         )
 
     async def until_idle(self) -> None:
