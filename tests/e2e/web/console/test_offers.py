@@ -47,6 +47,7 @@ async def test_an_organizer_sets_prices_makes_codes_and_describes_seats(
     await visitor.button("Save").last.click()
     await expect(page.get_by_label("Seat ids")).to_have_value("A-1-1, A-1-2")
     await expect(page.get_by_role("cell", name="Friends")).to_be_visible()
+    await expect(page.get_by_text("These codes are shown this once.")).to_be_visible()
     shown = answered(organizer.api.get(f"/v1/admin/schedules/{sale.schedule_id}/offers"), 200).json
     assert (shown["booking_fee"], shown["price_types"][0]["percent_off"]) == (1_500, 30)
     assert shown["notes"][0]["seat_ids"] == ["A-1-1", "A-1-2"]

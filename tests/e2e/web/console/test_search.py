@@ -63,6 +63,7 @@ async def test_an_order_is_found_by_its_number_and_by_a_name_with_a_typo(
     await page.keyboard.press("Enter")
     await expect(said).to_contain_text("1 order is similar")
     await shot(page, "search-desktop")
+    await expect(field).to_be_focused()
     await page.keyboard.press("ArrowDown")
     await expect(page.locator("a.row-link")).to_be_focused()
     await page.keyboard.press("Escape")

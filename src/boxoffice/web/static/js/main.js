@@ -30,9 +30,10 @@ import { terms } from "./pages/terms.js";
 const PAGES = [
   ["/", concerts],
   ["/concerts/{concert_id}", concert],
-  ["/schedules/{schedule_id}", seats],
-  ["/schedules/{schedule_id}/queue", queue],
-  ["/reservations/{reservation_id}", reservation],
+  // A hold, a place in line and a payment are resumed by the page that is loaded next.
+  ["/schedules/{schedule_id}", seats, { endsFirst: true }],
+  ["/schedules/{schedule_id}/queue", queue, { endsFirst: true }],
+  ["/reservations/{reservation_id}", reservation, { endsFirst: true }],
   ["/login", login],
   ["/signup", signup],
   ["/me", me],
@@ -45,8 +46,11 @@ export async function start() {
   const frame = new Layout({ onLanguage: (code) => { chooseLanguage(code); redraw(); keepMailLanguage(); } });
   setChildren(document.querySelector("#app"), frame.view, announcer.view);
   const router = new Router({
-    present: (page, { moved }) => frame.present(page, { moved }),
+    present: (page, how) => frame.present(page, how),
     failed: errorPage,
+    stale: (error) => announcer.notify(errorText(error), "bad"),
+    unused: (signal) => frame.untilUnused(signal),
+    owner: () => session.owner,
     waiting: (isSlow) => {
       frame.wait(isSlow);
       if (isSlow) announcer.announce(t("busy"));
@@ -54,7 +58,7 @@ export async function start() {
     left: () => { announcer.clear(); dismissAll(); },
   });
   const redraw = () => { frame.redraw(); router.refresh(); };
-  for (const [template, page] of PAGES) router.add(template, () => page);
+  for (const [template, page, options] of PAGES) router.add(template, () => page, options);
   // Rarely needed, so they are loaded on demand.
   const links = () => importModule(new URL("./pages/account-links.js", import.meta.url));
   router.add("/account", async () => (await importModule(new URL("./pages/account-settings.js", import.meta.url))).settings);
@@ -63,7 +67,7 @@ export async function start() {
   router.add("/account/confirm", async () => (await links()).confirm);
   // Large and rarely needed, so it is loaded on demand.
   router.add("/organizer/*", async () => (await importModule(new URL("./console/main.js", import.meta.url))).page);
-  router.add("/checkout/{intent_id}", async () => (await importModule(new URL("./pages/checkout.js", import.meta.url))).checkout, { ownDocument: true });
+  router.add("/checkout/{intent_id}", async () => (await importModule(new URL("./pages/checkout.js", import.meta.url))).checkout, { ownDocument: true, endsFirst: true });
   session.ask = askToLogIn;
   session.addEventListener("change", () => frame.redraw());
   addEventListener("unhandledrejection", (event) => uncaught(event.reason));

@@ -2,6 +2,7 @@
 
 import { h, setChildren, uniqueId } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { markSent, valuesOf } from "../lib/redraw.js";
 import { ownErrorText, requestReference, errorText } from "./problem.js";
 
 /** A labelled input: `field.input`, `field.view`, and `field.complain(text)`, "" for no error. */
@@ -82,11 +83,13 @@ export class Choice {
 
 /**
  * A form of fields. An error thrown by `submit(values)` is shown at the field that the server named, else
- * below the fields; the form can be sent again. The button is disabled while the form is being sent.
+ * below the fields; the form can be sent again. The button is disabled while the form is being sent. Where the user
+ * thinks better of it, `submit` returns false.
  */
 export function form({ fields, label, submit, children = [], busyLabel }) {
   const failed = h("p", { class: "form-error", role: "alert" });
   const button = h("button", { type: "submit", class: "button primary" }, label);
+  for (const [name, field] of Object.entries(fields)) field.input.dataset.field = name;
   const onsubmit = async (event) => {
     event.preventDefault();
     if (button.getAttribute("aria-disabled")) return;
@@ -96,18 +99,23 @@ export function form({ fields, label, submit, children = [], busyLabel }) {
       wrong[0].input.focus();
       return;
     }
+    const values = valuesOf(view);
     busy(button, true, busyLabel ?? t("busy"));
+    view.setAttribute("aria-busy", "true");
     try {
-      await submit(Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value])));
+      const isSent = await submit(Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value])));
+      if (isSent !== false) markSent(view, values);
     } catch (error) {
       if (!blame(fields, error)) setChildren(failed, errorText(error), " ", requestReference(error));
     } finally {
       busy(button, false, label);
+      view.removeAttribute("aria-busy");
     }
   };
-  return h("form", { class: "form", novalidate: true, onsubmit },
+  const view = h("form", { class: "form", novalidate: true, onsubmit, "data-form": Object.keys(fields).join(" ") },
     Object.values(fields).map((field) => field.view), children, failed,
     h("div", { class: "actions" }, button));
+  return view;
 }
 
 function busy(button, isBusy, label) {

@@ -3,6 +3,7 @@
 import { countDown } from "../lib/clock.js";
 import { h, icon, setChildren } from "../lib/dom.js";
 import { countdown, t } from "../lib/i18n.js";
+import { redraw } from "../lib/redraw.js";
 import { announcer } from "./announcer.js";
 import { ICONS } from "./icons.js";
 import { ownHolds } from "./own-holds.js";
@@ -36,7 +37,7 @@ export class HoldBar {
     const clock = h("span", { class: "clock", role: "timer" });
     this.view.setAttribute("aria-label", t("hold.bar"));
     const pay = h("a", { class: "button primary", href: `/reservations/${first.reservation_id}` }, t("hold.pay"));
-    setChildren(this.view, icon(ICONS.clock), h("div", { class: "hold-text" },
+    redraw(this.view, icon(ICONS.clock), h("div", { class: "hold-text" },
       h("p", {}, t("hold.seats", { n: seats }), " ", clock),
       holds.length > 1 && h("a", { href: "/me" }, t("hold.all", { n: holds.length }))), pay);
     countDown(first.expires_at, this.#ticking.signal, (left) => this.#tick(first, clock, left));

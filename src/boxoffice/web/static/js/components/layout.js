@@ -2,6 +2,7 @@
 
 import { h, icon, setChildren } from "../lib/dom.js";
 import { currentLanguage, LANGUAGES, t } from "../lib/i18n.js";
+import { redraw, untilUnused } from "../lib/redraw.js";
 import { session } from "../lib/session.js";
 import { HoldBar } from "./hold-bar.js";
 import { ICONS } from "./icons.js";
@@ -24,7 +25,7 @@ export class Layout {
 
   /** Redraws header and footer, for another language or another user. */
   redraw() {
-    setChildren(this.#head, this.#brand(), this.#navigation());
+    redraw(this.#head, this.#brand(), this.#navigation());
     setChildren(this.#foot, h("p", {}, t("foot")), h("a", { href: "/docs", target: "_blank", rel: "noopener" }, t("foot.api")));
     this.#bar.redraw();
     this.#progress.setAttribute("aria-label", t("busy"));
@@ -33,16 +34,25 @@ export class Layout {
     else this.view.firstElementChild.replaceWith(skip);
   }
 
-  /** Shows a page in the colours of its `brand`; after a navigation it gets the focus, so that a screen reader begins there. */
-  present({ title, view, wide = false, brand = null }, { moved }) {
+  /**
+   * Shows a page in the colours of its `brand`; after a navigation it gets the focus, so that a screen reader begins
+   * there. The `isSame` page keeps what the user has done.
+   */
+  present({ title, view, wide = false, brand = null }, { moved, isSame }) {
     document.title = title ? `${title} · boxoffice` : "boxoffice";
     this.#main.classList.toggle("wide", wide);
     tintedBy(this.#main, brand);
-    setChildren(this.#main, view);
+    if (isSame) redraw(this.#main, view);
+    else setChildren(this.#main, view);
     this.#bar.redraw();
     if (!moved) return;
     scrollTo(0, 0);
     this.#main.focus({ preventScroll: true });
+  }
+
+  /** Waits while the user is in the middle of something on the page. */
+  untilUnused(signal) {
+    return untilUnused(this.#main, signal);
   }
 
   /** Shows or hides the progress bar; the current page stays until the next one is loaded. */

@@ -29,7 +29,7 @@ export class RefundForm {
     const live = paid.tickets.filter((ticket) => ticket.status === "VALID");
     this.view = h("details", { class: "card refund no-print" },
       h("summary", {}, h("h2", {}, this.#text("title"))),
-      h("div", { class: "stack" },
+      h("div", { class: "stack", "data-form": "refund" },
         this.#policy,
         h("fieldset", { class: "choices tickets-to-return" }, h("legend", {}, t("refund.choose")), live.map((ticket) => this.#ticketBox(ticket)), live.length > 1 && this.#allButton()),
         isSeller && this.#waiver(),

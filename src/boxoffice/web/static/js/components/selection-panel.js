@@ -2,6 +2,7 @@
 
 import { h, icon, setChildren, uniqueId } from "../lib/dom.js";
 import { list, money, number, t } from "../lib/i18n.js";
+import { redraw as redrawPart } from "../lib/redraw.js";
 import { ICONS } from "./icons.js";
 
 /**
@@ -16,11 +17,13 @@ export function selectionPanel({ seats, selection, words, offers, toggle, hold, 
   const view = h("section", { class: "card selection", "aria-label": t("selection.title") },
     h("h2", {}, t("selection.title")), items, advice, h("div", { class: "selection-foot" }, total, button));
 
+  let shown = "";
+
   function redraw() {
     const chosen = [...selection.seats];
     view.classList.toggle("empty", chosen.length === 0);
     view.hidden = chosen.length === 0 && seats.free() === 0;
-    setChildren(items, chosen.length ? chosen.map(item) : h("li", { class: "muted" }, why() || t("selection.none", { n: selection.max })));
+    showItems(chosen);
     const cost = offers.costOf(chosen);
     setChildren(total, chosen.length ? money(cost.total, seats.currency) : "",
       cost.fee > 0 && h("span", { class: "muted small" }, " ", t("offers.fee"), " ", money(cost.fee, seats.currency)));
@@ -29,6 +32,14 @@ export function selectionPanel({ seats, selection, words, offers, toggle, hold, 
     const orphans = [...selection.orphans];
     advice.hidden = orphans.length === 0;
     setChildren(advice, orphans.length ? t("selection.orphan", { seats: list(orphans.map((at) => words.short(at))), n: orphans.length }) : "");
+  }
+
+  // The changes of other seats leave the list as it is, with an open choice of a price.
+  function showItems(chosen) {
+    const now = JSON.stringify(chosen.map((at) => [at, offers.typeOf(at), offers.typesOf(at)]));
+    if (chosen.length && now === shown) return;
+    shown = now;
+    redrawPart(items, chosen.length ? chosen.map(item) : h("li", { class: "muted" }, why() || t("selection.none", { n: selection.max })));
   }
 
   function item(at) {

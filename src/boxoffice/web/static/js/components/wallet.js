@@ -9,6 +9,7 @@ import { announcer } from "./announcer.js";
 import { Field, form } from "./forms.js";
 import { beginPayment } from "./payment-intent.js";
 import { MethodChoice } from "./payment-methods.js";
+import { errorText } from "./problem.js";
 
 /** Returns this person's wallet: `{balance, currency}`. */
 export function wallet(signal) {
@@ -45,7 +46,8 @@ export function topUpForm({ own, amount, methods, signal, go, done }) {
       }
       const made = await topUp(minor);
       announcer.notify(t("wallet.topped_up", { amount: money(made.amount, made.currency), balance: money(made.balance, made.currency) }), "good");
-      await done();
+      // The form is sent by then: what is typed from now on is kept.
+      done().catch((error) => { if (!signal.aborted) announcer.notify(errorText(error), "bad"); });
     },
   });
 }

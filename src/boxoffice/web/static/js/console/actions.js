@@ -29,7 +29,10 @@ export function creationKeys() {
   };
 }
 
-/** Asks for confirmation, calls `act()`, shows `said` (a text, or what it returns) as a toast, and calls `done` in either case. */
+/**
+ * Asks for confirmation, calls `act()`, shows `said` (a text, or what it returns) as a toast, and calls `done` in either
+ * case. Returns whether the action was done.
+ */
 export async function confirmAction({ title, detail, label, danger = false, act, said, done }) {
   const yes = await ask(title, (close) => [
     h("p", {}, detail),
@@ -37,12 +40,15 @@ export async function confirmAction({ title, detail, label, danger = false, act,
       h("button", { type: "button", class: danger ? "button danger" : "button primary", onclick: () => close(true) }, label),
       h("button", { type: "button", class: "button", onclick: () => close(null) }, t("cancel"))),
   ]);
-  if (!yes) return;
+  if (!yes) return false;
+  let isDone = false;
   try {
     await act();
+    isDone = true;
     announcer.notify(typeof said === "function" ? said() : said, "good");
   } catch (error) {
     announcer.notify(`${errorText(error)} ${requestReference(error)}`.trim(), "bad");
   }
   done();
+  return isDone;
 }

@@ -1,8 +1,9 @@
 // The last audit, and the button that requests another one.
 
 import { get, pause, ignoreProblem } from "../lib/api.js";
-import { h, setChildren } from "../lib/dom.js";
+import { h } from "../lib/dom.js";
 import { dateTime, number, t } from "../lib/i18n.js";
+import { redraw } from "../lib/redraw.js";
 import { announcer } from "../components/announcer.js";
 import { errorText } from "../components/problem.js";
 import { postAction } from "./actions.js";
@@ -14,7 +15,7 @@ const AGAIN_MS = 2_000;
 export async function audit({ signal }) {
   const result = h("div", { class: "board" });
   const button = h("button", { type: "button", class: "button primary" }, t("audit.ask"));
-  const show = (found) => setChildren(result, verdict(found), checks(found));
+  const show = (found) => redraw(result, verdict(found), checks(found));
   const first = await get("/v1/admin/audit", { signal });
   show(first);
   button.addEventListener("click", () => requestAudit(button, show, signal));

@@ -47,7 +47,7 @@ export function newConcert({ go }) {
 export async function concert({ id, signal, refresh, go }) {
   const [one] = await Promise.all([get(`/v1/admin/concerts/${encodeURIComponent(id)}`, { signal }), synchronize()]);
   const isEditor = !session.isOperator && allows(one, "events_write");
-  const places = await venuesOf(one, signal);
+  const [places, poster] = await Promise.all([venuesOf(one, signal), isEditor && posterCard(one, signal)]);
   const view = [
     breadcrumbs(),
     h("div", { class: "console-head" },
@@ -62,7 +62,7 @@ export async function concert({ id, signal, refresh, go }) {
     takenDown(one, refresh),
     isEditor && unopened(one),
     one.schedules.length ? h("ul", { class: "own-concerts" }, one.schedules.map(card)) : h("p", { class: "card" }, t("own.noSchedules")),
-    isEditor && posterCard(one, signal),
+    poster,
     isEditor && one.status === "PUBLISHED" && !one.taken_down_at && embedCard(one),
     isEditor && h("details", { class: "card", open: one.schedules.length === 0 },
       h("summary", {}, h("h2", {}, t("own.addSchedule"))), scheduleForm(one, go, places)),

@@ -3,6 +3,7 @@
 import { get, Problem } from "../lib/api.js";
 import { h, setChildren } from "../lib/dom.js";
 import { hasText, money, number, t, timeOfDay } from "../lib/i18n.js";
+import { redraw } from "../lib/redraw.js";
 import { errorText } from "../components/problem.js";
 import { Chart, share } from "./charts.js";
 import { fetchSchedule, scheduleHead, table } from "./components.js";
@@ -145,7 +146,7 @@ class Board {
     const known = (value) => (value === null ? "–" : number(value));
     const rows = this.#stats.series.slice(-TABLE_ROWS).reverse().map((point) => [
       timeOfDay(point.at), known(point.requests), known(point.p95_ms), number(point.holds), number(point.sales), money(point.revenue, this.#currency)]);
-    setChildren(this.#table, table(names, rows, t("live.table"), "dense"));
+    redraw(this.#table, table(names, rows, t("live.table"), "dense"));
   }
 }
 

@@ -1,7 +1,7 @@
 // The controls of a waiting room. Every process applies a change within a second.
 
 import { get, Problem, ignoreProblem } from "../lib/api.js";
-import { h, setChildren } from "../lib/dom.js";
+import { h } from "../lib/dom.js";
 import { number, t } from "../lib/i18n.js";
 import { announcer } from "../components/announcer.js";
 import { Field, form } from "../components/forms.js";
@@ -30,12 +30,11 @@ export async function queue({ id, signal, refresh }) {
 }
 
 function controls({ path, room, isEditor, signal, refresh }) {
-  const state = h("section", { class: "card", "aria-label": t("queue.title") });
-  const show = (now) => setChildren(state, tiles(now), isEditor && h("div", { class: "actions" }, switches(path, now, refresh)));
-  show(room);
+  const state = h("section", { class: "card", "aria-label": t("queue.title") },
+    tiles(room), isEditor && h("div", { class: "actions" }, switches(path, room, refresh)));
   keepReading(path, signal, (now) => state.firstElementChild.replaceWith(tiles(now)));
   if (!isEditor) return state;
-  return [state, h("section", { class: "card console-form" }, h("h2", {}, t("queue.title")), settings(path, room, show))];
+  return [state, h("section", { class: "card console-form" }, h("h2", {}, t("queue.title")), settings(path, room, refresh))];
 }
 
 async function keepReading(path, signal, show) {
@@ -79,7 +78,7 @@ function switches(path, room, refresh) {
   ];
 }
 
-function settings(path, room, show) {
+function settings(path, room, refresh) {
   const whole = { type: "number", required: true, inputmode: "numeric" };
   const fields = {
     mode: new RadioGroup(t("queue.mode"), "mode", MODES.map((name) => [name, t(`queue.mode.${name}`)]), room.mode),
@@ -93,8 +92,9 @@ function settings(path, room, show) {
     const body = { mode: values.mode };
     for (const name of ["rate_per_s", "inside_max", "inside_s", "grace_s"]) body[name] = Number(values[name]);
     if (values.opens_at !== local(room.opens_at)) body.opens_at = new Date(values.opens_at).toISOString();
-    show(await postAction(path, { body }));
+    await postAction(path, { body });
     announcer.notify(t("queue.saved"), "good");
+    refresh();
   };
   return form({ fields, label: t("queue.save"), submit });
 }

@@ -25,8 +25,14 @@ function set(element, name, value) {
   if (value === null || value === undefined || value === false) return;
   if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
   else if (name === "dataset") Object.assign(element.dataset, value);
-  else if (name === "value") element.value = value;
+  else if (name === "value") setValue(element, value);
   else element.setAttribute(name, value === true ? "" : String(value));
+}
+
+// The value that a control was built with stays its default, so that a change by the user is seen.
+function setValue(element, value) {
+  if ("defaultValue" in element) element.defaultValue = value;
+  element.value = value;
 }
 
 // A live collection is not an array and would become the text "[object …]".

@@ -4,6 +4,7 @@ import { localStore } from "./storage.js";
 
 const NAME = "session";
 const MEMBER = "member";
+const ORGANIZATION = "organization";
 
 function claims(token) {
   try {
@@ -53,6 +54,20 @@ class Session extends EventTarget {
     if (is === this.isMember) return;
     localStore.set(MEMBER, is ? this.email : null);
     this.#changed();
+  }
+
+  /** The id of the organization that was chosen for the console, or null; other tabs choose, too. */
+  get organization() {
+    return localStore.get(ORGANIZATION);
+  }
+
+  set organization(id) {
+    localStore.set(ORGANIZATION, id);
+  }
+
+  /** Names whose data the pages show: the user and the organization. */
+  get owner() {
+    return JSON.stringify([this.email, this.organization]);
   }
 
   /** Whether the user is an operator, who sees all concerts and edits none. */

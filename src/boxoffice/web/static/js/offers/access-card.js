@@ -3,6 +3,7 @@
 import { countDown, secondsUntil } from "../lib/clock.js";
 import { h, setChildren, uniqueId } from "../lib/dom.js";
 import { countdown, money, t } from "../lib/i18n.js";
+import { keepState } from "../lib/redraw.js";
 import { performanceText } from "../lib/performance-time.js";
 import { session } from "../lib/session.js";
 import { errorText } from "../components/problem.js";
@@ -48,6 +49,8 @@ function codeForm({ offers, signal, typed, changed }) {
     changed();
     input.focus();
   };
+  // An accepted code is asked about again.
+  keepState(clear, { get: () => offers.code, set: () => clear.closest("form").requestSubmit() });
   const onsubmit = async (event) => {
     event.preventDefault();
     if (!input.value.trim()) return;

@@ -4,6 +4,7 @@ import { get, ignoreProblem } from "../lib/api.js";
 import { countDown, synchronize } from "../lib/clock.js";
 import { h, setChildren } from "../lib/dom.js";
 import { countdown, inLanguage, moneyRange, t } from "../lib/i18n.js";
+import { redraw } from "../lib/redraw.js";
 import { performanceText } from "../lib/performance-time.js";
 import { hasStarted, saleState } from "../lib/sale.js";
 import { concertHead, concertSections } from "../components/concert-facts.js";
@@ -20,7 +21,13 @@ export async function concert({ params, signal }) {
     synchronize(),
   ]);
   const list = h("ul", { class: "schedules" });
-  const show = (items) => setChildren(list, items.length ? items.map((item) => schedule(item, items, signal, again)) : h("li", {}, t("concert.noSchedules")));
+  let shown = "";
+  const show = (items) => {
+    const now = JSON.stringify([items, items.map((item) => [stateOf(item), closedBecause(item)])]);
+    if (now === shown) return;
+    shown = now;
+    redraw(list, items.length ? items.map((item) => schedule(item, items, signal, again)) : h("li", {}, t("concert.noSchedules")));
+  };
   const again = () => get(`${path}/schedules`, { signal, anonymous: true, tries: 1 }).then(({ items }) => show(items)).catch(ignoreProblem);
   show(schedules.items);
   const timer = setInterval(() => { if (document.visibilityState === "visible") again(); }, AGAIN_MS);

@@ -1,8 +1,9 @@
 // My page: money, reservations, tickets.
 
 import { all, get, ignoreProblem } from "../lib/api.js";
-import { h, icon, setChildren } from "../lib/dom.js";
+import { h, icon } from "../lib/dom.js";
 import { dateTime, inLanguage, money, t } from "../lib/i18n.js";
+import { redraw } from "../lib/redraw.js";
 import { performanceText } from "../lib/performance-time.js";
 import { session } from "../lib/session.js";
 import { seatName } from "../map/labels.js";
@@ -50,7 +51,7 @@ async function walletCard(signal, go) {
   const card = h("section", { class: "card stack" });
   const draw = async () => {
     const [own, methods] = await Promise.all([wallet(signal), paymentMethods(signal)]);
-    setChildren(card, h("h2", {}, icon(ICONS.wallet), " ", t("wallet.balance")), h("p", { class: "balance number" }, money(own.balance, own.currency)),
+    redraw(card, h("h2", {}, icon(ICONS.wallet), " ", t("wallet.balance")), h("p", { class: "balance number" }, money(own.balance, own.currency)),
       topUpForm({ own, amount: 0, methods, signal, go, done: draw }));
   };
   await draw();

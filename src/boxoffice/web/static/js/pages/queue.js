@@ -8,6 +8,7 @@ import { performanceText } from "../lib/performance-time.js";
 import { countDown, now, synchronize } from "../lib/clock.js";
 import { BoardVerifier } from "../lib/board-signature.js";
 import { etaOf, PersonalPolls, positionOf } from "../lib/queue-board.js";
+import { redraw } from "../lib/redraw.js";
 import { session } from "../lib/session.js";
 import { announcer } from "../components/announcer.js";
 import { chime } from "../components/chime.js";
@@ -170,7 +171,7 @@ class Room {
   // The sale has ended; the page goes on polling, as the organizer may open it again.
   #ended() {
     document.title = this.#title;
-    setChildren(this.status, h("p", { class: "notice warn" }, t("queue.notice.sale_ended")), this.#elsewhere());
+    redraw(this.status, h("p", { class: "notice warn" }, t("queue.notice.sale_ended")), this.#elsewhere());
   }
 
   #elsewhere(first = null) {

@@ -3,6 +3,7 @@
 import { call, get, ignoreProblem } from "../../lib/api.js";
 import { h, setChildren } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
+import { redraw } from "../../lib/redraw.js";
 import { announcer } from "../../components/announcer.js";
 import { Field, form } from "../../components/forms.js";
 import { poster } from "../../components/poster.js";
@@ -12,7 +13,7 @@ const TIMEOUT_MS = 60_000;
 const KINDS = ["image/jpeg", "image/png", "image/webp"];
 
 /** A card with the poster of a concert and its forms. */
-export function posterCard(concert, signal) {
+export async function posterCard(concert, signal) {
   const path = `/v1/admin/concerts/${concert.concert_id}/poster`;
   const shown = h("div", { class: "poster-preview" });
   const texts = h("div", { class: "stack" });
@@ -21,7 +22,7 @@ export function posterCard(concert, signal) {
 
   function show(picture) {
     setChildren(shown, picture && poster({ ...concert, poster: picture }, { sizes: "180px" }));
-    setChildren(texts, picture && describeForm(path, picture, show), picture && removeButton(path, () => show(null)));
+    redraw(texts, picture && describeForm(path, picture, show), picture && removeButton(path, () => show(null)));
   }
 
   input.addEventListener("change", async () => {
@@ -37,7 +38,8 @@ export function posterCard(concert, signal) {
     input.value = "";
   });
 
-  get(path, { signal, tries: 1 }).catch(ignoreProblem).then((found) => show(found?.poster ?? null));
+  const found = await get(path, { signal, tries: 1 }).catch(ignoreProblem);
+  show(found?.poster ?? null);
   return h("details", { class: "card" }, h("summary", {}, h("h2", {}, t("poster.title"))),
     h("div", { class: "form" },
       h("p", { class: "hint" }, t("poster.hint")), shown,

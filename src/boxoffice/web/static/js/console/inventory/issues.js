@@ -64,9 +64,10 @@ function guestForm(schedule, selector, made) {
     email: new Field({ label: t("guests.email"), hint: t("guests.emailHint"), type: "email", maxlength: 254, autocomplete: "off" }),
   };
   const submit = async ({ name, list_name: listName, email }) => {
-    if (!selector.count) { announcer.notify(t("inventory.none"), "bad"); return; }
+    if (!selector.count) { announcer.notify(t("inventory.none"), "bad"); return false; }
     const body = { seat_ids: selector.ids, name, reason: reason.value, ...(listName.trim() && { list_name: listName.trim() }), ...(email && { email, language: language.value }) };
     made(await issue(`/v1/admin/schedules/${schedule.schedule_id}/complimentary-tickets`, body, key));
+    return true;
   };
   const chosen = h("p", { role: "status" });
   const view = h("section", { class: "card stack" }, h("h2", {}, t("guests.head")), chosen,
@@ -97,7 +98,7 @@ function saleForm(schedule, selector, made) {
       announcer.notify(errorText(error), "bad");
     }
   };
-  const view = h("section", { class: "card stack box-office" }, h("h2", {}, t("boxOffice.head")), total, reference.view,
+  const view = h("section", { class: "card stack box-office", "data-form": "sale" }, h("h2", {}, t("boxOffice.head")), total, reference.view,
     h("div", { class: "box-office-methods" }, METHODS.map((method) => h("button", { type: "button", class: "button primary", onclick: () => sell(method) }, t(`boxOffice.${method}`)))));
   const show = () => setChildren(total, t("inventory.selected", { n: selector.count }), h("br"), h("strong", {}, money(selector.amount, schedule.currency)));
   show();

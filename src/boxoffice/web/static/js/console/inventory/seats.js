@@ -3,6 +3,7 @@
 import { all, ignoreProblem } from "../../lib/api.js";
 import { h } from "../../lib/dom.js";
 import { dateTime, t } from "../../lib/i18n.js";
+import { markSent, valuesOf } from "../../lib/redraw.js";
 import { announcer } from "../../components/announcer.js";
 import { Field, form } from "../../components/forms.js";
 import { confirmAction, postAction } from "../actions.js";
@@ -19,9 +20,9 @@ export async function seatActions(schedule, { signal, refresh }) {
     seatSelector(schedule, { signal, refresh }), all(`${path}/block`, { signal }, BLOCKS_SHOWN).catch(ignoreProblem),
   ]);
   const send = (command, body, title, detail) => {
-    if (!selector.count) { announcer.notify(t("inventory.none"), "bad"); return; }
+    if (!selector.count) { announcer.notify(t("inventory.none"), "bad"); return false; }
     let done;
-    confirmAction({
+    return confirmAction({
       title, detail, label: title,
       act: async () => { done = await postAction(`${path}/${command}`, { body: { seat_ids: selector.ids, ...body } }); },
       said: () => t("inventory.done", { n: done.changed.length, left: done.unchanged.length }),
@@ -41,11 +42,17 @@ function blockCard(selector, send) {
   const reason = choice(t("inventory.reason"), REASONS.map((name) => [name, t(`inventory.reason.${name}`)]));
   const note = new Field({ label: t("inventory.note"), maxlength: 200 });
   const body = (more) => ({ ...more, ...(note.value.trim() && { note: note.value.trim() }) });
-  const n = () => ({ n: selector.count });
-  return h("section", { class: "card stack" }, h("h2", {}, t("inventory.blockHead")), reason.view, note.view,
+  const press = async (command, more, title, detail) => {
+    const values = valuesOf(view);
+    if (await send(command, body(more), title, t(detail, { n: selector.count }))) markSent(view, values);
+  };
+  const block = () => press("block", { reason: reason.value }, t("inventory.block"), "inventory.blockDetail");
+  const release = () => press("release", {}, t("inventory.release"), "inventory.releaseDetail");
+  const view = h("section", { class: "card stack", "data-form": "block" }, h("h2", {}, t("inventory.blockHead")), reason.view, note.view,
     h("div", { class: "actions" },
-      h("button", { type: "button", class: "button primary", onclick: () => send("block", body({ reason: reason.value }), t("inventory.block"), t("inventory.blockDetail", n())) }, t("inventory.block")),
-      h("button", { type: "button", class: "button", onclick: () => send("release", body({}), t("inventory.release"), t("inventory.releaseDetail", n())) }, t("inventory.release"))));
+      h("button", { type: "button", class: "button primary", onclick: block }, t("inventory.block")),
+      h("button", { type: "button", class: "button", onclick: release }, t("inventory.release"))));
+  return view;
 }
 
 function repriceCard(schedule, selector, send) {
@@ -55,8 +62,8 @@ function repriceCard(schedule, selector, send) {
   };
   const submit = async ({ price, grade }) => {
     const body = { ...(price !== "" && { price: Number(price) }), ...(grade.trim() && { new_grade: grade.trim() }) };
-    if (!Object.keys(body).length) { fields.price.complain(t("inventory.priceOrGrade")); return; }
-    send("reprice", body, t("inventory.reprice"), t("inventory.repriceDetail", { n: selector.count }));
+    if (!Object.keys(body).length) { fields.price.complain(t("inventory.priceOrGrade")); return false; }
+    return send("reprice", body, t("inventory.reprice"), t("inventory.repriceDetail", { n: selector.count }));
   };
   return h("section", { class: "card stack" }, h("h2", {}, t("inventory.repriceHead")), form({ fields, label: t("inventory.reprice"), submit }));
 }
@@ -74,11 +81,12 @@ function addCard(path, refresh) {
   };
   const submit = async ({ section, row, first, end, grade, price }) => {
     const count = Number(end) - Number(first) + 1;
-    if (count < 1 || count > 500) { fields.end.complain(t("inventory.rowLength")); return; }
+    if (count < 1 || count > 500) { fields.end.complain(t("inventory.rowLength")); return false; }
     const seats = Array.from({ length: count }, (_, at) => ({ section, row, number: Number(first) + at, grade, price: Number(price) }));
     const made = await postAction(`${path}/add`, { body: { seats } });
     announcer.notify(t("inventory.added", { n: made.seats_added }), "good");
     refresh();
+    return true;
   };
   return h("details", { class: "card" }, h("summary", {}, h("h2", {}, t("inventory.addHead"))),
     h("p", { class: "muted" }, t("inventory.addLead")), form({ fields, label: t("inventory.addSeats"), submit }));

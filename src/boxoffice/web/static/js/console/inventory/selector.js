@@ -3,6 +3,7 @@
 import { get } from "../../lib/api.js";
 import { h, icon, setChildren, uniqueId } from "../../lib/dom.js";
 import { money, number, t } from "../../lib/i18n.js";
+import { keepState, markSent, valuesOf } from "../../lib/redraw.js";
 import { announcer } from "../../components/announcer.js";
 import { ICONS } from "../../components/icons.js";
 import { names } from "../../map/labels.js";
@@ -51,8 +52,10 @@ class SeatSelector {
         if (positions.some((at) => this.#selected.has(at))) this.#show();
       },
     });
-    this.view = h("div", { class: "card map-panel" },
-      h("div", { class: "map-box" }, this.map.view, zoom(this.map)), keys.view,
+    const box = h("div", { class: "map-box" }, this.map.view, zoom(this.map));
+    keepState(box, { get: () => JSON.stringify(this.ids), set: (text) => this.#add(JSON.parse(text).map((one) => seats.find(one)).filter((at) => at !== undefined)) });
+    this.view = h("div", { class: "card map-panel", "data-form": "seats" },
+      box, keys.view,
       h("div", { class: "inventory-tools" }, this.#parts(), this.#list(), this.#summary,
         h("div", { class: "actions" }, h("button", { type: "button", class: "button", onclick: () => this.clear() }, t("inventory.clear")))));
     this.#show();
@@ -72,9 +75,11 @@ class SeatSelector {
     return this.#selected.size;
   }
 
+  /** Empties the selection; what was typed to select seats has served its purpose. */
   clear() {
     this.#selected.clear();
     this.#redraw();
+    markSent(this.view, valuesOf(this.view));
   }
 
   close() {

@@ -50,7 +50,7 @@ function todo(one, refresh) {
   if (one.status !== "OPEN") return over(one);
   if (!one.is_entered) return h("span", { class: "small" }, t("disputes.atProvider", { provider: methodName(one.provider) }));
   const end = (outcome) => h("details", {}, h("summary", {}, t(`disputes.end.${outcome}`)), outcomeForm(one, outcome, refresh));
-  return h("div", {}, h("span", { class: "small" }, t("disputes.entered")), end("won"), end("lost"));
+  return h("div", { "data-key": one.dispute_id }, h("span", { class: "small" }, t("disputes.entered")), end("won"), end("lost"));
 }
 
 // Tickets of a lost dispute are not voided: an operator decides, because others may hold them by now.

@@ -3,6 +3,7 @@
 
 import { h, setChildren, uniqueId } from "../../lib/dom.js";
 import { decimals, t } from "../../lib/i18n.js";
+import { keepState } from "../../lib/redraw.js";
 import { form } from "../../components/forms.js";
 import { policyTable } from "../../components/refund-policy.js";
 
@@ -28,6 +29,7 @@ export class OwnPolicy {
     this.grace = new Rows({ names: GRACE_NAMES, values: {}, min: 0, max: GRACE_MAX, draw, fields: graceFields, next: () => GRACE, addText: t("policy.addGrace"), removeText: (one) => t("policy.removeGrace", { days: one.days_before }) });
     for (const one of policy.steps.length ? policy.steps : [STEP]) this.steps.add(one);
     for (const one of policy.grace) this.grace.add(one);
+    for (const rows of [this.steps, this.grace]) keepState(rows.view, { get: () => rows.state, set: (text) => rows.restore(text) });
     this.view = h("details", { class: "own-policy" }, h("summary", {}, t("policy.own")),
       form({
         fields: {}, label: t("policy.save"), submit: () => save(this.body),
@@ -111,6 +113,20 @@ class Rows {
     row.view = h("tr", {}, this.names.map((name) => cell(name, row[name])), cell("remove", remove));
     this.rows.push(row);
     this.#list.append(row.view);
+  }
+
+  /** The values of all inputs, as a text. */
+  get state() {
+    return JSON.stringify(this.rows.map((row) => this.names.map((name) => row[name].value)));
+  }
+
+  /** Shows as many rows as `text` has, with its values. */
+  restore(text) {
+    const values = JSON.parse(text);
+    while (this.rows.length > values.length) this.rows.pop().view.remove();
+    while (this.rows.length < values.length) this.add(this.next());
+    values.forEach((row, at) => this.names.forEach((name, column) => { this.rows[at][name].value = row[column]; }));
+    this.draw();
   }
 
   #addNext() {

@@ -143,7 +143,7 @@ function manualRow(one, refresh) {
       refresh();
     },
   });
-  return h("li", { class: "stack case" }, refundRow(one),
+  return h("li", { class: "stack case", "data-key": one.refund_id }, refundRow(one),
     h("p", { class: "small" }, t("refunds.why", { failure: one.failure ?? "?" }), " ", paymentLink(one.payment_id, t("refund.late"))),
     h("details", {}, h("summary", {}, t("refunds.toWallet")), way("wallet", t("refunds.toWallet"))),
     h("details", {}, h("summary", {}, t("refunds.outside")), way("outside", t("refunds.outside"))));

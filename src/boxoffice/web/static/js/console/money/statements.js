@@ -147,7 +147,7 @@ function whatToDo(one, refresh) {
     announcer.notify(t("finding.resolved"), "good");
     refresh();
   };
-  return h("div", {}, h("p", { class: "small" }, t(one.heals ? "finding.heals" : `finding.${one.kind}.todo`)),
+  return h("div", { "data-key": one.finding_id }, h("p", { class: "small" }, t(one.heals ? "finding.heals" : `finding.${one.kind}.todo`)),
     h("details", {}, h("summary", {}, t("finding.resolve")), form({ fields: { note }, label: t("finding.resolve"), submit })));
 }
 

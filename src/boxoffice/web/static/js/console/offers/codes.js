@@ -1,8 +1,9 @@
 // Codes: the batches with their uses, the form for new ones, and their only showing.
 
-import { call, get, newKey, post } from "../../lib/api.js";
+import { call, newKey, post } from "../../lib/api.js";
 import { h, setChildren } from "../../lib/dom.js";
 import { dateTime, decimals, money, number, t } from "../../lib/i18n.js";
+import { keepState } from "../../lib/redraw.js";
 import { session } from "../../lib/session.js";
 import { announcer } from "../../components/announcer.js";
 import { Field, form } from "../../components/forms.js";
@@ -13,16 +14,12 @@ import { numberOr } from "./rows.js";
 
 /** The card of the codes. */
 export function codes({ own, made, path, signal, refresh }) {
-  const shown = h("div", { class: "stack", role: "status" });
-  const list = h("div", {});
-  const show = ({ items }) => setChildren(list, items.length
-    ? table([t("offers.name"), t("offers.gives"), t("offers.uses"), t("offers.valid"), ""], items.map((one) => row(one, own, path, refresh)), t("offers.codes"))
-    : h("p", { class: "muted" }, t("offers.noCodes")));
-  // The new codes stay on the page: they are shown this once.
-  const reload = async () => show(await get(`${path}/codes`, { signal }));
-  show(made);
-  return h("section", { class: "card stack" }, h("h2", {}, t("offers.codes")), h("p", { class: "muted" }, t("offers.codesLead")), shown, list,
-    h("details", { class: "code-fields" }, h("summary", {}, h("h3", {}, t("offers.makeCodes"))), makeForm({ own, path, signal, shown, reload })));
+  const shown = onceShown();
+  const list = made.items.length
+    ? table([t("offers.name"), t("offers.gives"), t("offers.uses"), t("offers.valid"), ""], made.items.map((one) => row(one, own, path, refresh)), t("offers.codes"))
+    : h("p", { class: "muted" }, t("offers.noCodes"));
+  return h("section", { class: "card stack", "data-form": "codes" }, h("h2", {}, t("offers.codes")), h("p", { class: "muted" }, t("offers.codesLead")), shown.view, list,
+    h("details", { class: "code-fields" }, h("summary", {}, h("h3", {}, t("offers.makeCodes"))), makeForm({ own, path, signal, shown, refresh })));
 }
 
 function row(one, own, path, refresh) {
@@ -68,7 +65,7 @@ function save(text, name) {
   setTimeout(() => URL.revokeObjectURL(address), 1_000);
 }
 
-function makeForm({ own, path, signal, shown, reload }) {
+function makeForm({ own, path, signal, shown, refresh }) {
   const unit = 10 ** decimals(own.currency);
   const count = (label, hint, attributes = {}) => new Field({ label, hint, type: "number", min: 1, ...attributes });
   const fields = {
@@ -93,8 +90,8 @@ function makeForm({ own, path, signal, shown, reload }) {
       valid_from: at(values.valid_from), valid_until: at(values.valid_until), channel: values.channel || null,
     };
     const made = await post(`${path}/codes`, body, { key: newKey(), signal, tries: 1 });
-    showOnce(shown, made, values.name);
-    await reload();
+    shown.show(made.codes, values.name);
+    refresh();
   };
   return form({ fields, label: t("offers.make"), submit, children: [h("label", { class: "check" }, presale, " ", t("offers.admitsEarly"))] });
 }
@@ -103,11 +100,26 @@ function at(text) {
   return text ? new Date(text).toISOString() : null;
 }
 
-function showOnce(place, { codes: made }, name) {
+// No later answer has these codes, so they stay when the page is drawn again.
+function onceShown() {
+  const view = h("div", { class: "stack", role: "status" });
+  let state = "";
+  const set = (text) => {
+    state = text;
+    setChildren(view, madeCodes(JSON.parse(text)));
+  };
+  keepState(view, { get: () => state, set });
+  const show = (made, name) => {
+    set(JSON.stringify({ made, name }));
+    view.scrollIntoView({ block: "nearest" });
+  };
+  return { view, show };
+}
+
+function madeCodes({ made, name }) {
   const text = ["code", ...made, ""].join("\r\n");
-  setChildren(place, h("div", { class: "notice good" },
+  return h("div", { class: "notice good" },
     h("p", {}, h("strong", {}, t("offers.shownOnce"))),
     h("pre", { class: "example" }, made.slice(0, 20).join("\n"), made.length > 20 && `\n… (${number(made.length)})`),
-    h("div", { class: "actions" }, h("button", { type: "button", class: "button primary", onclick: () => save(text, `${name}.csv`) }, t("offers.downloadCodes")))));
-  place.scrollIntoView({ block: "nearest" });
+    h("div", { class: "actions" }, h("button", { type: "button", class: "button primary", onclick: () => save(text, `${name}.csv`) }, t("offers.downloadCodes"))));
 }

@@ -2,6 +2,7 @@
 
 import { h, setChildren } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
+import { keepState } from "../../lib/redraw.js";
 
 /** `columns`: `{name, label, ...attributes of the input}`. Returns `{view, values()}`; a row without its first value is left out. */
 export function editableRows({ label, columns, rows, addLabel }) {
@@ -21,9 +22,12 @@ export function editableRows({ label, columns, rows, addLabel }) {
   const view = h("fieldset", { class: "edit-set" }, h("legend", {}, label), body,
     h("div", { class: "actions" }, h("button", { type: "button", class: "button", onclick: () => add({}, true) }, addLabel)));
   const read = (input) => (input.type === "checkbox" ? input.checked : input.value.trim());
-  const values = () => [...body.children].map((row) => Object.fromEntries(row.inputs.map(([name, input]) => [name, read(input)])))
-    .filter((row) => row[columns[0].name] !== "");
-  return { view, values, clear: () => setChildren(body) };
+  const all = () => [...body.children].map((row) => Object.fromEntries(row.inputs.map(([name, input]) => [name, read(input)])));
+  keepState(view, {
+    get: () => JSON.stringify(all()),
+    set: (text) => { setChildren(body); JSON.parse(text).forEach((one) => add(one)); },
+  });
+  return { view, values: () => all().filter((row) => row[columns[0].name] !== "") };
 }
 
 /** Returns the number of a text, or `missing` for an empty one. */

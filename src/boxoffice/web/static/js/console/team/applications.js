@@ -38,7 +38,7 @@ function card(one, refresh) {
     refresh();
   };
   const fields = { reason: new Field({ label: t("applications.reason"), required: true, maxlength: 200 }) };
-  return h("article", { class: "card stack" },
+  return h("article", { class: "card stack", "data-key": one.application_id },
     h("h2", {}, one.organization_name),
     definitionList([[t("team.name"), one.name], [t("team.email"), emailText(one.email)], [t("apply.contact"), one.contact], [t("applications.when"), dateTime(one.created_at)]]),
     one.note && h("p", {}, one.note),

@@ -4,9 +4,7 @@ import { get } from "../../lib/api.js";
 import { h } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { session } from "../../lib/session.js";
-import { localStore } from "../../lib/storage.js";
 
-const CHOSEN = "organization";
 let own = [];
 
 /** Loads the organizations of the user; returns them. */
@@ -18,8 +16,7 @@ export async function loadOrganizations(signal) {
 
 /** The organization that the console shows, null for an operator who is a member of none. */
 export function chosenOrganization() {
-  const id = localStore.get(CHOSEN);
-  return own.find((one) => one.organization_id === id) ?? own[0] ?? null;
+  return own.find((one) => one.organization_id === session.organization) ?? own[0] ?? null;
 }
 
 /** The query or body member that names the organization; empty where there is nothing to choose. */
@@ -47,7 +44,7 @@ export function mayChange(concert, permission) {
 export function organizationSwitch(refresh) {
   if (own.length < 2) return null;
   const onchange = (event) => {
-    localStore.set(CHOSEN, event.currentTarget.value);
+    session.organization = event.currentTarget.value;
     refresh();
   };
   return h("select", { class: "input", "aria-label": t("team.organization"), onchange },

@@ -4,6 +4,7 @@
 import { call, get, newKey, post, remove } from "../../lib/api.js";
 import { h, setChildren } from "../../lib/dom.js";
 import { dateTime, list, number, t } from "../../lib/i18n.js";
+import { redraw } from "../../lib/redraw.js";
 import { session } from "../../lib/session.js";
 import { announcer } from "../../components/announcer.js";
 import { ask } from "../../components/dialog.js";
@@ -158,11 +159,11 @@ function actions(one, path, go, refresh) {
 
 function deliveryCells(one, path) {
   const state = h("div", {});
-  const last = h("div", {});
+  const last = h("div", { "data-key": one.event_id });
   const tries = h("span", { class: "number" });
   const draw = (now) => {
     setChildren(state, stateChip("hooks.state", now.state), now.next_try_at && h("div", { class: "muted small" }, t("hooks.next"), " ", timestamp(now.next_try_at, dateTime)));
-    setChildren(last, outcome(now));
+    redraw(last, outcome(now));
     setChildren(tries, number(now.tries));
   };
   draw(one);
@@ -181,7 +182,7 @@ function deliveryCells(one, path) {
   };
   return [
     timestamp(one.queued_at, dateTime),
-    h("div", {}, h("code", {}, one.topic), h("details", {}, h("summary", { class: "small" }, t("hooks.body")), h("pre", { class: "example" }, pretty(one.body)))),
+    h("div", { "data-key": one.event_id }, h("code", {}, one.topic), h("details", {}, h("summary", { class: "small" }, t("hooks.body")), h("pre", { class: "example" }, pretty(one.body)))),
     state, tries, last,
     session.isOperator ? "" : h("button", { type: "button", class: "button", onclick: replay, "aria-label": `${t("hooks.replay")}: ${one.topic} ${one.event_id}` }, t("hooks.replay")),
   ];
