@@ -7,9 +7,13 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.async_api import Page, Route, expect
 
+from boxoffice.platform.ids import parse_scoped
+from boxoffice.platform.postgres.database import Database
+from boxoffice.settings import Settings
 from tests.e2e.api.client import PASSWORD, Person, Sale, sign_up
 from tests.e2e.api.client import expect as answered
 from tests.e2e.api.conftest import Running, hold, on_sale, rich
+from tests.support.hall import Hall
 
 from .conftest import Visit
 from .visitor import Visitor
@@ -18,6 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HELD = re.compile(r"/reservations/")
 PAYMENTS = "**/v1/payments"
+HOLD_TTL_S = 120
 
 
 @pytest.fixture
@@ -35,6 +40,17 @@ def reservations(person: Person) -> list[dict[str, object]]:
     """A user's reservations, newest first."""
     found = answered(person.api.get("/v1/me/reservations"), 200).json["items"]
     return [dict(one) for one in found]
+
+
+async def let_lapse(shop: Running, person: Person) -> None:
+    """Let the time of this person's last hold pass on the server."""
+    own = parse_scoped(str(reservations(person)[0]["reservation_id"]))
+    assert own is not None
+    schedule_id, reservation_id = own
+    db = Database(Settings.of(database_url=shop.database_url))
+    await db.open()
+    await Hall(db, schedule_id, (), ()).lapse(reservation_id)
+    await db.close()
 
 
 async def hold_chosen(visitor: Visitor) -> None:
@@ -138,12 +154,16 @@ async def test_two_browsers_want_a_seat_at_the_same_moment(
 
 
 async def test_time_runs_out_while_the_buyer_hesitates(
-    visit: Visit, seller: Person, buyer: Person
+    visit: Visit, shop: Running, seller: Person, buyer: Person
 ) -> None:
-    sale = on_sale(seller, 20, hold_ttl_s=3)
+    """The time is let pass once the page has shown it, so that a slow machine sees it too."""
+    sale = on_sale(seller, 20, hold_ttl_s=HOLD_TTL_S)
     visitor = await visit(person=buyer)
+    await visitor.page.clock.install()
     await visitor.open_seats(sale, "A-1-1")
     await hold_chosen(visitor)
+    await let_lapse(shop, buyer)
+    await visitor.page.clock.fast_forward(1000 * HOLD_TTL_S)
     await expect(visitor.page.get_by_text("The hold expired before payment")).to_be_visible()
     await visitor.link("Choose seats again").click()
     await visitor.unfold()
