@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
+from msgspec.structs import replace
+
 from boxoffice.activity_log import Action, record
 from boxoffice.batching import GroupCommit
 from boxoffice.errors import (
@@ -51,7 +54,7 @@ _JOINS = BufferedCounter(metrics.WAITING_ROOM_JOINS)
 _NEXT_POLL_S = 2
 
 
-class QueuePosition(NamedTuple):
+class QueuePosition(msgspec.Struct, frozen=True):
     """A user's position; times in seconds since the epoch.
 
     `position` counts from 1, is 0 once called, and None before the draw of a lobby. A `queue_ticket`
@@ -127,7 +130,7 @@ class WaitingRoom:
         _JOINS.count += 1
         room = self._rooms.by_schedule.get(schedule_id) or room
         ticket = self._tickets.issue_ticket(schedule_id, user_id, joined.epoch, joined.number)
-        return self._waiting_position(room, joined.number, ticket)._replace(epoch=joined.epoch)
+        return self._waiting_position(room, joined.number, ticket, joined.epoch)
 
     def _is_closed(self, room: WaitingRoomState) -> bool:
         """Whether joins are refused."""
@@ -181,7 +184,7 @@ class WaitingRoom:
             epoch = ticket.epoch if result.status == "unknown" else room.epoch
         if position.queue_ticket is None and self._tickets.needs_renewal(ticket, epoch):
             position = self._with_new_ticket(epoch, ticket, position)
-        return position if position.epoch else position._replace(epoch=ticket.epoch)
+        return position if position.epoch else replace(position, epoch=ticket.epoch)
 
     async def authorize_stream(
         self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
@@ -368,7 +371,7 @@ class WaitingRoom:
         return ticket
 
     def _waiting_position(
-        self, room: WaitingRoomState, number: int, ticket: str | None = None
+        self, room: WaitingRoomState, number: int, ticket: str | None = None, epoch: int = 0
     ) -> QueuePosition:
         """Return the position of a number that is not known to be inside."""
         counters = self._rooms.counters(room.schedule_id)
@@ -385,12 +388,21 @@ class WaitingRoom:
                 reason,
                 ticket,
                 room=room,
+                epoch=epoch,
             )
         position = rules.position(room, counters, room.place_of(number))
         eta = rules.eta_s(room, counters, position, reason, now)
         wait_s = rules.poll_after_s(eta, room.grace_s)
         return QueuePosition(
-            PositionState.WAITING, number, position, eta, wait_s, reason, ticket, room=room
+            PositionState.WAITING,
+            number,
+            position,
+            eta,
+            wait_s,
+            reason,
+            ticket,
+            room=room,
+            epoch=epoch,
         )
 
     async def _enter(self, ticket: QueueTicket) -> EnterResult:
@@ -421,9 +433,9 @@ class WaitingRoom:
         """Return the position of a user who was called but not admitted yet: next in the queue."""
         place = waiting.position if waiting.position is None else max(1, waiting.position)
         if waiting.notice is Notice.SALE_ENDED:
-            return waiting._replace(position=place)
-        return waiting._replace(
-            position=place, poll_after_s=min(waiting.poll_after_s, _NEXT_POLL_S)
+            return replace(waiting, position=place)
+        return replace(
+            waiting, position=place, poll_after_s=min(waiting.poll_after_s, _NEXT_POLL_S)
         )
 
     def _admitted_position(
@@ -461,4 +473,4 @@ class WaitingRoom:
         text = self._tickets.issue_ticket(
             ticket.schedule_id, ticket.user_id, epoch, position.number
         )
-        return position._replace(queue_ticket=text, epoch=epoch)
+        return replace(position, queue_ticket=text, epoch=epoch)

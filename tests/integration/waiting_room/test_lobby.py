@@ -1,6 +1,8 @@
 """The lobby: equal before the draw, drawn once, and verifiable."""
 
+import asyncio
 from hashlib import sha256
+from uuid import uuid4
 
 import pytest
 
@@ -61,6 +63,23 @@ async def test_no_user_can_be_drawn_twice(lobby: Queue, make_pod: MakePod) -> No
     room = other.rooms.by_schedule.get(lobby.schedule_id)
     assert room is not None
     assert room.lobby_size == 5
+
+
+async def test_an_account_that_joins_at_two_pods_at_once_has_one_number(
+    lobby: Queue, make_pod: MakePod
+) -> None:
+    """The guard `join_one_number_per_account` is the negative control."""
+    other = await make_pod()
+    await other.refresh(lobby.schedule_id)
+    people = [uuid4() for _ in range(30)]
+    joins = [
+        pod.room.join(lobby.schedule_id, person, f"10.0.0.{at}")
+        for at, person in enumerate(people)
+        for pod in (lobby.pod, other)
+    ]
+    numbers = [one.number for one in await asyncio.gather(*joins)]
+    assert numbers[::2] == numbers[1::2]
+    assert sorted(numbers[::2]) == list(range(1, 31))
 
 
 async def test_no_lobby_after_the_first_admission(queue: Queue) -> None:

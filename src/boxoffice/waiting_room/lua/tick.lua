@@ -27,9 +27,9 @@
 
 local state = KEYS[1]
 local insiders, admissions, calls, unclaimed, late_users, vacant, exits = unpack(KEYS, 18)
-local state_run, token, joined, called, pending, last_now, released, epoch, last_peak_cap =
+local state_run, token, joined, called, pending, last_now, released, epoch, last_peak_cap, tables =
     unpack(redis.call('HMGET', state, 'run', 'token', 'joined', 'called', 'pending', 'now', 'released',
-        'epoch', 'peak_cap'))
+        'epoch', 'peak_cap', 'tables'))
 -- guard: tick_only_server_that_has_queue: state_run ~= state_owner() or =>
 -- guard: tick_no_queue_of_earlier_epoch => if state_run ~= state_owner() then
 if state_run ~= state_owner() or tonumber(epoch) < tonumber(ARGV[14]) then
@@ -152,6 +152,11 @@ redis.call(
     'inside', inside, 'summary', ARGV[13], 'released', released)
 for i = 1, #KEYS do
     redis.call('PEXPIRE', KEYS[i], ARGV[11])
+end
+-- no guard: Only the time of a look-up depends on it.
+if not tables and joined >= TABLES_FROM then
+    keep_as_tables()
+    redis.call('HSET', state, 'tables', 1)
 end
 local on_record = math.max(0, tonumber(ARGV[15]) - released)
 local unrecorded = redis.call('LRANGE', exits, on_record, on_record + at_most - 1)

@@ -87,3 +87,26 @@ async def test_no_key_has_the_numbers_of_many(stand: Stand) -> None:
     # 183 each on average; a binomial count beyond these is one in 10^9 runs.
     assert min(fields) > 90
     assert max(fields) < 280
+
+
+async def test_many_numbers_are_in_tables_and_few_in_lists(stand: Stand) -> None:
+    """A look-up in a list reads half of it; a number takes 60 bytes at most either way."""
+    stand.set(numbers_to=10_000)
+    await stand.make()
+    first = [uuid4() for _ in range(2_047)]
+    await stand.numbers(*first)
+    await stand.tick()
+    assert await _encodings(stand) == {b"listpack"}
+    last = uuid4()
+    assert await stand.numbers(last) == [2_048]
+    await stand.tick()
+    assert await _encodings(stand) == {b"hashtable"}
+    assert await stand.numbers(first[0], last, uuid4()) == [-1, -2_048, 2_049]
+    keys = keys_of(stand.room.schedule_id)[1:17]
+    taken = [await stand.valkey.command("MEMORY", "USAGE", key, key=key) for key in keys]
+    assert sum(taken) / 2_049 <= 60
+
+
+async def _encodings(stand: Stand) -> set[bytes]:
+    keys = keys_of(stand.room.schedule_id)[1:17]
+    return {await stand.valkey.command("OBJECT", "ENCODING", key, key=key) for key in keys}
