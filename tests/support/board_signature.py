@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from nacl.exceptions import BadSignatureError
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ def is_verified(body: bytes, signature: str, keys: Mapping[str, Any]) -> bool:
     """Whether a body is what the owner of one of these keys signed."""
     try:
         return bool(verified_board(body, signature, keys) == json.loads(body))
-    except (InvalidSignature, KeyError):
+    except (BadSignatureError, KeyError):
         return False
 
 
