@@ -1,6 +1,7 @@
 """Problems as answers: RFC 9457 `application/problem+json` with a stable `code`."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,6 +19,8 @@ from boxoffice.observability.logs import log
 
 MEDIA_TYPE = "application/problem+json"
 _INTERNAL = "internal"
+# The problems whose answers have headers of their own.
+_WITH_HEADERS = (MethodNotAllowed, Unauthenticated, Unavailable, TooMany)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -31,6 +34,15 @@ class ProblemBody(msgspec.Struct, kw_only=True):
     detail: str
     code: str
     request_id: str
+
+
+class _ProblemKind(NamedTuple):
+    """What the answers of one kind of problem have in common; no `headers` where each has its own."""
+
+    type: str
+    status: int
+    headers: Mapping[str, str] | None
+    closes: bool
 
 
 class Rendered(msgspec.Struct, frozen=True, gc=False):
@@ -47,27 +59,45 @@ class Rendered(msgspec.Struct, frozen=True, gc=False):
     closes: bool = False
 
 
+_kinds: dict[type[Problem], _ProblemKind] = {}
+
+
 def render(problem: Problem, request_id: str) -> Rendered:
     """Return the answer to a request that `problem` refuses."""
-    status = STATUSES[problem.code]
-    body = _encode(body_of(problem, request_id))
-    # The rest of a slow body may never come, so the connection is of no more use (RFC 9110, 15.5.9).
-    closes = isinstance(problem, BodyTooSlow)
-    return Rendered(status, problem.code, body, _headers(problem), closes=closes)
+    kind = _kind_of(type(problem))
+    body = _encode(_members(problem, kind, request_id))
+    headers = kind.headers or _headers(problem)
+    return Rendered(kind.status, problem.code, body, headers, closes=kind.closes)
 
 
 def body_of(problem: Problem, request_id: str) -> dict[str, object]:
     """Return the members of the answer that `problem` is."""
-    status = STATUSES[problem.code]
-    return _members(problem.code, problem.title, status, problem.detail, request_id, problem.extra)
+    return _members(problem, _kind_of(type(problem)), request_id)
 
 
 def render_bug(error: BaseException, request_id: str) -> Rendered:
     """Return an answer without details, and log the error under the request's id."""
     log.error("request_failed", request_id=request_id, exc_info=error)
-    detail = "It was logged."
-    body = _encode(_members(_INTERNAL, "Something broke on our side.", 500, detail, request_id, {}))
-    return Rendered(500, _INTERNAL, body, {})
+    body = ProblemBody(
+        type=_type(_INTERNAL),
+        title="Something broke on our side.",
+        status=500,
+        detail="It was logged.",
+        code=_INTERNAL,
+        request_id=request_id,
+    )
+    return Rendered(500, _INTERNAL, _encode(body), {})
+
+
+def _kind_of(kind: type[Problem]) -> _ProblemKind:
+    return _kinds.get(kind) or _kinds.setdefault(kind, _look_up(kind))
+
+
+def _look_up(kind: type[Problem]) -> _ProblemKind:
+    headers = None if issubclass(kind, _WITH_HEADERS) else NO_STORE
+    # The rest of a slow body may never come, so the connection is of no more use (RFC 9110, 15.5.9).
+    closes = issubclass(kind, BodyTooSlow)
+    return _ProblemKind(_type(kind.code), STATUSES[kind.code], headers, closes)
 
 
 def _headers(problem: Problem) -> Mapping[str, str]:
@@ -77,20 +107,20 @@ def _headers(problem: Problem) -> Mapping[str, str]:
         return {**NO_STORE, "WWW-Authenticate": "Bearer"}
     if isinstance(problem, Unavailable):
         return {**NO_STORE, "Retry-After": str(problem.retry_after_s)}
-    if isinstance(problem, TooMany):
-        return {**NO_STORE, "Retry-After": str(problem.extra.get("retry_after_s", 1))}
-    return NO_STORE
+    return {**NO_STORE, "Retry-After": str(problem.extra.get("retry_after_s", 1))}
 
 
-def _members(
-    code: str, title: str, status: int, detail: str, request_id: str, extra: dict[str, object]
-) -> dict[str, object]:
+def _type(code: str) -> str:
+    return f"urn:boxoffice:problem:{code}"
+
+
+def _members(problem: Problem, kind: _ProblemKind, request_id: str) -> dict[str, object]:
     return {
-        "type": f"urn:boxoffice:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
+        "type": kind.type,
+        "title": problem.title,
+        "status": kind.status,
+        "detail": problem.detail,
+        "code": problem.code,
         "request_id": request_id,
-        **extra,
+        **problem.extra,
     }

@@ -30,6 +30,8 @@ from boxoffice.observability.access_log import InFlight
 T = TypeVar("T")
 
 _DEADLINES_EVERY_S = 0.5
+# A tuple: a union would be made for each refusal.
+_OUT_OF_TIME = (asyncio.CancelledError, TimeoutError)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 # Unique on every pod, and a tenth of the price of a UUID.
 _PROCESS = token_hex(8)
@@ -342,15 +344,15 @@ class Exchange(HandlerTask[Reply | Stream | Download]):
         """Answer with the problem of `error`, which may come from encoding an answer."""
         if not self.is_answered:
             self._end()
-        if isinstance(error, ClientGone):
-            return  # Nothing was done for it.
-        if isinstance(error, asyncio.CancelledError | TimeoutError):
+        if isinstance(error, _OUT_OF_TIME):
             error = out_of_time(self.method, handled=self.is_handled)
-        if isinstance(error, Overloaded) and b"authorization" in self.fields:
-            # Clients without a token look alike behind one proxy.
-            self.retry_at_s = self._loop.time() + error.retry_after_s
         if isinstance(error, Problem):
+            if isinstance(error, Overloaded) and b"authorization" in self.fields:
+                # Clients without a token look alike behind one proxy.
+                self.retry_at_s = self._loop.time() + error.retry_after_s
             refusal = problems.render(error, self.request_id)
+        elif isinstance(error, ClientGone):
+            return  # Nothing was done for it.
         else:
             refusal = problems.render_bug(error, self.request_id)
         if self.match.present is not None:
