@@ -280,9 +280,8 @@ def _services(
 ) -> Services:
     db = infrastructure.db
     people = compose_accounts(settings, db, infrastructure.valkey, infrastructure.clock)
-    accounts = people.accounts
     seats = compose_seats(settings, infrastructure)
-    waiting_room = compose_waiting_room(settings, infrastructure, accounts.tokens.keys, seats)
+    waiting_room = compose_waiting_room(settings, infrastructure, people, seats)
     throttle = CodeThrottle(settings.offers, infrastructure.valkey)
     offers = Offers(
         OfferStore(db),

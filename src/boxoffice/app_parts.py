@@ -8,6 +8,7 @@ from hashlib import blake2b
 from importlib.metadata import version
 from urllib.parse import parse_qsl, urlsplit
 
+from boxoffice.accounts.composition import AccountServices
 from boxoffice.accounts.service import Accounts
 from boxoffice.batching import GroupCommit
 from boxoffice.batching.handover.workers import WorkerHandOver, WorkerPlace
@@ -32,7 +33,6 @@ from boxoffice.platform.lease.lease import Lease
 from boxoffice.platform.lease.store import LeaseStore
 from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.multi_host import split_hosts
-from boxoffice.platform.signing import KeyRing
 from boxoffice.platform.valkey import Valkey
 from boxoffice.posters import routes as poster_routes
 from boxoffice.posters.files import PictureFiles, object_store_of
@@ -55,6 +55,7 @@ from boxoffice.seats.refusals import SeatRefusals
 from boxoffice.seats.shared.readings import SharedReadings
 from boxoffice.seats.store import SeatStore
 from boxoffice.settings import Settings
+from boxoffice.waiting_room.anonymous.service import AnonymousPlaces
 from boxoffice.waiting_room.board.keys import BoardKeys
 from boxoffice.waiting_room.board.service import Boards
 from boxoffice.waiting_room.departures import PaidExits
@@ -227,7 +228,7 @@ def _queue_state(settings: Settings, infrastructure: Infrastructure) -> QueueSta
 
 
 def compose_waiting_room(
-    settings: Settings, infrastructure: Infrastructure, keys: KeyRing, seats: SeatServices
+    settings: Settings, infrastructure: Infrastructure, people: AccountServices, seats: SeatServices
 ) -> WaitingRoomServices:
     """Return the waiting rooms of a process."""
     store = QueueStore(infrastructure.db)
@@ -235,14 +236,30 @@ def compose_waiting_room(
     rooms = WaitingRoomRegistry(settings.waiting_room, store, queue_state)
     now = infrastructure.clock.now
     tickets = QueueTicketSigner(
-        keys,
+        people.accounts.tokens.keys,
         now,
         ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s,
         cached_max=settings.waiting_room.queue_tickets_cached_max,
     )
     join_writer = JoinWriter(store)
+    anonymous = AnonymousPlaces(
+        settings.waiting_room,
+        store,
+        queue_state,
+        rooms,
+        join_writer,
+        infrastructure.group_commit,
+        people.verified.require,
+    )
     dependencies = WaitingRoomDependencies(
-        store, queue_state, rooms, tickets, join_writer, infrastructure.group_commit, now
+        store,
+        queue_state,
+        rooms,
+        tickets,
+        join_writer,
+        infrastructure.group_commit,
+        now,
+        anonymous,
     )
     service = WaitingRoom(
         settings.waiting_room,

@@ -142,7 +142,7 @@ TABLES = {
     "waiting_list": {"waiting_list_entries", "waiting_lists"},
     "waiting_room": {
         "queue_admissions", "queue_gaps", "queue_joins", "queue_leavers", "queue_packs",
-        "queue_rooms",
+        "queue_redemptions", "queue_rooms",
     },
 }  # fmt: skip
 # Modules that write tables of another one, and why.

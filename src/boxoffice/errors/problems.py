@@ -120,6 +120,11 @@ class QueuePassRequired(Forbidden):
     title = "This schedule has a waiting room: a valid Queue-Pass of this person is needed."
 
 
+class QueueAccountRequired(Forbidden):
+    code = "queue_account_required"
+    title = "It is the turn of this queue ticket: log in or sign up to be admitted."
+
+
 class NotFound(Problem):
     code = "not_found"
     title = "There is nothing at this path."
@@ -342,6 +347,13 @@ class QueueClosed(Rejection):
 class QueueDrawn(Rejection):
     code = "queue_drawn"
     title = "The order of this waiting room is drawn already."
+
+
+class QueuePlaceTaken(Rejection):
+    code = "queue_place_taken"
+    title = (
+        "This account has a place of its own in this waiting room, or had its turn: join with it."
+    )
 
 
 class QueueRoomLimit(Rejection):

@@ -48,6 +48,9 @@ class WaitingRoomSettings(msgspec.Struct, frozen=True, kw_only=True):
     queue_state_ttl_s: Annotated[int, Meta(ge=600, le=31_536_000)] = 259_200
     queue_account_requests_per_s_max: Count = 100
     queue_address_requests_per_s_max: Count = 5_000
+    # Joins without an account per address and window.
+    queue_anonymous_joins_max: Count = 100
+    queue_anonymous_joins_window_s: Annotated[int, Meta(ge=1, le=86_400)] = 600
 
 
 class OfferSettings(msgspec.Struct, frozen=True, kw_only=True):

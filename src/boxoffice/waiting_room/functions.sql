@@ -259,9 +259,11 @@ BEGIN
 END;
 $$;
 
--- Delete the packs of a waiting room whose joins are in the archive.
+-- Delete the packs and redemptions of a waiting room whose joins are in the archive.
 CREATE OR REPLACE FUNCTION queue_drop_packs_v1(p_schedule_id uuid) RETURNS void
 LANGUAGE sql AS $$
     -- guard: drop_packs_of_this_room: p.schedule_id = p_schedule_id => true
     DELETE FROM queue_packs p WHERE p.schedule_id = p_schedule_id;
+    -- guard: drop_redemptions_of_this_room: r.schedule_id = p_schedule_id => true
+    DELETE FROM queue_redemptions r WHERE r.schedule_id = p_schedule_id;
 $$;

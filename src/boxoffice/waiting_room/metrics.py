@@ -7,6 +7,12 @@ from boxoffice.observability.metrics import SECONDS
 WAITING_ROOM_JOINS = Counter(
     "boxoffice_waiting_room_joins_total", "Answered joins of a waiting room."
 )
+WAITING_ROOM_ANONYMOUS_JOINS = Counter(
+    "boxoffice_waiting_room_anonymous_joins_total", "Answered joins without an account."
+)
+WAITING_ROOM_REDEMPTIONS = Counter(
+    "boxoffice_waiting_room_redemptions_total", "Answered redemptions of places by accounts."
+)
 WAITING_ROOM_ADMISSIONS = Counter(
     "boxoffice_waiting_room_admissions_total", "Users admitted from a waiting room."
 )

@@ -5,7 +5,7 @@
 -- Up to $1 open waiting rooms: not off, and the performance and sale ended less than a day ago.
 SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_max, r.inside_s,
        r.grace_s, extract(epoch FROM r.opens_at)::double precision AS opens_at, r.seed, r.lobby_size,
-       r.epoch, r.numbers_to, r.joined, r.called,
+       r.epoch, r.numbers_to, r.joined, r.called, r.allows_anonymous, r.anonymous_key,
        ARRAY(SELECT ARRAY[g.joined, g.numbers_to] FROM queue_gaps g
               -- guard: rooms_gaps_of_the_room: g.schedule_id = r.schedule_id => true
               WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps,
@@ -77,7 +77,7 @@ SELECT count(*) AS rooms, count(*) FILTER (WHERE c.organization_id = $2) AS own
 -- The waiting room of schedule $1, also one that is off.
 SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_max, r.inside_s,
        r.grace_s, extract(epoch FROM r.opens_at)::double precision AS opens_at, r.seed, r.lobby_size,
-       r.epoch, r.numbers_to, r.joined, r.called,
+       r.epoch, r.numbers_to, r.joined, r.called, r.allows_anonymous, r.anonymous_key,
        ARRAY(SELECT ARRAY[g.joined, g.numbers_to] FROM queue_gaps g
               -- guard: room_gaps_of_the_room: g.schedule_id = r.schedule_id => true
               WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps,
@@ -123,7 +123,7 @@ ON CONFLICT ON CONSTRAINT queue_rooms_pkey DO NOTHING;
 -- Stores the organizer's settings for schedule $1.
 UPDATE queue_rooms
    SET mode = $2, is_paused = $3, is_closed = $4, rate_per_s = $5, inside_max = $6, inside_s = $7,
-       grace_s = $8, opens_at = to_timestamp($9)
+       grace_s = $8, opens_at = to_timestamp($9), allows_anonymous = $10
  -- guard: room_only_this_room_is_set => WHERE $1::uuid IS NOT NULL;
  WHERE schedule_id = $1;
 
@@ -189,6 +189,34 @@ SELECT a.number, a.user_id, a.ended_at IS NOT NULL AS is_out,
  -- guard: admissions_of_this_room: a.schedule_id = $1 => $1::uuid IS NOT NULL
  -- guard: admissions_of_these_numbers => WHERE a.schedule_id = $1 AND $2::bigint[] IS NOT NULL;
  WHERE a.schedule_id = $1 AND a.number = ANY ($2::bigint[]);
+
+-- name: redeem
+-- Gives number $2 of schedule $1 to account $3, unless either was redeemed, or the account had its turn.
+INSERT INTO queue_redemptions (schedule_id, number, user_id)
+SELECT $1, $2, $3
+ WHERE NOT EXISTS (
+       SELECT FROM queue_admissions a
+        -- guard: redeem_only_turns_of_this_room: a.schedule_id = $1 AND =>
+        -- guard: redeem_not_after_a_turn => WHERE a.schedule_id = $1 AND a.user_id = $3 AND false)
+        WHERE a.schedule_id = $1 AND a.user_id = $3)
+-- guard: redeem_number_once => ;
+ON CONFLICT DO NOTHING;
+
+-- name: redemption
+-- Whether number $2 of schedule $1 was redeemed, whether by account $3, and whether that had another turn.
+SELECT r.user_id IS NOT NULL AS is_redeemed,
+       -- guard: redemption_by_this_account => true AS is_theirs,
+       coalesce(r.user_id = $3, false) AS is_theirs,
+       EXISTS (SELECT FROM queue_admissions a
+                -- guard: redemption_turns_of_this_room: a.schedule_id = $1 AND =>
+                -- guard: redemption_turns_of_this_account: a.user_id = $3 AND =>
+                -- guard: redemption_other_turns: AND a.number <> $2 =>
+                WHERE a.schedule_id = $1 AND a.user_id = $3 AND a.number <> $2) AS had_turn
+  FROM (SELECT 1) one
+  LEFT JOIN queue_redemptions r
+    -- guard: redemption_in_this_room: r.schedule_id = $1 AND =>
+    -- guard: redemption_of_this_number => ON r.schedule_id = $1
+    ON r.schedule_id = $1 AND r.number = $2;
 
 -- name: record_joins
 -- Records issued numbers with their accounts.

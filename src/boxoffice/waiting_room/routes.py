@@ -1,5 +1,6 @@
 """The waiting room over HTTP: parse, call, present."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -7,12 +8,15 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from boxoffice.accounts.credentials.errors import EmailNotVerified
 from boxoffice.catalog.paths import SCHEDULE_ID
 from boxoffice.errors import (
     Invalid,
     OutcomeUnknown,
+    QueueAccountRequired,
     QueueClosed,
     QueueDrawn,
+    QueuePlaceTaken,
     QueueRoomLimit,
     QueueTicketExpired,
     QueueTicketInvalid,
@@ -23,13 +27,26 @@ from boxoffice.http.api.operation import Call, Reply, Request, RouteDependencies
 from boxoffice.http.streams import Stream
 from boxoffice.permissions import Permission
 from boxoffice.platform.values import Moment
+from boxoffice.waiting_room.anonymous.service import TicketBearer
 from boxoffice.waiting_room.engine import shuffle
 from boxoffice.waiting_room.position_streams import EVENTS, PositionStreams
-from boxoffice.waiting_room.rules import Mode, Notice, PositionState, WaitingRoomChange
-from boxoffice.waiting_room.service import QueuePosition, WaitingRoom, WaitingRoomView
+from boxoffice.waiting_room.rules import (
+    Mode,
+    Notice,
+    PositionState,
+    QueuePosition,
+    WaitingRoomChange,
+    WaitingRoomView,
+)
+from boxoffice.waiting_room.service import WaitingRoom
 
 _SCHEDULE = {"schedule_id": SCHEDULE_ID}
-_TICKET = {"Queue-Ticket!": "The `queue_ticket` of the join, or of a later response."}
+_BROWSER_HEADER = "Queue-Secret"
+_SECRET_FORM = re.compile(r"[A-Za-z0-9_-]{32,128}")
+_TICKET = {
+    "Queue-Ticket!": "The `queue_ticket` of the join, or of a later response.",
+    _BROWSER_HEADER: "The secret of a join without an account.",
+}
 
 
 class JoinedOut(msgspec.Struct, kw_only=True):
@@ -54,7 +71,8 @@ class QueuePositionOut(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The queue position. A `queue_ticket` replaces the previous one.
 
     `opens_at` is set before the opening; once admitted, `leaves_at` is the end of the time inside.
-    `epoch` is that of the latest ticket, to compare with the board's.
+    `epoch` is that of the latest ticket, to compare with the board's. `anonymous` is true
+    while the ticket has no account, else missing.
     """
 
     state: PositionState
@@ -70,6 +88,7 @@ class QueuePositionOut(msgspec.Struct, kw_only=True, omit_defaults=True):
     expires_at: datetime | None = None
     leaves_at: datetime | None = None
     opens_at: datetime | None = None
+    anonymous: bool = False
 
 
 class DrawOut(msgspec.Struct, kw_only=True):
@@ -92,6 +111,7 @@ class WaitingRoomBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     opens_at: Moment | None = None
     paused: bool | None = None
     closed: bool | None = None
+    anonymous: bool | None = None
 
 
 class WaitingRoomOut(msgspec.Struct, kw_only=True):
@@ -106,6 +126,7 @@ class WaitingRoomOut(msgspec.Struct, kw_only=True):
     opens_at: datetime
     paused: bool
     closed: bool
+    anonymous: bool
     notice: Notice | None
     waiting: int
     inside: int
@@ -123,30 +144,56 @@ class _QueueRoutes:
         "Join the waiting room",
         201,
         role="any",
+        instead_of_token=_BROWSER_HEADER,
         returns=JoinedOut,
         path=_SCHEDULE,
-        problems=(QueueClosed, TooMany),
+        headers={
+            _BROWSER_HEADER: "Instead of an access token, where the organizer allows it: 32 to 128 "
+            "random characters of base64url, chosen by the client."
+        },
+        problems=(QueueClosed, TooMany, Invalid),
     )
     async def on_post(self, call: Call[Any, Any]) -> Reply:
-        """Idempotent: an account keeps its place."""
+        """Idempotent: an account or a secret keeps its place."""
+        if call.caller is None:
+            return Reply(_joined(await self._join_anonymously(call)))
         position = await self._service.join(
             call.ids["schedule_id"], call.caller.user_id, call.req.remote_addr
         )
         return Reply(_joined(position))
+
+    async def _join_anonymously(self, call: Call[Any, Any]) -> QueuePosition:
+        secret = call.req.get_header(_BROWSER_HEADER) or ""
+        if not _SECRET_FORM.fullmatch(secret):
+            raise Invalid("Queue-Secret must be 32 to 128 random characters of base64url.")
+        return await self._service.join_anonymously(
+            call.ids["schedule_id"], secret, call.req.remote_addr
+        )
 
     @operation(
         "Get the queue position",
         returns=QueuePositionOut,
         path=_SCHEDULE,
         headers=_TICKET,
-        problems=(QueueTicketInvalid, QueueTicketExpired, TooMany),
+        problems=(
+            QueueTicketInvalid,
+            QueueAccountRequired,
+            EmailNotVerified,
+            QueuePlaceTaken,
+            QueueTicketExpired,
+            OutcomeUnknown,
+            TooMany,
+        ),
     )
     async def on_get(self, call: Call[Any, Any]) -> Reply:
-        """Reads the header Queue-Ticket. Admits a called user; inside it is the heartbeat."""
+        """Reads the header Queue-Ticket. Admits a called user; inside it is the heartbeat.
+
+        With an access token it gives the place of a ticket without account to the caller.
+        """
         position = await self._service.position(
             call.ids["schedule_id"],
             call.req.get_header("Queue-Ticket"),
-            _caller_id(self.dependencies, call.req),
+            _bearer(self.dependencies, call.req),
             call.req.remote_addr,
         )
         return Reply(_position(position))
@@ -163,7 +210,7 @@ class _QueueRoutes:
         await self._service.leave(
             call.ids["schedule_id"],
             call.req.get_header("Queue-Ticket"),
-            _caller_id(self.dependencies, call.req),
+            _bearer(self.dependencies, call.req),
             call.req.remote_addr,
         )
         return Reply()
@@ -192,7 +239,7 @@ class _QueueEventRoutes:
         room, ticket = await self._service.authorize_stream(
             call.ids["schedule_id"],
             call.req.get_header("Queue-Ticket"),
-            _caller_id(self.dependencies, call.req),
+            _bearer(self.dependencies, call.req),
             call.req.remote_addr,
         )
         return self._position_streams.open(room, ticket)
@@ -268,6 +315,10 @@ def routes(
     ]
 
 
+def _bearer(dependencies: RouteDependencies, req: Request) -> TicketBearer:
+    return TicketBearer(_caller_id(dependencies, req), req.get_header(_BROWSER_HEADER) or "")
+
+
 def _caller_id(dependencies: RouteDependencies, req: Request) -> UUID | None:
     """Return the caller of a valid access token, else None: a ticket outlives many tokens."""
     given = req.fields.get(b"authorization")
@@ -320,6 +371,7 @@ def _position(position: QueuePosition) -> QueuePositionOut:
         queue_ticket=position.queue_ticket,
         draw_seed_hash=_seed_hash(position),
         opens_at=_opens_at(position),
+        anonymous=position.is_anonymous,
     )
     if position.queue_pass is not None:
         out.queue_pass = position.queue_pass
@@ -340,6 +392,7 @@ def _room(view: WaitingRoomView) -> WaitingRoomOut:
         opens_at=_moment(room.opens_at),
         paused=room.is_paused,
         closed=room.is_closed,
+        anonymous=room.allows_anonymous,
         notice=view.notice,
         waiting=max(0, counters.joined - counters.called),
         inside=counters.inside,

@@ -88,6 +88,8 @@ class WaitingRoomState(msgspec.Struct, frozen=True, kw_only=True):
     is_public: bool = True
     is_sale_closed: bool = False
     sale_ends_at: float = inf
+    allows_anonymous: bool = False
+    anonymous_key: bytes = b""
 
     def has_sale_ended(self, now: float) -> bool:
         """Whether the sale has ended at `now`; an organizer may open it again."""
@@ -124,6 +126,36 @@ class QueueCounters(msgspec.Struct, frozen=True):
     is_sold_out: bool = False
 
 
+class QueuePosition(msgspec.Struct, frozen=True):
+    """A user's position; times in seconds since the epoch.
+
+    `position` counts from 1, is 0 once called, and None before the draw of a lobby. A `queue_ticket`
+    replaces the previous one; `epoch` is that of the latest.
+    """
+
+    state: PositionState
+    number: int
+    position: int | None
+    eta_s: int | None
+    poll_after_s: int
+    notice: Notice | None = None
+    queue_ticket: str | None = None
+    queue_pass: str | None = None
+    pass_ends_at: float = 0.0
+    leaves_at: float = 0.0
+    room: WaitingRoomState | None = None
+    epoch: int = 0
+    is_anonymous: bool = False
+
+
+class WaitingRoomView(NamedTuple):
+    """A waiting room for its organizer."""
+
+    room: WaitingRoomState
+    counters: QueueCounters
+    notice: Notice | None
+
+
 class WaitingRoomChange(msgspec.Struct, frozen=True, kw_only=True):
     """A change by the organizer; None leaves a setting unchanged."""
 
@@ -135,6 +167,7 @@ class WaitingRoomChange(msgspec.Struct, frozen=True, kw_only=True):
     inside_s: int | None = None
     grace_s: int | None = None
     opens_at: float | None = None
+    anonymous: bool | None = None
 
 
 def apply_change(room: WaitingRoomState, change: WaitingRoomChange) -> WaitingRoomState:
@@ -152,6 +185,7 @@ def apply_change(room: WaitingRoomState, change: WaitingRoomChange) -> WaitingRo
         inside_s=_or(change.inside_s, room.inside_s),
         grace_s=_or(change.grace_s, room.grace_s),
         opens_at=_or(change.opens_at, room.opens_at),
+        allows_anonymous=_or(change.anonymous, room.allows_anonymous),
     )
     # guard: room_no_lobby_after_an_admission => if False:
     if made.is_lobby and not room.is_lobby and room.called:

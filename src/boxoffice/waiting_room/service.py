@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec
 from msgspec.structs import replace
 
 from boxoffice.activity_log import Action, record
 from boxoffice.batching import GroupCommit
 from boxoffice.errors import (
     Overloaded,
+    QueueAccountRequired,
     QueueClosed,
     QueuePassRequired,
     QueueRoomLimit,
@@ -26,9 +26,16 @@ from boxoffice.permissions import Actor, OrganizationIds
 from boxoffice.platform.valkey import ValkeyUnavailable
 from boxoffice.settings import WaitingRoomSettings
 from boxoffice.waiting_room import metrics, rules, store
+from boxoffice.waiting_room.anonymous.rules import is_anonymous
+from boxoffice.waiting_room.anonymous.service import (
+    AnonymousPlaces,
+    TicketBearer,
+    holder_of,
+    require_secret,
+)
 from boxoffice.waiting_room.departures import record_paid_exits
 from boxoffice.waiting_room.engine import shuffle
-from boxoffice.waiting_room.engine.queue_state import QueueState, QueueStateLost, TicketHolder
+from boxoffice.waiting_room.engine.queue_state import QueueState, QueueStateLost
 from boxoffice.waiting_room.handlers import (
     EnterCommand,
     EnterHandler,
@@ -43,44 +50,16 @@ from boxoffice.waiting_room.registry import WaitingRoomRegistry
 from boxoffice.waiting_room.rules import (
     Notice,
     PositionState,
-    QueueCounters,
+    QueuePosition,
     WaitingRoomChange,
     WaitingRoomState,
+    WaitingRoomView,
 )
 from boxoffice.waiting_room.store import QueueStore, RoomDefaults
 
 _JOINS = BufferedCounter(metrics.WAITING_ROOM_JOINS)
 # The next poll of a called user who is not admitted yet.
 _NEXT_POLL_S = 2
-
-
-class QueuePosition(msgspec.Struct, frozen=True):
-    """A user's position; times in seconds since the epoch.
-
-    `position` counts from 1, is 0 once called, and None before the draw of a lobby. A `queue_ticket`
-    replaces the previous one; `epoch` is that of the latest.
-    """
-
-    state: PositionState
-    number: int
-    position: int | None
-    eta_s: int | None
-    poll_after_s: int
-    notice: Notice | None = None
-    queue_ticket: str | None = None
-    queue_pass: str | None = None
-    pass_ends_at: float = 0.0
-    leaves_at: float = 0.0
-    room: WaitingRoomState | None = None
-    epoch: int = 0
-
-
-class WaitingRoomView(NamedTuple):
-    """A waiting room for its organizer."""
-
-    room: WaitingRoomState
-    counters: QueueCounters
-    notice: Notice | None
 
 
 class WaitingRoomDependencies(NamedTuple):
@@ -93,6 +72,7 @@ class WaitingRoomDependencies(NamedTuple):
     join_writer: JoinWriter
     group_commit: GroupCommit
     now: Callable[[], float]
+    anonymous: AnonymousPlaces
 
 
 class WaitingRoom:
@@ -108,6 +88,7 @@ class WaitingRoom:
         self._settings = settings
         self._store, self._queue_state, self._rooms, self._tickets = dependencies[:4]
         self._group_commit, self._now = dependencies.group_commit, dependencies.now
+        self._anonymous = dependencies.anonymous
         self._require_schedule = require_schedule
         self._run_in_background = run_in_background
         self._limits = RequestRateLimits(settings)
@@ -131,6 +112,16 @@ class WaitingRoom:
         room = self._rooms.by_schedule.get(schedule_id) or room
         ticket = self._tickets.issue_ticket(schedule_id, user_id, joined.epoch, joined.number)
         return self._waiting_position(room, joined.number, ticket, joined.epoch)
+
+    async def join_anonymously(self, schedule_id: UUID, secret: str, address: str) -> QueuePosition:
+        """Issue a number to a browser without an account, or return the one that its secret has.
+
+        Raises `Unauthenticated` where the organizer wants accounts, `TooMany`, and as `join`.
+        """
+        user_id = await self._anonymous.identity(schedule_id, secret, address)
+        position = await self.join(schedule_id, user_id, address)
+        metrics.WAITING_ROOM_ANONYMOUS_JOINS.inc()
+        return position
 
     def _is_closed(self, room: WaitingRoomState) -> bool:
         """Whether joins are refused."""
@@ -159,20 +150,56 @@ class WaitingRoom:
         return self._rooms.by_schedule.get(schedule_id) or await self._rooms.get_fresh(schedule_id)
 
     async def position(
-        self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
+        self, schedule_id: UUID, text: str | None, bearer: TicketBearer, address: str
     ) -> QueuePosition:
         """Return the position of a ticket, from memory until it is called; then admit its owner.
 
-        `caller_id` is None for a request without an access token. Raises `QueueTicketInvalid` and
-        `QueueTicketExpired`.
+        A ticket without account is redeemed by the account that presents it. Raises
+        `QueueTicketInvalid`, `QueueTicketExpired`, `QueueAccountRequired` at the turn of a ticket
+        without account, and the errors of a redemption.
         """
-        ticket = self._ticket(schedule_id, text, caller_id)
+        ticket = self._ticket(schedule_id, text, bearer.user_id)
         self._limits.count(ticket.user_id, address)
         room = self._rooms.by_schedule.get(schedule_id) or await self._room(schedule_id)
         if room is None:
             return self._admitted_without_room(ticket)
         if not self._rooms.has_counters(schedule_id):
             await self._rooms.refresh_counters(schedule_id)
+        if not is_anonymous(ticket.user_id):
+            return await self._own_position(room, ticket)
+        require_secret(room, ticket, bearer)
+        if bearer.user_id is None:
+            return await self._anonymous_position(room, ticket)
+        ticket = await self._anonymous.redeem(room, ticket, bearer.user_id)
+        position = await self._own_position(room, ticket)
+        if position.queue_ticket is None:
+            position = self._with_new_ticket(room.epoch, ticket, position)
+        return position
+
+    async def _anonymous_position(
+        self, room: WaitingRoomState, ticket: QueueTicket
+    ) -> QueuePosition:
+        """Return the position of a ticket without account; raise `QueueAccountRequired` at its turn."""
+        number, epoch = ticket.number, room.epoch
+        if ticket.epoch < room.epoch:
+            try:
+                number = await self._anonymous.give(room, ticket, ticket.user_id)
+            except Unavailable:
+                epoch = ticket.epoch
+            if number == 0:
+                raise QueueTicketExpired
+        position = replace(self._waiting_position(room, number), is_anonymous=True)
+        if position.position == 0 and not room.is_lobby:
+            # guard: anonymous_turn_needs_an_account => if False:
+            if position.notice is not Notice.SALE_ENDED:
+                raise QueueAccountRequired(come_within_s=room.grace_s)
+            position = self._still_waiting(position)
+        if self._tickets.needs_renewal(ticket, epoch):
+            position = self._with_new_ticket(epoch, ticket, position)
+        return position if position.epoch else replace(position, epoch=ticket.epoch)
+
+    async def _own_position(self, room: WaitingRoomState, ticket: QueueTicket) -> QueuePosition:
+        """Return the position of an account's ticket, and admit it if it is called."""
         position = self._waiting_position(room, ticket.number)
         is_turn = position.position == 0 and not room.is_lobby
         epoch = room.epoch
@@ -187,32 +214,33 @@ class WaitingRoom:
         return position if position.epoch else replace(position, epoch=ticket.epoch)
 
     async def authorize_stream(
-        self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
+        self, schedule_id: UUID, text: str | None, bearer: TicketBearer, address: str
     ) -> tuple[WaitingRoomState, QueueTicket]:
         """Return the room and the ticket of a stream; raise as `position`, or `QueueClosed`."""
-        ticket = self._ticket(schedule_id, text, caller_id)
+        ticket = self._ticket(schedule_id, text, bearer.user_id)
         self._limits.count(ticket.user_id, address)
         room = await self._room(schedule_id)
         if room is None:
             raise QueueClosed("This schedule has no waiting room at the moment.")
+        require_secret(room, ticket, bearer)
         if not self._rooms.has_counters(schedule_id):
             await self._rooms.refresh_counters(schedule_id)
         return room, ticket
 
     async def leave(
-        self, schedule_id: UUID, text: str | None, caller_id: UUID | None, address: str
+        self, schedule_id: UUID, text: str | None, bearer: TicketBearer, address: str
     ) -> None:
         """Give up the place in the queue or inside; idempotent.
 
         Raises as `position`, and `Unavailable` without Valkey.
         """
-        ticket = self._ticket(schedule_id, text, caller_id)
+        ticket = self._ticket(schedule_id, text, bearer.user_id)
         self._limits.count(ticket.user_id, address)
         room = await self._room(schedule_id)
         if room is None:
             return
-        place = 0 if room.is_lobby else room.place_of(ticket.number)
-        holder = TicketHolder(ticket.user_id, ticket.number, place, ticket.epoch)
+        require_secret(room, ticket, bearer)
+        holder = holder_of(room, ticket)
         try:
             await self._queue_state.leave(schedule_id, int(self._now() * 1000), "left", [holder])
         except (ValkeyUnavailable, QueueStateLost) as error:
@@ -360,9 +388,11 @@ class WaitingRoom:
         )
 
     def _ticket(self, schedule_id: UUID, text: str | None, caller_id: UUID | None) -> QueueTicket:
+        """Return a ticket of this account, or one without account, whose secret is to be checked."""
         ticket = self._tickets.read_ticket(text, schedule_id)
+        is_foreign = caller_id is not None and caller_id != ticket.user_id
         # guard: ticket_owner_only => if False:
-        if caller_id is not None and caller_id != ticket.user_id:
+        if is_foreign and not is_anonymous(ticket.user_id):
             raise QueueTicketInvalid("This ticket belongs to another account.")
         # guard: ticket_expires {
         if self._tickets.is_ticket_expired(ticket):

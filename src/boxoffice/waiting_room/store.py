@@ -65,6 +65,14 @@ class AdmissionRecord(NamedTuple):
     leaves_at: float
 
 
+class Redemption(NamedTuple):
+    """Whether a number was redeemed, by this account, and whether that had its turn by another."""
+
+    is_redeemed: bool
+    is_theirs: bool
+    had_turn: bool
+
+
 class QueueStore:
     """Waiting rooms in PostgreSQL. Driver errors pass through unless stated otherwise."""
 
@@ -251,7 +259,17 @@ async def set_room(connection: Connection, room: WaitingRoomState) -> None:
         room.inside_s,
         room.grace_s,
         room.opens_at,
+        room.allows_anonymous,
     )
+
+
+async def redeem(
+    connection: Connection, schedule_id: UUID, number: int, user_id: UUID
+) -> Redemption:
+    """Give a number without account to an account, once for either; return whose it is."""
+    await connection.execute(_SQL["redeem"], schedule_id, number, user_id)
+    (row,) = await connection.fetch(_SQL["redemption"], schedule_id, number, user_id)
+    return Redemption(*row)
 
 
 def _room(row: Record) -> WaitingRoomState:

@@ -3,11 +3,13 @@
 import os
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.e2e.api.client import Person, Sale, sign_up
+from tests.e2e.api.client import PASSWORD, Person, Sale, sign_up
 from tests.e2e.api.client import expect as answered
 from tests.e2e.api.conftest import Running, on_sale
 
@@ -16,6 +18,13 @@ from .conftest import Visit
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 QUEUE = re.compile(r"/queue$")
+PHONE: Any = {"width": 360, "height": 740}
+# In Korean and in English.
+WAITING = {
+    "soon": ("줄을 섰습니다", "You are in the queue."),
+    "kept": ("그동안 순번은 유지됩니다", "Your position is kept meanwhile."),
+    "sign_up": ("회원가입", "Sign up"),
+}
 
 
 @pytest.fixture
@@ -154,6 +163,79 @@ async def test_a_past_performance_is_shown_as_past_at_its_address(
     await expect(visitor.page.get_by_text("This performance has started")).to_be_visible()
     await visitor.page.goto(f"/concerts/{sale.concert_id}")
     await expect(visitor.page.get_by_text("There are no dates")).to_be_visible()
+
+
+@pytest.mark.parametrize("locale", ["ko-KR", "en-US"])
+async def test_a_buyer_stands_without_an_account_and_signs_up_meanwhile(
+    visit: Visit, seller: Person, sale: Sale, locale: str
+) -> None:
+    change(seller, sale, mode="fifo", paused=True, grace_s=15, anonymous=True)
+    texts = {name: WAITING[name][locale == "en-US"] for name in WAITING}
+    visitor = await visit(locale=locale, viewport=PHONE, expected=["503"])
+    page, number = visitor.page, visitor.page.locator(".queue-number")
+    await page.goto(f"/schedules/{sale.schedule_id}")
+    await page.wait_for_url(QUEUE)
+    await expect(number).to_have_text("1")
+    notice = page.get_by_text(texts["soon"])
+    await expect(notice).to_be_visible()
+    await keep(page, f"without-account-{locale}")
+    await page.reload()
+    await expect(number).to_have_text("1")
+
+    await visitor.button(texts["sign_up"]).click()
+    dialog = page.locator("dialog")
+    await expect(dialog.get_by_text(texts["kept"])).to_be_visible()
+    await keep(page, f"sign-up-{locale}")
+    await dialog.locator("input[autocomplete=name]").fill("Lee Mina")
+    await dialog.locator("input[type=email]").fill(f"{uuid4()}@example.org")
+    await dialog.locator("input[type=password]").fill(PASSWORD)
+    await dialog.get_by_role("button", name=texts["sign_up"], exact=True).click()
+    await expect(notice).to_be_hidden()
+    await expect(number).to_have_text("1")
+    assert QUEUE.search(page.url)
+    await keep(page, f"with-account-{locale}")
+
+    change(seller, sale, paused=False)
+    await page.wait_for_url(re.compile(rf"/schedules/{sale.schedule_id}$"))
+    kept = f"JSON.parse(localStorage.getItem('boxoffice.queue.{sale.schedule_id}'))"
+    place = await page.evaluate(kept)
+    token = await page.evaluate("JSON.parse(localStorage.getItem('boxoffice.session')).token")
+    assert place["secret"] is None
+    answer = seller.api.of(token).keyed(
+        sale.holds, {"seat_ids": ["A-1-1"]}, headers={"Queue-Pass": place["pass"]}
+    )
+    answered(answer, 201)
+
+
+async def test_at_the_turn_a_buyer_without_an_account_logs_in(
+    visit: Visit, seller: Person, sale: Sale, buyer: Person
+) -> None:
+    change(seller, sale, mode="fifo", grace_s=60, anonymous=True)
+    visitor = await visit(viewport=PHONE, expected=["403", "503"])
+    await visitor.page.goto(f"/schedules/{sale.schedule_id}/queue")
+    await expect(visitor.page.get_by_text("Log in or sign up now to enter.")).to_be_visible()
+    await expect(visitor.page.locator(".queue-number")).to_have_text("It is your turn.")
+    await keep(visitor.page, "turn-without-account")
+    await visitor.button("Log in").click()
+    dialog = visitor.page.locator("dialog")
+    await dialog.get_by_label("E-mail").fill(buyer.email)
+    await dialog.locator("input[type=password]").fill(PASSWORD)
+    await dialog.get_by_role("button", name="Log in", exact=True).click()
+    await visitor.page.wait_for_url(re.compile(rf"/schedules/{sale.schedule_id}$"))
+
+
+async def test_a_room_for_accounts_asks_to_log_in(
+    visit: Visit, seller: Person, sale: Sale, buyer: Person
+) -> None:
+    change(seller, sale, mode="fifo", paused=True)
+    visitor = await visit(expected=["401", "503"])
+    await visitor.page.goto(f"/schedules/{sale.schedule_id}/queue")
+    dialog = visitor.page.locator("dialog")
+    await dialog.get_by_label("E-mail").fill(buyer.email)
+    await dialog.locator("input[type=password]").fill(PASSWORD)
+    await dialog.get_by_role("button", name="Log in", exact=True).click()
+    await expect(visitor.page.locator(".queue-number")).to_have_text("1")
+    await expect(visitor.page.get_by_text("You are in the queue.")).to_be_hidden()
 
 
 async def keep(page: Page, name: str) -> None:

@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from boxoffice.accounts.credentials.store import CredentialStore
+from boxoffice.accounts.credentials.verified import VerifiedPeople
 from boxoffice.accounts.tokens import TokenAuthority
 from boxoffice.batching import GroupCommit
 from boxoffice.batching.limits import batch_limits
@@ -18,18 +20,20 @@ from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.signing import KeyRing, SigningKey
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
+from boxoffice.waiting_room.anonymous.service import AnonymousPlaces, TicketBearer
 from boxoffice.waiting_room.engine.leader import ROLE, Leader
 from boxoffice.waiting_room.engine.queue_state import QueueState
 from boxoffice.waiting_room.join_writer import JoinWriter
 from boxoffice.waiting_room.queue_tickets import QueueTicketSigner
 from boxoffice.waiting_room.registry import WaitingRoomRegistry
-from boxoffice.waiting_room.rules import Mode, WaitingRoomChange, WaitingRoomState
-from boxoffice.waiting_room.service import (
+from boxoffice.waiting_room.rules import (
+    Mode,
     QueuePosition,
-    WaitingRoom,
-    WaitingRoomDependencies,
+    WaitingRoomChange,
+    WaitingRoomState,
     WaitingRoomView,
 )
+from boxoffice.waiting_room.service import WaitingRoom, WaitingRoomDependencies
 from boxoffice.waiting_room.store import QueueStore
 from tests.support.hall import Hall, open_hall
 from tests.support.members import member
@@ -105,14 +109,19 @@ async def build_pod(
         tokens.keys, clock, ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s, cached_max=1_000
     )
     join_writer = JoinWriter(store)
-    dependencies = WaitingRoomDependencies(
+    group_commit = GroupCommit(batch_limits(settings.batching))
+    verified = VerifiedPeople(CredentialStore(db), 0.0, 100, 100)
+    anonymous = AnonymousPlaces(
+        settings.waiting_room,
         store,
         queue_state,
         rooms,
-        tickets,
         join_writer,
-        GroupCommit(batch_limits(settings.batching)),
-        clock,
+        group_commit,
+        verified.require,
+    )
+    dependencies = WaitingRoomDependencies(
+        store, queue_state, rooms, tickets, join_writer, group_commit, clock, anonymous
     )
     tasks: list[asyncio.Task[None]] = []
 
@@ -234,7 +243,9 @@ class Queue:
     async def ask(self, person: UUID, pod: Pod | None = None) -> QueuePosition:
         """Poll a user's position, and keep a reissued ticket."""
         at = pod or self.pod
-        said = await at.room.position(self.schedule_id, self.tickets[person], person, "10.0.0.1")
+        said = await at.room.position(
+            self.schedule_id, self.tickets[person], TicketBearer(person), "10.0.0.1"
+        )
         if said.queue_ticket:
             self.tickets[person] = said.queue_ticket
         return said
@@ -242,7 +253,7 @@ class Queue:
     async def leave(self, person: UUID) -> None:
         """Let a user leave."""
         ticket = self.tickets[person]
-        await self.pod.room.leave(self.schedule_id, ticket, person, "10.0.0.1")
+        await self.pod.room.leave(self.schedule_id, ticket, TicketBearer(person), "10.0.0.1")
 
     async def tick(self, times: int = 1, seconds: float = 0.0) -> None:
         """Run ticks, advancing the clock before each."""

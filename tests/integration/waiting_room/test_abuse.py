@@ -22,6 +22,7 @@ from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.signing import SigningKey
 from boxoffice.platform.valkey import Script
 from boxoffice.settings import Settings
+from boxoffice.waiting_room.anonymous.service import TicketBearer
 from boxoffice.waiting_room.engine import queue_state as lines
 from boxoffice.waiting_room.limits import RequestRateLimits
 from boxoffice.waiting_room.queue_tickets import QueueTicketSigner
@@ -99,11 +100,15 @@ async def test_a_pass_ends_and_so_does_a_retired_key(settings: Settings, clock: 
 async def test_a_foreign_ticket_is_no_ticket(queue: Queue) -> None:
     person = await queue.join()
     with pytest.raises(QueueTicketInvalid):
-        await queue.pod.room.position(queue.schedule_id, queue.tickets[person], uuid4(), "a")
+        await queue.pod.room.position(
+            queue.schedule_id, queue.tickets[person], TicketBearer(uuid4()), "a"
+        )
     with pytest.raises(QueueTicketInvalid):
-        await queue.pod.room.position(uuid4(), queue.tickets[person], person, "a")
+        await queue.pod.room.position(uuid4(), queue.tickets[person], TicketBearer(person), "a")
     with pytest.raises(QueueTicketInvalid):
-        await queue.pod.room.leave(queue.schedule_id, queue.tickets[person], uuid4(), "a")
+        await queue.pod.room.leave(
+            queue.schedule_id, queue.tickets[person], TicketBearer(uuid4()), "a"
+        )
 
 
 async def test_a_ticket_grows_old_and_is_renewed_before(queue: Queue) -> None:
@@ -169,9 +174,9 @@ async def test_joins_polls_streams_and_leaves_count_alike(queue: Queue, settings
     room, schedule_id = queue.pod.room, queue.schedule_id
     ways: dict[str, Callable[[], Awaitable[object]]] = {
         "join": lambda: room.join(schedule_id, person, "a"),
-        "ask": lambda: room.position(schedule_id, ticket, person, "a"),
-        "follow": lambda: room.authorize_stream(schedule_id, ticket, person, "a"),
-        "leave": lambda: room.leave(schedule_id, ticket, person, "a"),
+        "ask": lambda: room.position(schedule_id, ticket, TicketBearer(person), "a"),
+        "follow": lambda: room.authorize_stream(schedule_id, ticket, TicketBearer(person), "a"),
+        "leave": lambda: room.leave(schedule_id, ticket, TicketBearer(person), "a"),
     }
     for first in ways.values():
         room._limits = RequestRateLimits(one.waiting_room, queue.clock)

@@ -149,7 +149,7 @@ def _describe(
     if doc:
         described["description"] = " ".join(doc.split())
     if op.needs_token:
-        described["security"] = [{"access_token": []}]
+        described["security"] = [{"access_token": []}, *([{}] if op.instead_of_token else [])]
     content = _content(op, schemas)
     if content:
         described["requestBody"] = {"required": True, "content": content}

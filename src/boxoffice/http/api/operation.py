@@ -124,6 +124,8 @@ class Operation:
     path: Mapping[str, PathId] = field(default_factory=dict)
     # The role or roles that may call it; "any" allows every caller with a token.
     role: str | tuple[str, ...] | None = None
+    # A header that may stand in for the access token; such a call has no caller.
+    instead_of_token: str = ""
     # What a caller must be allowed to do in an organization; instead of a role.
     permission: str = ""
     keyed: bool = False
@@ -271,7 +273,7 @@ async def respond(match: Matched, request: Request) -> Reply | Stream | Download
     op, dependencies = match.operation, match.dependencies
     call: Call[Any, Any] = Call(request, request_id=request.request_id, ids=match.ids)
     if op.needs_token:
-        call.caller = _authenticate(op.roles, dependencies, request)
+        call.caller = _authenticate(op, dependencies, request)
     if match.missing is not None:
         raise match.missing
     _read_headers(op, request, call)
@@ -314,18 +316,18 @@ def scope_of(op: Operation, ids: Mapping[str, Any]) -> str:
     return next((str(ids[name]) for name, path in op.path.items() if path.counted_apart), "")
 
 
-def _authenticate(
-    roles: tuple[str, ...], dependencies: RouteDependencies, req: Request
-) -> Principal:
+def _authenticate(op: Operation, dependencies: RouteDependencies, req: Request) -> Principal | None:
     header = req.fields.get(b"authorization")
     if not header:
+        if op.instead_of_token and req.get_header(op.instead_of_token):
+            return None
         raise Unauthenticated
     scheme, _, token = header.decode("latin-1").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("The Authorization header must be 'Bearer' and an access token.")
     caller = dependencies.authenticate(token.strip())
-    if roles:
-        _require_role(roles, caller)
+    if op.roles:
+        _require_role(op.roles, caller)
     return caller
 
 

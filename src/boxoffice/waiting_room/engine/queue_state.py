@@ -17,9 +17,9 @@ from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.rules import QueueCounters, WaitingRoomState
 
 _SHARED = sql_files.read("boxoffice.waiting_room", "lua/shared.lua")
-_JOIN, _ENTER, _LEAVE, _TICK, _REBUILD, _RESTORE, _FORGET = (
+_JOIN, _ENTER, _LEAVE, _TICK, _REBUILD, _RESTORE, _FORGET, _REDEEM = (
     Script(name, _SHARED + sql_files.read("boxoffice.waiting_room", f"lua/{name}.lua"))
-    for name in ("join", "enter", "leave", "tick", "rebuild", "restore", "forget")
+    for name in ("join", "enter", "leave", "tick", "rebuild", "restore", "forget", "redeem")
 )
 # 14 million numbers take 21 MB in each shard.
 _NUMBER_SHARDS = 16
@@ -191,6 +191,24 @@ class QueueState:
             _enter_reply(holder.user_id, *one) for holder, one in zip(holders, answers, strict=True)
         ]
         return EnterReplies(called, at_ms, epoch, replies)
+
+    async def redeem(
+        self,
+        schedule_id: UUID,
+        holders: Sequence[tuple[UUID, TicketHolder]],
+        *,
+        keeps_earlier: bool,
+    ) -> list[int]:
+        """Give the numbers of people without account to accounts; return the number of each account.
+
+        It is 0 for a number that was given up. With `keeps_earlier` an account keeps the lower of two
+        numbers, else its own. An identity that is given its own number has it restored
+        from its ticket after a loss.
+        """
+        args: list[str | bytes | int] = [int(keeps_earlier)]
+        for user_id, holder in holders:
+            args += (user_id.bytes, holder.user_id.bytes, *holder[1:])
+        return await self._run(_REDEEM, keys_of(schedule_id), args)
 
     async def leave(
         self, schedule_id: UUID, now_ms: int, reason: str, holders: Sequence[TicketHolder]

@@ -579,6 +579,16 @@ SELECT schedule_id, 256, 1, '', '', '' FROM schedules;
 INSERT INTO queue_packs (schedule_id, part, pack_id, buckets, counts, entries)
 SELECT schedule_id, 0, 1, decode('00', 'hex'), '', '' FROM schedules;
 
+-- name: queue_redemptions_pkey
+-- Two accounts with one number.
+INSERT INTO queue_redemptions (schedule_id, number, user_id)
+SELECT schedule_id, 1, gen_random_uuid() FROM schedules, generate_series(1, 2);
+
+-- name: queue_redemptions_one_per_account
+-- One account with two numbers.
+INSERT INTO queue_redemptions (schedule_id, number, user_id)
+SELECT schedule_id, n, schedule_id FROM schedules, generate_series(1, 2) n;
+
 -- name: queue_admissions_pkey
 -- Two people let in with one number.
 INSERT INTO queue_admissions (schedule_id, number, user_id, place, called, admitted_at, leaves_at, inside, inside_max)

@@ -88,15 +88,17 @@ function settings(path, room, refresh) {
     grace_s: new Field({ ...whole, label: t("queue.grace"), min: 3, max: 3_600, value: room.grace_s }),
     opens_at: new Field({ label: t("queue.opens"), type: "datetime-local", step: 1, required: true, value: local(room.opens_at) }),
   };
+  const anonymous = h("input", { type: "checkbox", checked: room.anonymous });
   const submit = async (values) => {
-    const body = { mode: values.mode };
+    const body = { mode: values.mode, anonymous: anonymous.checked };
     for (const name of ["rate_per_s", "inside_max", "inside_s", "grace_s"]) body[name] = Number(values[name]);
     if (values.opens_at !== local(room.opens_at)) body.opens_at = new Date(values.opens_at).toISOString();
     await postAction(path, { body });
     announcer.notify(t("queue.saved"), "good");
     refresh();
   };
-  return form({ fields, label: t("queue.save"), submit });
+  const choice = h("div", { class: "choices" }, h("label", {}, anonymous, h("span", {}, t("queue.anonymous"))));
+  return form({ fields, children: [choice], label: t("queue.save"), submit });
 }
 
 /** A group of radio buttons with the interface of a `Field`; it is always valid. */

@@ -301,6 +301,7 @@ export const en = {
   "queue.insideS": "Time inside, in seconds",
   "queue.grace": "Time to enter after admission, in seconds",
   "queue.opens": "Opens at",
+  "queue.anonymous": "People may queue without an account; they need one to enter",
   "queue.save": "Save",
   "queue.saved": "Saved. All processes apply it within a second.",
   "queue.pause": "Pause",

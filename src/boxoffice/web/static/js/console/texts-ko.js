@@ -301,6 +301,7 @@ export const ko = {
   "queue.insideS": "입장 시간(초)",
   "queue.grace": "호출 후 입장 대기 시간(초)",
   "queue.opens": "시작 시각",
+  "queue.anonymous": "로그인하지 않고 줄을 설 수 있음(입장할 때는 로그인 필요)",
   "queue.save": "저장",
   "queue.saved": "저장했습니다. 모든 서버에 1초 안에 적용됩니다.",
   "queue.pause": "일시 정지",

@@ -1,7 +1,7 @@
 // The waiting room: position, estimate and admission. The place survives a reload and a closed tab. The page reads the
 // board, which is the same for all, and polls personally when `PersonalPolls` says so.
 
-import { call, get, pause, post, Problem, ignoreProblem } from "../lib/api.js";
+import { call, get, newKey, pause, post, Problem, ignoreProblem } from "../lib/api.js";
 import { h, setChildren } from "../lib/dom.js";
 import { countdown, inLanguage, number, roughly, t } from "../lib/i18n.js";
 import { performanceText } from "../lib/performance-time.js";
@@ -12,7 +12,8 @@ import { redraw } from "../lib/redraw.js";
 import { session } from "../lib/session.js";
 import { announcer } from "../components/announcer.js";
 import { chime } from "../components/chime.js";
-import { storeQueuePlace, queuePlace } from "../components/queue-pass.js";
+import { QueueAccount } from "../components/queue-account.js";
+import { storeQueuePlace, queuePlace, ticketHeaders } from "../components/queue-pass.js";
 import { errorText } from "../components/problem.js";
 import { saleState } from "../lib/sale.js";
 
@@ -25,12 +26,13 @@ export async function queue({ params, signal, go, refresh }) {
   const status = h("div", { class: "queue-state", role: "status" });
   const leave = h("button", { type: "button", class: "button", onclick: () => room.leave() }, t("queue.leave"));
   const hint = h("p", { class: "hint" }, t("queue.hint"));
+  const account = new QueueAccount(() => room.askAgain());
   const view = h("section", { class: "card queue" },
     h("p", { class: "muted" }, inLanguage(schedule.concert, "title"), " · ", performanceText(schedule.starts_at, schedule.time_zone)),
-    h("h1", {}, t("queue.title")), status, hint, h("div", { class: "actions" }, leave));
-  const room = new Room({ id, schedule, signal, go, refresh, status, hint, leaveButton: leave });
-  if (session.isLoggedIn || (await session.renew("unauthenticated"))) room.run();
-  else setChildren(status, h("a", { class: "button primary", href: `/login?to=/schedules/${id}/queue` }, t("account.logIn")));
+    h("h1", {}, t("queue.title")), status, account.view, hint, h("div", { class: "actions" }, leave));
+  const room = new Room({ id, schedule, signal, go, refresh, status, hint, account, leaveButton: leave });
+  session.addEventListener("change", () => room.askAgain(), { signal });
+  room.run();
   return { title: t("queue.title"), view, brand: schedule.brand };
 }
 
@@ -40,6 +42,7 @@ class Room {
   #clock = null;
   #polls = new PersonalPolls();
   #verifier = new BoardVerifier(() => get("/v1/board-keys", { signal: this.signal, anonymous: true, tries: 1 }));
+  #isCalled = false;
 
   constructor(parts) {
     Object.assign(this, parts);
@@ -54,10 +57,29 @@ class Room {
         await pause(1000 * waitS, this.signal);
       }
     } catch (error) {
-      if (this.signal.aborted) return;
-      if (!(error instanceof Problem)) throw error;
-      this.#over(error);
+      this.#failed(error);
     }
+  }
+
+  /** Asks for the own position at once, where an account can redeem the place of this browser. */
+  async askAgain() {
+    if (!session.isLoggedIn || !queuePlace(this.id).secret || !queuePlace(this.id).ticket) return;
+    try {
+      await this.#ask();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #failed(error) {
+    if (this.signal.aborted) return;
+    if (!(error instanceof Problem)) throw error;
+    if (error.code === "unauthenticated") this.#needsLogin();
+    else this.#over(error);
+  }
+
+  #needsLogin() {
+    setChildren(this.status, h("a", { class: "button primary", href: `/login?to=/schedules/${this.id}/queue` }, t("account.logIn")));
   }
 
   /** Reads the board and polls personally if that is due; returns the seconds to the next step, null at the end. */
@@ -91,26 +113,54 @@ class Room {
 
   /** Leaves the queue. */
   async leave() {
-    const { ticket } = queuePlace(this.id);
+    const headers = ticketHeaders(this.id);
     storeQueuePlace(this.id, null);
-    if (ticket) await call("DELETE", this.#path, { headers: { "Queue-Ticket": ticket }, tries: 2 }).catch(ignoreProblem);
+    if (headers["Queue-Ticket"]) await call("DELETE", this.#path, { headers, tries: 2 }).catch(ignoreProblem);
     this.go(`/concerts/${this.schedule.concert.concert_id}`);
   }
 
-  // Joining is idempotent per user: after a lost answer, on another device or in another tab the place is the
-  // same.
+  // Joining is idempotent per user, and without an account per browser: after a lost answer, on another device of the
+  // user or in another tab the place is the same.
   async #join() {
-    const { ticket, email, number: stored, epoch, answeredAt = 0 } = queuePlace(this.id);
-    if (ticket && email === session.email) {
+    const { ticket, email, secret, number: stored, epoch, answeredAt = 0 } = queuePlace(this.id);
+    if (ticket && (secret || email === session.email)) {
+      this.#showAccount();
       // The ticket has grown older while the page was closed.
-      if (stored) this.#polls.answered({ number: stored, epoch, poll_after_s: 0 }, now(), Math.min(answeredAt, now()));
+      if (stored && !(secret && session.isLoggedIn)) this.#polls.answered({ number: stored, epoch, poll_after_s: 0 }, now(), Math.min(answeredAt, now()));
       return;
     }
+    const joined = session.isLoggedIn ? await this.#joinAsUser() : await this.#joinAsBrowser(secret ?? newKey());
+    this.#answered(joined);
+    this.#showAccount();
+    this.#show({ state: "WAITING", ...joined });
+  }
+
+  async #joinAsUser() {
     storeQueuePlace(this.id, null);
     const joined = await post(this.#path, undefined, { signal: this.signal, tries: 5 });
     storeQueuePlace(this.id, { ticket: joined.queue_ticket, email: session.email });
-    this.#answered(joined);
-    this.#show({ state: "WAITING", ...joined });
+    return joined;
+  }
+
+  // Where the organizer wants accounts, the user logs in first.
+  async #joinAsBrowser(secret) {
+    storeQueuePlace(this.id, null);
+    storeQueuePlace(this.id, { secret });
+    try {
+      const joined = await post(this.#path, undefined, { signal: this.signal, tries: 5, anonymous: true, headers: { "Queue-Secret": secret } });
+      storeQueuePlace(this.id, { ticket: joined.queue_ticket });
+      return joined;
+    } catch (error) {
+      if (error.code !== "unauthenticated" && error.status !== 429) throw error;
+      if (!(await session.renew(error.code))) throw error;
+      return this.#joinAsUser();
+    }
+  }
+
+  #showAccount() {
+    const isAnonymous = Boolean(queuePlace(this.id).secret);
+    if (!isAnonymous) this.#isCalled = false;
+    this.account.show(isAnonymous ? "account" : null);
   }
 
   #answered(standing) {
@@ -120,9 +170,11 @@ class Room {
 
   async #ask() {
     try {
-      const standing = await get(this.#path, { signal: this.signal, headers: { "Queue-Ticket": queuePlace(this.id).ticket } });
+      const standing = await get(this.#path, { signal: this.signal, headers: ticketHeaders(this.id) });
       if (standing.queue_ticket) storeQueuePlace(this.id, { ticket: standing.queue_ticket });
+      if (queuePlace(this.id).secret && !standing.anonymous) storeQueuePlace(this.id, { secret: null, email: session.email });
       this.#answered(standing);
+      this.#showAccount();
       this.#show(standing);
       return standing;
     } catch (error) {
@@ -132,6 +184,8 @@ class Room {
         this.#polls.refused(Math.max(POLL_S, error.retryAfterS), now());
         return null;
       }
+      if (error.code === "queue_account_required" || error.code === "email_not_verified") return this.#missing(error);
+      if (error.code === "queue_place_taken") return this.#joinOwn();
       if (error.code === "queue_ticket_invalid" || error.code === "queue_ticket_expired") {
         storeQueuePlace(this.id, null);
         throw error;
@@ -140,8 +194,33 @@ class Room {
     }
   }
 
+  // The server keeps the turn for the grace, and after that lets the place go first.
+  #missing(error) {
+    this.#polls.refused(POLL_S, now());
+    if (error.code === "email_not_verified") this.account.show("address");
+    else {
+      if (!this.#isCalled) chime();
+      this.#isCalled = true;
+      document.title = t("queue.turnTitle");
+      setChildren(this.status, h("p", { class: "queue-number" }, t("queue.turn")));
+      this.account.show("account-now", error.body.come_within_s);
+    }
+    return null;
+  }
+
+  // The account has joined elsewhere, or had its turn.
+  async #joinOwn() {
+    announcer.notify(t("queue.ownPlace"));
+    const joined = await this.#joinAsUser();
+    this.#answered(joined);
+    this.#showAccount();
+    this.#show({ state: "WAITING", ...joined });
+    return null;
+  }
+
   #show(standing) {
     if (standing.state === "ADMITTED") return this.#admit(standing);
+    if (this.#isCalled && standing.notice !== "sale_ended") return null;
     if (standing.notice === "sale_ended") return this.#ended();
     const isLobby = standing.state === "LOBBY";
     const opens = standing.opens_at && this.#opens(standing.opens_at);
@@ -199,6 +278,7 @@ class Room {
 
   #over(error) {
     this.leaveButton.hidden = this.hint.hidden = true;
+    this.account.show(null);
     const isClosed = error.code === "queue_closed";
     const said = isClosed && saleState(this.schedule) === "closed" ? t("queue.notice.sale_ended") : errorText(error);
     setChildren(this.status, h("p", {}, said), this.#elsewhere(

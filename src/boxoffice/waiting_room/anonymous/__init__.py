@@ -1,0 +1,1 @@
+"""People who wait without an account: they join by a secret, and an account redeems the place."""
