@@ -1746,7 +1746,8 @@ export interface QrCodesOut {
  * The queue position. A `queue_ticket` replaces the previous one.
  *
  * `opens_at` is set before the opening; once admitted, `leaves_at` is the end of the time inside.
- * `epoch` is that of the latest ticket, to compare with the board's.
+ * `epoch` is that of the latest ticket, to compare with the board's. `anonymous` is true
+ * while the ticket has no account, else missing.
  */
 export interface QueuePositionOut {
   state: PositionState;
@@ -1762,6 +1763,7 @@ export interface QueuePositionOut {
   expires_at?: string | null;
   leaves_at?: string | null;
   opens_at?: string | null;
+  anonymous?: boolean;
 }
 
 /** The progress of the queue: a position is the place minus `called`, at least 1. */
@@ -2757,6 +2759,7 @@ export interface WaitingRoomBody {
   opens_at?: string | null;
   paused?: boolean | null;
   closed?: boolean | null;
+  anonymous?: boolean | null;
 }
 
 /** A waiting room: its settings, counters and measured rate. */
@@ -2770,6 +2773,7 @@ export interface WaitingRoomOut {
   opens_at: string;
   paused: boolean;
   closed: boolean;
+  anonymous: boolean;
   notice: Notice | null;
   waiting: number;
   inside: number;
@@ -3874,27 +3878,28 @@ export interface Operations {
   /** Get the queue position */
   "GET /v1/schedules/{schedule_id}/queue": {
     path: { schedule_id: string };
-    headers: { "Queue-Ticket": string };
+    headers: { "Queue-Ticket": string; "Queue-Secret"?: string };
     answer: QueuePositionOut;
-    code: "draining" | "overloaded" | "queue_ticket_expired" | "queue_ticket_invalid" | "schedule_not_found" | "too_many_requests" | "unavailable";
+    code: "draining" | "email_not_verified" | "outcome_unknown" | "overloaded" | "queue_account_required" | "queue_place_taken" | "queue_ticket_expired" | "queue_ticket_invalid" | "schedule_not_found" | "too_many_requests" | "unavailable";
   };
   /** Join the waiting room */
   "POST /v1/schedules/{schedule_id}/queue": {
     path: { schedule_id: string };
+    headers?: { "Queue-Secret"?: string };
     answer: JoinedOut;
-    code: "draining" | "outcome_unknown" | "overloaded" | "queue_closed" | "schedule_not_found" | "token_expired" | "token_invalid" | "too_many_requests" | "unauthenticated" | "unavailable";
+    code: "draining" | "invalid" | "outcome_unknown" | "overloaded" | "queue_closed" | "schedule_not_found" | "token_expired" | "token_invalid" | "too_many_requests" | "unauthenticated" | "unavailable";
   };
   /** Leave the waiting room */
   "DELETE /v1/schedules/{schedule_id}/queue": {
     path: { schedule_id: string };
-    headers: { "Queue-Ticket": string };
+    headers: { "Queue-Ticket": string; "Queue-Secret"?: string };
     answer: undefined;
     code: "draining" | "outcome_unknown" | "overloaded" | "queue_ticket_expired" | "queue_ticket_invalid" | "schedule_not_found" | "too_many_requests" | "unavailable";
   };
   /** Stream the queue position */
   "GET /v1/schedules/{schedule_id}/queue/events": {
     path: { schedule_id: string };
-    headers: { "Queue-Ticket": string; "Last-Event-ID"?: string };
+    headers: { "Queue-Ticket": string; "Queue-Secret"?: string; "Last-Event-ID"?: string };
     answer: string;
     code: "draining" | "last_event_id_invalid" | "overloaded" | "queue_closed" | "queue_ticket_expired" | "queue_ticket_invalid" | "schedule_not_found" | "too_many_requests" | "unavailable";
   };

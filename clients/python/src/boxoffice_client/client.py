@@ -2298,33 +2298,38 @@ class Client(Transport):
         return self.call("PUT", "/v1/me/mail-language", body=body, answer=types.MailLanguage)
 
     def get_schedules_schedule_id_queue(
-        self, schedule_id: str, *, queue_ticket: str
+        self, schedule_id: str, *, queue_ticket: str, queue_secret: str | None = None
     ) -> types.QueuePositionOut:
         """Get the queue position.
 
-        Reads the header Queue-Ticket. Admits a called user; inside it is the heartbeat.
+        Reads the header Queue-Ticket. Admits a called user; inside it is the heartbeat. With an access token it gives the place of a ticket without account to the caller.
         """
         return self.call(
             "GET",
             "/v1/schedules/{schedule_id}/queue",
             path={"schedule_id": schedule_id},
-            header={"Queue-Ticket": queue_ticket},
+            header={"Queue-Ticket": queue_ticket, "Queue-Secret": queue_secret},
             answer=types.QueuePositionOut,
         )
 
-    def post_schedules_schedule_id_queue(self, schedule_id: str) -> types.JoinedOut:
+    def post_schedules_schedule_id_queue(
+        self, schedule_id: str, *, queue_secret: str | None = None
+    ) -> types.JoinedOut:
         """Join the waiting room.
 
-        Idempotent: an account keeps its place.
+        Idempotent: an account or a secret keeps its place.
         """
         return self.call(
             "POST",
             "/v1/schedules/{schedule_id}/queue",
             path={"schedule_id": schedule_id},
+            header={"Queue-Secret": queue_secret},
             answer=types.JoinedOut,
         )
 
-    def delete_schedules_schedule_id_queue(self, schedule_id: str, *, queue_ticket: str) -> None:
+    def delete_schedules_schedule_id_queue(
+        self, schedule_id: str, *, queue_ticket: str, queue_secret: str | None = None
+    ) -> None:
         """Leave the waiting room.
 
         Reads the header Queue-Ticket; frees the place.
@@ -2333,11 +2338,16 @@ class Client(Transport):
             "DELETE",
             "/v1/schedules/{schedule_id}/queue",
             path={"schedule_id": schedule_id},
-            header={"Queue-Ticket": queue_ticket},
+            header={"Queue-Ticket": queue_ticket, "Queue-Secret": queue_secret},
         )
 
     def get_schedules_schedule_id_queue_events(
-        self, schedule_id: str, *, queue_ticket: str, last_event_id: str | None = None
+        self,
+        schedule_id: str,
+        *,
+        queue_ticket: str,
+        queue_secret: str | None = None,
+        last_event_id: str | None = None,
     ) -> Iterator[ServerEvent]:
         """Stream the queue position.
 
@@ -2347,7 +2357,11 @@ class Client(Transport):
             "GET",
             "/v1/schedules/{schedule_id}/queue/events",
             path={"schedule_id": schedule_id},
-            header={"Queue-Ticket": queue_ticket, "Last-Event-ID": last_event_id},
+            header={
+                "Queue-Ticket": queue_ticket,
+                "Queue-Secret": queue_secret,
+                "Last-Event-ID": last_event_id,
+            },
         )
 
     def get_schedules_schedule_id_queue_draw(self, schedule_id: str) -> types.DrawOut:

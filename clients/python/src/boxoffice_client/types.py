@@ -1878,7 +1878,8 @@ class QueuePositionOut(Struct, kw_only=True, omit_defaults=True):
     """The queue position. A `queue_ticket` replaces the previous one.
 
     `opens_at` is set before the opening; once admitted, `leaves_at` is the end of the time inside.
-    `epoch` is that of the latest ticket, to compare with the board's.
+    `epoch` is that of the latest ticket, to compare with the board's. `anonymous` is true
+    while the ticket has no account, else missing.
     """
 
     state: PositionState
@@ -1894,6 +1895,7 @@ class QueuePositionOut(Struct, kw_only=True, omit_defaults=True):
     expires_at: str | UnsetType | None = UNSET
     leaves_at: str | UnsetType | None = UNSET
     opens_at: str | UnsetType | None = UNSET
+    anonymous: bool | UnsetType = UNSET
 
 
 class QueueProgressOut(Struct, kw_only=True, omit_defaults=True):
@@ -2939,6 +2941,7 @@ class WaitingRoomBody(Struct, kw_only=True, omit_defaults=True):
     opens_at: str | UnsetType | None = UNSET
     paused: bool | UnsetType | None = UNSET
     closed: bool | UnsetType | None = UNSET
+    anonymous: bool | UnsetType | None = UNSET
 
 
 class WaitingRoomOut(Struct, kw_only=True, omit_defaults=True):
@@ -2953,6 +2956,7 @@ class WaitingRoomOut(Struct, kw_only=True, omit_defaults=True):
     opens_at: str
     paused: bool
     closed: bool
+    anonymous: bool
     notice: Notice | None
     waiting: int
     inside: int
