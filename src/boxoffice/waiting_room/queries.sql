@@ -5,7 +5,8 @@
 -- Up to $1 open waiting rooms: not off, and the performance and sale ended less than a day ago.
 SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_max, r.inside_s,
        r.grace_s, extract(epoch FROM r.opens_at)::double precision AS opens_at, r.seed, r.lobby_size,
-       r.epoch, r.numbers_to, r.joined, r.called, r.allows_anonymous, r.anonymous_key,
+       r.epoch, r.numbers_to, r.joined, r.called, r.allows_anonymous,
+       coalesce(r.anonymous_key, ''::bytea) AS anonymous_key,
        ARRAY(SELECT ARRAY[g.joined, g.numbers_to] FROM queue_gaps g
               -- guard: rooms_gaps_of_the_room: g.schedule_id = r.schedule_id => true
               WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps,
@@ -77,7 +78,8 @@ SELECT count(*) AS rooms, count(*) FILTER (WHERE c.organization_id = $2) AS own
 -- The waiting room of schedule $1, also one that is off.
 SELECT r.schedule_id, r.mode, r.is_paused, r.is_closed, r.rate_per_s, r.inside_max, r.inside_s,
        r.grace_s, extract(epoch FROM r.opens_at)::double precision AS opens_at, r.seed, r.lobby_size,
-       r.epoch, r.numbers_to, r.joined, r.called, r.allows_anonymous, r.anonymous_key,
+       r.epoch, r.numbers_to, r.joined, r.called, r.allows_anonymous,
+       coalesce(r.anonymous_key, ''::bytea) AS anonymous_key,
        ARRAY(SELECT ARRAY[g.joined, g.numbers_to] FROM queue_gaps g
               -- guard: room_gaps_of_the_room: g.schedule_id = r.schedule_id => true
               WHERE g.schedule_id = r.schedule_id ORDER BY g.epoch) AS gaps,
@@ -123,7 +125,9 @@ ON CONFLICT ON CONSTRAINT queue_rooms_pkey DO NOTHING;
 -- Stores the organizer's settings for schedule $1.
 UPDATE queue_rooms
    SET mode = $2, is_paused = $3, is_closed = $4, rate_per_s = $5, inside_max = $6, inside_s = $7,
-       grace_s = $8, opens_at = to_timestamp($9), allows_anonymous = $10
+       grace_s = $8, opens_at = to_timestamp($9), allows_anonymous = $10,
+       -- guard: room_key_stays: coalesce(anonymous_key, => (
+       anonymous_key = coalesce(anonymous_key, CASE WHEN $10 THEN uuid_send(gen_random_uuid()) END)
  -- guard: room_only_this_room_is_set => WHERE $1::uuid IS NOT NULL;
  WHERE schedule_id = $1;
 

@@ -300,12 +300,14 @@ async def test_after_the_sale_no_account_is_asked_for(queue: Queue, hall: Hall) 
 
 
 async def test_an_organizer_switches_it_on(queue: Queue, make_pod: MakePod) -> None:
+    key = queue.known.anonymous_key
     assert (await queue.set(anonymous=False)).room.allows_anonymous is False
     with pytest.raises(Unauthenticated):
         await Browser.join(queue)
     other = await make_pod()
     await other.refresh(queue.schedule_id)
     await queue.set(anonymous=True)
+    assert (queue.known.anonymous_key, len(queue.known.anonymous_key)) == (key, 16)
     # Another process reads it before it refuses.
     await other.room.join_anonymously(queue.schedule_id, uuid4().hex, AT)
     with pytest.raises(Unauthenticated):

@@ -135,7 +135,7 @@ _MAY_BE_NULL = {
         "secret",
     ),
     "queue_admissions": ("ended_at", "ended_by"),
-    "queue_rooms": ("lobby_size",),
+    "queue_rooms": ("anonymous_key", "lobby_size"),
     "refund_jobs": ("after_payment_id", "finished_at"),
     "refunds": (
         "closed_at",
