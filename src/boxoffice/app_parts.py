@@ -274,7 +274,7 @@ def compose_waiting_room(
     leader = waiting_room_leader.Leader(
         settings.waiting_room, lease, store, queue_state, rooms, now, seats.read_model.seats_left
     )
-    board_keys = BoardKeys(keys)
+    board_keys = BoardKeys(people.accounts.tokens.keys)
     boards = Boards(settings.waiting_room, rooms, board_keys, seats.read_model.layout, now)
     return WaitingRoomServices(service, boards, board_keys, rooms, leader, join_writer)
 
