@@ -15,6 +15,8 @@ POLL_AFTER_MAX_S = 30
 # The next poll comes after this fraction of the estimated wait.
 _POLL_AFTER_FRACTION = 4
 _ETA_MAX_S = 86_400
+# The next poll of a called user who is not admitted yet.
+_NEXT_POLL_S = 2
 # The years 2000 and 2100, in seconds since the epoch.
 _OPENS_FROM_S, _OPENS_TO_S = 946_684_800.0, 4_102_444_800.0
 # A worker trusts its cache of departures for this long, and the leader fills a place this long after
@@ -146,6 +148,15 @@ class QueuePosition(msgspec.Struct, frozen=True):
     room: WaitingRoomState | None = None
     epoch: int = 0
     is_anonymous: bool = False
+
+
+def still_waiting(position: QueuePosition) -> QueuePosition:
+    """Return the position of a user who was called but not admitted yet: next in the queue."""
+    place = position.position if position.position is None else max(1, position.position)
+    if position.notice is Notice.SALE_ENDED:
+        return msgspec.structs.replace(position, position=place)
+    poll_after_s = min(position.poll_after_s, _NEXT_POLL_S)
+    return msgspec.structs.replace(position, position=place, poll_after_s=poll_after_s)
 
 
 class WaitingRoomView(NamedTuple):

@@ -58,8 +58,6 @@ from boxoffice.waiting_room.rules import (
 from boxoffice.waiting_room.store import QueueStore, RoomDefaults
 
 _JOINS = BufferedCounter(metrics.WAITING_ROOM_JOINS)
-# The next poll of a called user who is not admitted yet.
-_NEXT_POLL_S = 2
 
 
 class WaitingRoomDependencies(NamedTuple):
@@ -193,7 +191,7 @@ class WaitingRoom:
             # guard: anonymous_turn_needs_an_account => if False:
             if position.notice is not Notice.SALE_ENDED:
                 raise QueueAccountRequired(come_within_s=room.grace_s)
-            position = self._still_waiting(position)
+            position = rules.still_waiting(position)
         if self._tickets.needs_renewal(ticket, epoch):
             position = self._with_new_ticket(epoch, ticket, position)
         return position if position.epoch else replace(position, epoch=ticket.epoch)
@@ -453,19 +451,9 @@ class WaitingRoom:
             waiting = self._waiting_position(room, result.number)
             return self._with_new_ticket(room.epoch, ticket, waiting)
         if result.status != "inside":
-            return self._still_waiting(position)
+            return rules.still_waiting(position)
         return self._admitted_position(
             room, ticket, result.number, result.pass_ends_at, result.ends_at
-        )
-
-    @staticmethod
-    def _still_waiting(waiting: QueuePosition) -> QueuePosition:
-        """Return the position of a user who was called but not admitted yet: next in the queue."""
-        place = waiting.position if waiting.position is None else max(1, waiting.position)
-        if waiting.notice is Notice.SALE_ENDED:
-            return replace(waiting, position=place)
-        return replace(
-            waiting, position=place, poll_after_s=min(waiting.poll_after_s, _NEXT_POLL_S)
         )
 
     def _admitted_position(
