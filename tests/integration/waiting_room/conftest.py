@@ -97,28 +97,21 @@ async def build_pod(
 ) -> Pod:
     """Return a pod with its own connections; `seats` gives the seats left."""
     db, valkey = Database(settings), Valkey(settings.valkey)
+    of_rooms = settings.waiting_room
     await db.open()
     tokens = TokenAuthority(settings.accounts, _keys, clock)
     await tokens.refresh()
     store = QueueStore(db)
-    queue_state = QueueState(
-        valkey, settings.waiting_room.queue_state_ttl_s, settings.waiting_room.queue_tick_max
-    )
-    rooms = WaitingRoomRegistry(settings.waiting_room, store, queue_state, clock)
+    queue_state = QueueState(valkey, of_rooms.queue_state_ttl_s, of_rooms.queue_tick_max)
+    rooms = WaitingRoomRegistry(of_rooms, store, queue_state, clock)
     tickets = QueueTicketSigner(
-        tokens.keys, clock, ticket_ttl_s=settings.waiting_room.queue_ticket_ttl_s, cached_max=1_000
+        tokens.keys, clock, ticket_ttl_s=of_rooms.queue_ticket_ttl_s, cached_max=1_000
     )
     join_writer = JoinWriter(store)
     group_commit = GroupCommit(batch_limits(settings.batching))
     verified = VerifiedPeople(CredentialStore(db), 0.0, 100, 100)
     anonymous = AnonymousPlaces(
-        settings.waiting_room,
-        store,
-        queue_state,
-        rooms,
-        join_writer,
-        group_commit,
-        verified.require,
+        of_rooms, store, queue_state, rooms, join_writer, group_commit, verified.require
     )
     dependencies = WaitingRoomDependencies(
         store, queue_state, rooms, tickets, join_writer, group_commit, clock, anonymous
@@ -134,11 +127,9 @@ async def build_pod(
     async def seats_left(schedule_id: UUID) -> int | None:
         return seats.get(schedule_id)
 
-    room = WaitingRoom(settings.waiting_room, dependencies, exists, start)
-    lease = Lease(LeaseStore(db, ROLE, new_id()), settings.waiting_room.queue_lease_ms)
-    leader = Leader(
-        settings.waiting_room, lease, store, queue_state, rooms, clock, seats_left, clock
-    )
+    room = WaitingRoom(of_rooms, dependencies, exists, start)
+    lease = Lease(LeaseStore(db, ROLE, new_id()), of_rooms.queue_lease_ms)
+    leader = Leader(of_rooms, lease, store, queue_state, rooms, clock, seats_left, clock)
     return Pod(
         db,
         valkey,
