@@ -29,7 +29,7 @@ def is_verified(body: bytes, signature: str, keys: Mapping[str, Any]) -> bool:
     """Whether a body is what the owner of one of these keys signed."""
     try:
         return bool(verified_board(body, signature, keys) == json.loads(body))
-    except (BadSignatureError, KeyError):
+    except (BadSignatureError, KeyError, ValueError):
         return False
 
 

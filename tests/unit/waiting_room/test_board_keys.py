@@ -13,6 +13,7 @@ from boxoffice.errors import Unavailable
 from boxoffice.platform.ids import decode_base64url
 from boxoffice.platform.signing import KeyRing, SigningKey
 from boxoffice.waiting_room.board.keys import BoardKey, BoardKeys
+from tests.programs import debian_program
 from tests.support.board_signature import is_verified, kid_of
 
 NOW = 1_000_000_000.0
@@ -62,6 +63,16 @@ async def test_a_stranger_verifies_the_exact_bytes() -> None:
     assert not is_verified(BODY, swapped, published(keys))
 
 
+@pytest.mark.parametrize(
+    "spelt",
+    ["", "..", "?..?", "e30..{1}", "{0}..", "{0}..e30", "{0}.{1}", "{0}.e30.{1}", "{1}..{0}"],
+)
+async def test_what_is_no_signature_verifies_nothing(spelt: str) -> None:
+    keys = await Table(row("one", b"a")).keys()
+    header, _, signed = keys.signing().sign(BODY).partition("..")
+    assert not is_verified(BODY, spelt.format(header, signed), published(keys))
+
+
 def test_keys_and_their_names_are_those_of_the_standard() -> None:
     """RFC 8037, appendix A, has a seed, its public key and the thumbprint."""
     made = BoardKey(decode_base64url("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A")).public
@@ -95,8 +106,8 @@ async def test_another_implementation_verifies_too(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(_KEY_HEAD + decode_base64url(key["x"]))
     (tmp_path / "signature").write_bytes(decode_base64url(signed))
     verify = [
-        "openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-keyform", "DER", "-inkey", "key",
-        "-sigfile", "signature", "-in", "signed",
+        debian_program("openssl"), "pkeyutl", "-verify", "-rawin", "-pubin", "-keyform", "DER",
+        "-inkey", "key", "-sigfile", "signature", "-in", "signed",
     ]  # fmt: skip
     for body, code in ((BODY, 0), (BODY + b" ", 1)):
         (tmp_path / "signed").write_bytes(header.encode() + b"." + body)
