@@ -1,6 +1,7 @@
 // What a page believes, and how often it has read the keys, while the shop signs with its next key.
 async ([module]) => {
   const { BoardVerifier } = await import(module);
+  const { Problem } = await import(module.replace("board-signature.js", "api.js"));
   const plain = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes)))
     .replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
   const make = async (kid) => {
@@ -14,7 +15,13 @@ async ([module]) => {
   performance.now = () => at;
   let keys = [old.jwk];
   let loaded = 0;
-  const verifier = new BoardVerifier(async () => { loaded += 1; return { keys }; });
+  let isAway = false;
+  const loadKeys = async () => {
+    loaded += 1;
+    if (isAway) throw new Problem(503, "unavailable");
+    return { keys };
+  };
+  const verifier = new BoardVerifier(loadKeys);
   const found = [];
   const ask = async (seconds, one) => {
     at = seconds * 1000;
@@ -28,5 +35,12 @@ async ([module]) => {
   await ask(7, old);
   await ask(12, old);
   await ask(13, next);
+  keys = [];
+  await ask(311, next);
+  isAway = true;
+  await ask(312, next);
+  isAway = false;
+  await ask(611, next);
+  await ask(612, next);
   return found;
 }

@@ -95,6 +95,8 @@ async def test_a_new_key_is_learned_and_an_old_one_forgotten(visit: Visit) -> No
     found = await page.evaluate(_ROTATED, [module])
     assert found == [
         [True, 1], [False, 1], [False, 1], [True, 2], [False, 2], [False, 3], [True, 3],
+        # The shop took the key away, as after a leak; the set could not be read at first.
+        [True, 3], [True, 4], [True, 4], [False, 5],
     ]  # fmt: skip
 
 

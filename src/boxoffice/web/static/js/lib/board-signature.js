@@ -2,11 +2,14 @@
 // the shop's keys. A browser without Ed25519, or a page without a secure context, cannot verify; it takes boards as they
 // are.
 
+import { ignoreProblem } from "./api.js";
+
 const ALGORITHM = "Ed25519";
 // The key of RFC 8037, appendix A.2: a browser that imports it can verify.
 const KNOWN_KEY = { kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" };
-// A set is read again for an unknown key at most this often.
+// A set is read again for an unknown key at most this often, and at this age for a known one, which may have leaked.
 const KEYS_AGAIN_MS = 5_000;
+const KEYS_MAX_MS = 300_000;
 
 /** Verifies boards; `loadKeys()` returns the JWK Set, and is not called where `subtle` cannot verify. */
 export class BoardVerifier {
@@ -34,13 +37,19 @@ export class BoardVerifier {
   }
 
   async #key(kid) {
-    if (kid !== null && !this.#keys.has(kid) && performance.now() - this.#loadedAt >= KEYS_AGAIN_MS) await this.#load();
+    const ageMs = performance.now() - this.#loadedAt;
+    if (!this.#keys.has(kid)) {
+      if (kid !== null && ageMs >= KEYS_AGAIN_MS) await this.#load();
+    } else if (ageMs >= KEYS_MAX_MS) {
+      // While the set cannot be read, the last one counts.
+      await this.#load().catch(ignoreProblem);
+    }
     return this.#keys.get(kid) ?? null;
   }
 
   async #load() {
-    const set = await this.#loadKeys();
     this.#loadedAt = performance.now();
+    const set = await this.#loadKeys();
     const given = Array.isArray(set?.keys) ? set.keys : [];
     const usable = given.filter((key) => key?.kty === KNOWN_KEY.kty && key.crv === KNOWN_KEY.crv);
     const imported = usable.map(async (key) => [key.kid, await this.#import(key).catch(() => null)]);
