@@ -35,8 +35,9 @@ _POSITIONS = """async ([module, cases]) => {
 _LATER = """async ([module, number, gap_s, answered_s_ago, changed]) => {
   const { PersonalPolls } = await import(module);
   const board = {
-    as_of: null, state: "WAITING", epoch: 1, called: 100, rate_per_s: 4, gaps: [], notice: null,
-    draw_seed: null, lobby_size: 0, grace_s: 60, spread_s: 1, ask_every_s: 21_600, ...changed,
+    as_of: "2100-01-01T00:00:00Z", state: "WAITING", epoch: 1, called: 100, rate_per_s: 4, gaps: [],
+    notice: null, draw_seed: null, lobby_size: 0, grace_s: 60, spread_s: 1, ask_every_s: 21_600,
+    ...changed,
   };
   const polls = new PersonalPolls(() => 0.5);
   const began = 1e9;

@@ -102,7 +102,7 @@ export class PersonalPolls {
 
   /** Takes over a board, null if it could not be read; returns whether to poll personally now. */
   isDue(board, now) {
-    const isOld = board && board.as_of !== null && now - new Date(board.as_of).getTime() > OLD_AFTER_S * 1000;
+    const isOld = board && now - new Date(board.as_of).getTime() > OLD_AFTER_S * 1000;
     this.#failures = board && !isOld ? 0 : this.#failures + 1;
     this.#graceS = board?.grace_s || this.#graceS;
     this.#lateGapS = now > this.#step.nextAt + LATE_S * 1000 ? (now - this.#step.at) / 1000 : 0;
