@@ -194,6 +194,15 @@ async def test_a_reader_that_was_paused_publishes_nothing(
     assert newer.token == _shared(other, sold)._token
 
 
+async def test_a_turn_may_be_asked_for_longer_than_its_key_lives(
+    pair: tuple[FleetProcess, ...], sold: UUID
+) -> None:
+    one, other = pair
+    assert await _find(one, sold, turn_s=600.0) is None
+    await _read_and_publish(one, sold)
+    assert await _find(other, sold) is not None
+
+
 async def test_one_turn_at_a_time(pair: tuple[FleetProcess, ...], sold: UUID) -> None:
     one, other = pair
     assert await _find(one, sold) is None

@@ -106,4 +106,5 @@ class ReadingTurns:
 def _limits_ms(wanted: ReadingWanted, asked_at: float) -> tuple[int, int]:
     """Return how old a reading may be, and how long a turn lasts."""
     age_max_s = max(-1.0, min(asked_at - wanted.after - AGE_ERROR_S, KEPT_MS / 1000))
-    return int(age_max_s * 1000), int(wanted.turn_s * 1000)
+    # A missing turn is older than its key lives, so a longer one would never begin.
+    return int(age_max_s * 1000), min(int(wanted.turn_s * 1000), KEPT_MS)
