@@ -57,6 +57,8 @@ class KeyRing:
         self._now = now
         self._refresh_s = refresh_s
         self._keys: dict[str, SigningKey] = {}
+        # How often the keys have changed: what was verified before the last change may count no more.
+        self.changes = 0
         self._refresh_early = asyncio.Event()
         # The key that seals, and until when the choice holds.
         self._sealing: tuple[SigningKey | None, float] = (None, 0.0)
@@ -80,6 +82,7 @@ class KeyRing:
         keys = {key.kid: key for key in await self._load()}
         has_changed = keys != self._keys
         if has_changed:
+            self.changes += 1
             self._sealing = (None, 0.0)
             self._macs.clear()
         self._keys = keys

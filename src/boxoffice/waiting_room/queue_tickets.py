@@ -56,6 +56,7 @@ class QueueTicketSigner:
         self._now = now
         self.ticket_ttl_s = ticket_ttl_s
         self._cached_max = cached_max
+        self._key_changes = keys.changes
         self._tickets: OrderedDict[str, QueueTicket] = OrderedDict()
         self._passes: OrderedDict[str, QueuePass] = OrderedDict()
 
@@ -73,6 +74,7 @@ class QueueTicketSigner:
 
     def read_ticket(self, text: str | None, schedule_id: UUID) -> QueueTicket:
         """Return a ticket of this schedule; raise `QueueTicketInvalid`. Its age is not checked."""
+        self._forget_after_change()
         ticket = self._tickets.get(text or "")
         if ticket is None:
             ticket = self._verify_ticket(text, schedule_id)
@@ -115,6 +117,7 @@ class QueueTicketSigner:
         """Return the user's pass, expired or not; raise `QueuePassRequired`."""
         if not text:
             raise QueuePassRequired
+        self._forget_after_change()
         found = self._passes.get(text)
         if found is None:
             found = self._verify_pass(text)
@@ -123,6 +126,14 @@ class QueueTicketSigner:
         if (found.schedule_id, found.user_id) != (schedule_id, user_id):
             raise QueuePassRequired("This pass belongs to another account or schedule.")
         return found
+
+    def _forget_after_change(self) -> None:
+        """Verify everything again once the keys have changed: one may be gone, or have an end now."""
+        # guard: ticket_key_that_is_gone_takes_its_tickets_along => if False:
+        if self._keys.changes != self._key_changes:
+            self._key_changes = self._keys.changes
+            self._tickets.clear()
+            self._passes.clear()
 
     def _verify_ticket(self, text: str | None, schedule_id: UUID) -> QueueTicket:
         if not text:

@@ -15,7 +15,7 @@ from boxoffice.errors import (
     TokenInvalid,
     Unavailable,
 )
-from boxoffice.platform.signing import SigningKey
+from boxoffice.platform.signing import KeyRing, SigningKey
 from boxoffice.settings import Settings
 from boxoffice.waiting_room import rules
 from boxoffice.waiting_room.engine import leader, restorer
@@ -318,6 +318,35 @@ async def test_a_pass_ends_with_its_key(clock: Clock) -> None:
     clock.pass_(49)
     assert tickets.read_pass(good_pass, here, person).number == 7
     clock.pass_(1)
+    with pytest.raises(QueuePassRequired):
+        tickets.read_pass(good_pass, here, person)
+
+
+@pytest.mark.parametrize("key_until", [None, START_S])
+async def test_tickets_and_passes_that_are_known_end_with_their_key(
+    clock: Clock, key_until: float | None
+) -> None:
+    """The key is deleted, as after a leak, or its end is set later."""
+    rows = [SigningKey(kid="k1", secret=SECRET, created_at=0.0, verifies_until=None)]
+
+    async def load() -> list[SigningKey]:
+        return list(rows)
+
+    ring = KeyRing(load, clock, 15.0)
+    await ring.refresh()
+    tickets = QueueTicketSigner(ring, clock, ticket_ttl_s=100, cached_max=2)
+    here, person = uuid4(), uuid4()
+    ticket = tickets.issue_ticket(here, person, 1, 7)
+    good_pass = tickets.issue_pass(here, person, 7, clock() + 80)
+    assert tickets.read_ticket(ticket, here).number == 7
+    assert tickets.read_pass(good_pass, here, person).number == 7
+    if key_until is None:
+        rows.clear()
+    else:
+        rows[0] = msgspec.structs.replace(rows[0], verifies_until=key_until)
+    await ring.refresh()
+    with pytest.raises(QueueTicketInvalid):
+        tickets.read_ticket(ticket, here)
     with pytest.raises(QueuePassRequired):
         tickets.read_pass(good_pass, here, person)
 
