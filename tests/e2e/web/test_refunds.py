@@ -55,6 +55,9 @@ async def test_one_of_two_tickets_is_cancelled(visit: Visit, sale: Sale, buyer: 
     await visitor.button("Cancel 1 ticket").click()
     await page.get_by_role("dialog").get_by_role("button", name="Cancel 1 ticket").click()
     await expect(page.locator("svg.qr")).to_have_count(1)
+    # The choice of the first ticket is not that of the second, which has its place now.
+    await expect(page.locator(".refund input:checked")).to_have_count(0)
+    await expect(page.locator(".refund")).not_to_have_attribute("open", "")
     await expect(page.get_by_text("Paid back: Wallet")).to_be_visible()
     assert balance(buyer) == before + PRICE
     await visitor.open("/me")

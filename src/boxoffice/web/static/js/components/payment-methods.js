@@ -31,7 +31,7 @@ export class MethodChoice {
     const name = uniqueId("method");
     this.view = h("fieldset", { class: "choices methods" }, h("legend", {}, label), methods.map((one) => h("label", { class: one.is_available ? "method" : "method is-off" },
       h("input", {
-        type: "radio", name, checked: one.method === selected, disabled: !one.is_available,
+        type: "radio", name, value: one.method, checked: one.method === selected, disabled: !one.is_available,
         onchange: () => { this.value = one.method; onChange(); },
       }),
       h("span", { class: "grow" }, methodName(one.method), one.is_test && [" ", testMark()],

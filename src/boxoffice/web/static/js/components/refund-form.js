@@ -3,6 +3,7 @@
 import { get, newKey, post, Problem } from "../lib/api.js";
 import { h, setChildren, uniqueId } from "../lib/dom.js";
 import { money, t } from "../lib/i18n.js";
+import { markSent, valuesOf } from "../lib/redraw.js";
 import { localStore } from "../lib/storage.js";
 import { seatName } from "../map/labels.js";
 import { announcer } from "./announcer.js";
@@ -19,6 +20,7 @@ export class RefundForm {
   #asked = 0;
   #result = h("div", { class: "stack", role: "status" });
   #policy = h("div", { class: "stack" });
+  #form = h("div", { class: "stack", "data-form": "refund" });
 
   #isFeeWaived = true;
 
@@ -29,7 +31,7 @@ export class RefundForm {
     const live = paid.tickets.filter((ticket) => ticket.status === "VALID");
     this.view = h("details", { class: "card refund no-print" },
       h("summary", {}, h("h2", {}, this.#text("title"))),
-      h("div", { class: "stack", "data-form": "refund" },
+      setChildren(this.#form,
         this.#policy,
         h("fieldset", { class: "choices tickets-to-return" }, h("legend", {}, t("refund.choose")), live.map((ticket) => this.#ticketBox(ticket)), live.length > 1 && this.#allButton()),
         isSeller && this.#waiver(),
@@ -44,7 +46,7 @@ export class RefundForm {
       else this.#chosen.delete(ticket.ticket_id);
       this.#draw();
     };
-    return h("label", {}, h("input", { type: "checkbox", onchange: change }), h("span", { class: "grow" }, seatName(ticket)), h("span", { class: "muted" }, ticket.grade));
+    return h("label", { "data-key": ticket.ticket_id }, h("input", { type: "checkbox", onchange: change }), h("span", { class: "grow" }, seatName(ticket)), h("span", { class: "muted" }, ticket.grade));
   }
 
   // What differs for a seller has texts of its own.
@@ -64,12 +66,12 @@ export class RefundForm {
       this.#isFeeWaived = event.target.checked;
       this.#draw();
     };
-    return h("div", { class: "choices" }, h("label", {}, h("input", { type: "checkbox", checked: true, onchange: change }), t("sellerRefund.waive")));
+    return h("div", { class: "choices" }, h("label", {}, h("input", { type: "checkbox", "data-field": "waive_fee", checked: true, onchange: change }), t("sellerRefund.waive")));
   }
 
   #destinations() {
     const name = uniqueId("to");
-    const choice = (to, text) => h("label", {}, h("input", { type: "radio", name, checked: to === this.#to, onchange: () => { this.#to = to; } }), text);
+    const choice = (to, text) => h("label", {}, h("input", { type: "radio", name, value: to, checked: to === this.#to, onchange: () => { this.#to = to; } }), text);
     return h("fieldset", { class: "choices" }, h("legend", {}, t("refund.to")),
       choice("original", t("refund.to.original", { method: methodName(this.paid.method) })), choice("wallet", this.#text("to.wallet")));
   }
@@ -136,6 +138,7 @@ export class RefundForm {
     const isSame = open && JSON.stringify(open.order) === JSON.stringify(order);
     const key = isSame ? open.key : newKey();
     localStore.set(name, { key, order });
+    const values = valuesOf(this.#form);
     try {
       await post(`${this.path}/refunds`, order, { key, signal: this.signal });
     } catch (error) {
@@ -143,6 +146,7 @@ export class RefundForm {
       throw error;
     }
     localStore.set(name, null);
+    markSent(this.#form, values);
     announcer.notify(this.#text("requested"), "good");
     this.refresh();
   }
