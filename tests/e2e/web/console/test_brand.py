@@ -26,11 +26,14 @@ async def test_what_an_owner_sets_is_what_buyers_see(
     sale = on_sale(owner, 6)
     console = await enter(owner, "/organizer/brand")
     page = console.page
+    await page.get_by_label("Choose the colour").fill("#112233")
+    # What is typed after the choice stays when the page is drawn again with the logo.
+    await page.get_by_label("Accent colour").fill("#ffe100")
     logo = FilePayload(name="logo.png", mimeType="image/png", buffer=picture(400, 120, "PNG"))
     await page.get_by_label("Picture").set_input_files(files=[logo])
     await expect(console.toast("The logo is set.")).to_be_visible()
+    await expect(page.locator("section .button.danger")).to_be_visible()
     await page.get_by_label("Name in Korean").fill("봄 공연 기획")
-    await page.get_by_label("Accent colour").fill("#ffe100")
     await page.get_by_label("Terms and conditions (Markdown)").fill("### Entry\n\nBring **this**.")
     await console.button("Save").first.click()
     await expect(console.toast("Saved.")).to_be_visible()

@@ -5,11 +5,12 @@ import { setChildren } from "./dom.js";
 
 // `data-form` marks inputs that belong together without being a form.
 const FORMS = "form, [data-form]";
-const CONTROLS = "input:not([type=file]), textarea, select, [data-component]";
+// A script cannot choose a file. What picks a colour writes it to the field beside it, which is kept.
+const CONTROLS = "input:not([type=file]):not([type=color]), textarea, select, [data-component]";
 const SCROLLED = "[role=region], textarea";
 const FOCUSABLE = "a[href], button, input, textarea, select, summary, [tabindex]";
 const IN_USE_CHECK_MS = 50;
-// Longer than a call of the API may take.
+// Longer than one try of a call of the API may take.
 const IN_USE_MAX_MS = 20_000;
 
 // What page or server gave to a control; without an entry, what it was built with.
@@ -63,8 +64,8 @@ let pressed = null;
 let composing = null;
 const always = { capture: true, passive: true };
 addEventListener("pointerdown", (event) => { pressed = event.target; }, always);
-// The list of a select takes the event that ends a press.
-for (const name of ["pointerup", "pointercancel", "keydown"]) addEventListener(name, () => { pressed = null; }, always);
+// The list of a select takes the event that ends a press, and the pointer may rest after that.
+for (const name of ["pointerup", "pointercancel", "keydown", "change"]) addEventListener(name, () => { pressed = null; }, always);
 // The pointer was lifted outside the window.
 addEventListener("pointermove", (event) => { if (!event.buttons) pressed = null; }, always);
 addEventListener("compositionstart", (event) => { composing = event.target; }, always);
@@ -184,8 +185,8 @@ function restoreValue(control, value) {
     components.get(control).set(value);
     return;
   }
-  // The button that was chosen instead is restored by itself.
-  if (control.type === "radio" && !value) return;
+  // The button that was chosen instead is restored by itself; one that is disabled cannot be chosen any more.
+  if (control.type === "radio" && (!value || control.disabled)) return;
   // What was chosen does not exist any more.
   if (control.options && ![...control.options].some((one) => one.value === value)) return;
   if (isChoice(control)) control.checked = value;
