@@ -106,10 +106,8 @@ async function follow(path, signal, refresh) {
   for (;;) {
     await pause(AGAIN_MS, signal);
     const { run } = await get(path, { signal });
-    if (run.state === "FINISHED") {
-      refresh();
-      return;
-    }
+    // The page that comes then ends this one; where it cannot be loaded, it is asked for again.
+    if (run.state === "FINISHED") await refresh();
   }
 }
 
