@@ -68,9 +68,8 @@ export class Router {
    * what its user has done; `isOther` says that the page is about something else now.
    */
   async refresh({ moved = false, isOther = false } = {}) {
-    const owner = this.#owner();
-    const isSame = !moved && !isOther && this.#shown?.path === location.pathname && this.#shown.owner === owner;
-    const stays = isSame && !this.#shown.isEnded && !this.#endsFirst();
+    const isHere = !moved && !isOther && this.#shown?.path === location.pathname;
+    const stays = isHere && this.#shown.owner === this.#owner() && !this.#shown.isEnded && !this.#endsFirst();
     this.#loading?.abort(LEFT);
     if (!stays) this.#end();
     if (location.pathname !== this.#at) this.#left();
@@ -80,13 +79,16 @@ export class Router {
     const slow = setTimeout(() => this.#waiting(true), SLOW_MS);
     leaving.signal.addEventListener("abort", () => clearTimeout(slow), { once: true });
     const page = await this.#open(leaving.signal, stays && !this.#shown.isError);
-    if (page && isSame) await this.#unused(leaving.signal);
     clearTimeout(slow);
+    if (!leaving.signal.aborted) this.#waiting(false);
+    // The user may have logged in while the page was loaded.
+    const owner = this.#owner();
+    const isSame = isHere && this.#shown.owner === owner;
+    if (page && isSame) await this.#unused(leaving.signal);
     if (leaving.signal.aborted) {
       page?.close?.();
       return;
     }
-    this.#waiting(false);
     this.#loading = null;
     if (!page) {
       // Ends what the page had begun before it failed.
