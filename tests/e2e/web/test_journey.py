@@ -49,8 +49,10 @@ async def let_lapse(shop: Running, person: Person) -> None:
     schedule_id, reservation_id = own
     db = Database(Settings.of(database_url=shop.database_url))
     await db.open()
-    await Hall(db, schedule_id, (), ()).lapse(reservation_id)
-    await db.close()
+    try:
+        await Hall(db, schedule_id, (), ()).lapse(reservation_id)
+    finally:
+        await db.close()
 
 
 async def hold_chosen(visitor: Visitor) -> None:
