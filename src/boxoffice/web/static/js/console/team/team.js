@@ -47,11 +47,13 @@ function memberTable(members, path, canWrite, refresh) {
 }
 
 function roleSelect(member, path, refresh) {
-  const onchange = async (event) => {
+  const onchange = async ({ currentTarget: select }) => {
     try {
-      await call("PATCH", `${path}/members/${member.user_id}`, { body: { role: event.currentTarget.value } });
+      await call("PATCH", `${path}/members/${member.user_id}`, { body: { role: select.value } });
       announcer.notify(t("team.roleChanged"), "good");
     } catch (error) {
+      // The page stays where it cannot be loaded again.
+      select.value = member.role;
       announcer.notify(errorText(error), "bad");
     }
     refresh();
