@@ -146,6 +146,7 @@ async def type_meanwhile(visitor: Visitor, case: Case) -> None:
     await expect(focused).to_have_value(f"{case.typed}1234")
     assert await shown.get_attribute("data-field") == await focused.get_attribute("data-field")
     assert await focused.evaluate("one => one.selectionStart") in (None, len(case.typed) + 4)
+    await expect(page.locator("main .form-error:not(:empty)")).to_have_count(0)
 
 
 async def test_what_is_typed_and_opened_after_a_save_stays(
@@ -239,6 +240,23 @@ async def save_while_reads_fail(visitor: Visitor) -> None:
     await page.unroute_all(behavior="wait")
 
 
+async def type_what_another_has_changed(visitor: Visitor, owner: Person, path: str) -> None:
+    """What is typed stays, and its user is told that it replaces what another one has saved."""
+    page = visitor.page
+    form = page.locator("form").filter(has=page.locator("[data-field=booking_fee]"))
+    fee = form.locator("[data-field=booking_fee]")
+    await fee.fill("3000")
+    version = answered(owner.api.get(path), 200).json["version"]
+    terms = {"public_from": None, "booking_fee": 2_500, "price_types": [], "channels": []}
+    headers = {"If-Match": f'"{version}"'}
+    answered(owner.api.call("PUT", path, json_body=terms, headers=headers), 200)
+    await mark(page)
+    await change_language(visitor)
+    await is_redrawn(page)
+    await expect(fee).to_have_value("3000")
+    await expect(form.locator(".form-error")).not_to_be_empty()
+
+
 async def test_answers_that_come_late_or_not_take_nothing_away(
     enter: Enter, owner: Person, sale: Sale
 ) -> None:
@@ -249,3 +267,4 @@ async def test_answers_that_come_late_or_not_take_nothing_away(
     await save_while_reads_fail(visitor)
     shown = answered(owner.api.get(f"/v1/admin{path}"), 200).json
     assert shown["booking_fee"] == FEE_AFTER
+    await type_what_another_has_changed(visitor, owner, f"/v1/admin{path}")

@@ -2,6 +2,7 @@
 // the errors of forms, open details, focus, text selection and scrolled tables.
 
 import { setChildren } from "./dom.js";
+import { t } from "./i18n.js";
 
 // `data-form` marks inputs that belong together without being a form.
 const FORMS = "form, [data-form]";
@@ -123,7 +124,11 @@ function valueOf(control) {
 }
 
 function isChanged(control) {
-  return valueOf(control) !== (given.has(control) ? given.get(control) : builtWith(control));
+  return valueOf(control) !== givenTo(control);
+}
+
+function givenTo(control) {
+  return given.has(control) ? given.get(control) : builtWith(control);
 }
 
 function builtWith(control) {
@@ -144,7 +149,7 @@ function keptForms(root) {
 
 function keptControls(form) {
   return new Map([...namedControls(form)]
-    .map(([name, control]) => [name, { isChanged: isChanged(control), value: valueOf(control), error: errorAt(control)?.textContent }])
+    .map(([name, control]) => [name, { isChanged: isChanged(control), given: givenTo(control), value: valueOf(control), error: errorAt(control)?.textContent }])
     .filter(([, { isChanged: is, error }]) => is || error));
 }
 
@@ -157,12 +162,15 @@ function restoreForms(root, forms) {
 }
 
 function restoreForm(form, { controls, error }) {
-  if (error && errorOf(form)) errorOf(form).textContent = error;
+  let said = error;
   for (const [name, control] of namedControls(form)) {
     const before = controls.get(name);
+    // The page has the version of the other change now, so the server would not refuse to replace it.
+    if (before?.isChanged && ![before.given, before.value].includes(givenTo(control))) said ||= t("form.changedMeanwhile");
     if (before?.isChanged) restoreValue(control, before.value);
     if (before?.error) restoreError(control, before.error);
   }
+  if (said && errorOf(form)) errorOf(form).textContent = said;
 }
 
 function restoreError(control, error) {

@@ -13,6 +13,7 @@ export const en = {
   "close": "Close",
   "cancel": "Cancel",
   "busy": "One moment…",
+  "form.changedMeanwhile": "The saved values were changed meanwhile. Saving replaces them with yours.",
   "field.missing": "Please fill this in.",
   "field.short": "At least {n} characters, please.",
   "field.pattern": "This does not look right.",

@@ -13,6 +13,7 @@ export const ko = {
   "close": "닫기",
   "cancel": "취소",
   "busy": "잠시만 기다려 주세요…",
+  "form.changedMeanwhile": "그사이에 저장된 값이 변경되었습니다. 저장하면 입력한 값으로 바뀝니다.",
   "field.missing": "필수 입력 항목입니다.",
   "field.short": "{n}자 이상 입력해 주세요.",
   "field.pattern": "형식이 올바르지 않습니다.",
