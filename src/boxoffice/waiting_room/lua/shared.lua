@@ -66,14 +66,18 @@ local function with(bucket, rest, number)
     return bucket .. rest .. struct.pack('>I5', number)
 end
 
+-- The bucket is copied once: an account may have many recorded numbers.
 local function without(bucket, rest)
+    local kept, from = {}, 1
     local at = entry_at(bucket, rest, 1)
     -- guard: shared_every_number_is_removed => if at then
     while at do
-        bucket = sub(bucket, 1, at - 1) .. sub(bucket, at + ENTRY)
-        at = entry_at(bucket, rest, at)
+        kept[#kept + 1] = sub(bucket, from, at - 1)
+        from = at + ENTRY
+        at = entry_at(bucket, rest, from)
     end
-    return bucket
+    kept[#kept + 1] = sub(bucket, from)
+    return table.concat(kept)
 end
 
 local function bucket_of(shard, field)

@@ -119,6 +119,20 @@ async def test_only_the_spent_number_is_forgotten(stand: Stand) -> None:
     assert await stand.numbers(spent, again, neighbour) == [10, -3, -4]
 
 
+async def test_many_numbers_of_one_account_are_removed_at_once(stand: Stand) -> None:
+    """A copy of the bucket for each of them would block the server for many seconds."""
+    person, other = UUID(int=1 << 64), UUID(int=2 << 64)
+    issued = bucket((other, 4), *[(person, 2)] * 50_000, (other, 5))
+
+    async def restore() -> None:
+        await stand.queue_state.restore(stand.room, [issued])
+        await stand.queue_state.forget(stand.room, [SpentNumber(2, person)])
+
+    stand.set(joined=9)
+    await stand.make(restore=restore)
+    assert await stand.numbers(person, other) == [10, -4]
+
+
 async def test_the_state_of_a_release_with_other_keys_is_lost(stand: Stand) -> None:
     """The previous release compares the field with the server's identity alone."""
     await stand.make()
