@@ -245,6 +245,15 @@ async def test_places_outlive_a_loss(queue: Queue) -> None:
     assert (await fresh.ask(accounts[1])).number == fresh.number
 
 
+async def test_a_repeated_redemption_is_recorded_once(queue: Queue) -> None:
+    browser, account = await Browser.join(queue), uuid4()
+    for _ in range(3):
+        assert (await browser.ask(account)).number == browser.number
+    await queue.pod.join_writer.flush()
+    rows = await queue.pod.db.fetch("SELECT accounts FROM queue_joins")
+    assert b"".join(row["accounts"] for row in rows).count(account.bytes) == 1
+
+
 async def test_a_number_that_was_not_recorded_comes_back_with_its_ticket(queue: Queue) -> None:
     browser = await Browser.join(queue)
     queue.pod.join_writer._waiting.clear()

@@ -4,6 +4,7 @@ A ticket without account is bound to the secret of a browser, and an account tha
 it: the number becomes that of the account, whose ticket and pass are like any other.
 """
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from uuid import UUID
@@ -26,6 +27,8 @@ from boxoffice.waiting_room.queue_tickets import QueueTicket
 from boxoffice.waiting_room.registry import WaitingRoomRegistry
 from boxoffice.waiting_room.rules import WaitingRoomState
 from boxoffice.waiting_room.store import QueueStore
+
+_RECORDED_MAX = 100_000
 
 
 class TicketBearer(NamedTuple):
@@ -56,6 +59,8 @@ class AnonymousPlaces:
         self._group_commit, self._require_verified = group_commit, require_verified
         self._limits = JoinLimits(settings)
         self._redeems = RedeemHandler(queue_state, rooms)
+        # Redeemed numbers (schedule, number) that this process has recorded.
+        self._recorded: OrderedDict[tuple[UUID, int], None] = OrderedDict()
 
     async def identity(self, schedule_id: UUID, secret: str, address: str) -> UUID:
         """Return the identity that a browser joins with, and count the join.
@@ -100,9 +105,20 @@ class AnonymousPlaces:
         if number != ticket.number:
             raise QueuePlaceTaken
         # guard: redeem_is_recorded
-        self._join_writer.add(room.schedule_id, IssuedNumbers([number], user_id.bytes))
-        metrics.WAITING_ROOM_REDEMPTIONS.inc()
+        self._record(room.schedule_id, number, user_id)
         return ticket._replace(user_id=user_id, epoch=room.epoch)
+
+    def _record(self, schedule_id: UUID, number: int, user_id: UUID) -> None:
+        """Record a redeemed number once in this process, however often its account polls."""
+        # guard: redeem_is_recorded_once => if False:
+        if (schedule_id, number) in self._recorded:
+            return
+        self._recorded[schedule_id, number] = None
+        # no guard: Bounds the memory; a number that is recorded again stays the same.
+        if len(self._recorded) > _RECORDED_MAX:
+            self._recorded.popitem(last=False)
+        self._join_writer.add(schedule_id, IssuedNumbers([number], user_id.bytes))
+        metrics.WAITING_ROOM_REDEMPTIONS.inc()
 
     async def give(self, room: WaitingRoomState, ticket: QueueTicket, user_id: UUID) -> int:
         """Return the number that an account has after it was given that of a ticket; see redeem.lua.
