@@ -48,11 +48,13 @@ SELECT s.schedule_id
    -- no guard: { Saves a call when there is no record.
    AND (EXISTS (SELECT FROM queue_joins j WHERE j.schedule_id = s.schedule_id)
         OR EXISTS (SELECT FROM queue_admissions a WHERE a.schedule_id = s.schedule_id)
-        OR EXISTS (SELECT FROM queue_packs p WHERE p.schedule_id = s.schedule_id));
+        OR EXISTS (SELECT FROM queue_packs p WHERE p.schedule_id = s.schedule_id)
+        OR EXISTS (SELECT FROM queue_redemptions d WHERE d.schedule_id = s.schedule_id));
    -- guard: }
 
 -- name: move_record
--- Move at most $2 joins and admissions of the waiting room of schedule $1; delete the packs of joins after the last.
+-- Move at most $2 joins and admissions of the waiting room of schedule $1; after the last, delete the packs of joins
+-- and the redemptions.
 SELECT m.archived,
        -- guard: archive_packs_are_there_as_long_as_joins => queue_drop_packs_v1($1)
        CASE WHEN m.archived = 0 THEN queue_drop_packs_v1($1) END

@@ -11,7 +11,8 @@ WAITING_ROOM_ANONYMOUS_JOINS = Counter(
     "boxoffice_waiting_room_anonymous_joins_total", "Answered joins without an account."
 )
 WAITING_ROOM_REDEMPTIONS = Counter(
-    "boxoffice_waiting_room_redemptions_total", "Places without an account that accounts have redeemed."
+    "boxoffice_waiting_room_redemptions_total",
+    "Places without an account that accounts have redeemed.",
 )
 WAITING_ROOM_ADMISSIONS = Counter(
     "boxoffice_waiting_room_admissions_total", "Users admitted from a waiting room."

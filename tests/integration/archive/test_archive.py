@@ -241,6 +241,13 @@ async def test_the_record_of_a_room_moves_when_its_sale_is_long_over(db: Databas
     )
     assert (row["numbers"], row["accounts"]) == ([1], bytes(16))
     assert await db.fetch("SELECT FROM queue_packs") == []
+    # A redemption that comes later, or that a killed process has left, is all that there is.
+    await db.fetch(
+        "INSERT INTO queue_redemptions (schedule_id, number, user_id) VALUES ($1, 1, $1)",
+        hall.schedule_id,
+    )
+    assert await _archive(db) == 0
+    assert await db.fetch("SELECT FROM queue_redemptions") == []
 
 
 async def test_the_role_archives_until_it_is_stopped(db: Database, settings: Settings) -> None:
