@@ -483,7 +483,10 @@ class WaitingRoom:
     def _admitted_without_room(self, ticket: QueueTicket) -> QueuePosition:
         """Admit without a waiting room: it was switched off, and no pass is needed."""
         ends_at = self._now() + self._settings.queue_grace_default_s
-        return self._admitted_position(None, ticket, ticket.number, ends_at, ends_at)
+        position = self._admitted_position(None, ticket, ticket.number, ends_at, ends_at)
+        # The room may be switched on again: then the browser needs its secret.
+        # guard: without_room_a_ticket_stays_anonymous => return position
+        return replace(position, is_anonymous=is_anonymous(ticket.user_id))
 
     def _with_new_ticket(
         self, epoch: int, ticket: QueueTicket, position: QueuePosition

@@ -323,6 +323,16 @@ async def test_an_organizer_switches_it_on(queue: Queue, make_pod: MakePod) -> N
         await other.room.join_anonymously(uuid4(), uuid4().hex, AT)
 
 
+async def test_a_room_that_is_switched_off_keeps_the_place(queue: Queue) -> None:
+    browser, account = await Browser.join(queue), uuid4()
+    await queue.set(mode=Mode.OFF)
+    said = await browser.ask()
+    assert (said.state, said.is_anonymous) == (PositionState.ADMITTED, True)
+    await queue.set(mode=Mode.FIFO)
+    said = await browser.redeem(account)
+    assert (said.number, said.is_anonymous) == (browser.number, False)
+
+
 async def test_an_address_joins_so_often(queue: Queue) -> None:
     queue.pod.room._anonymous._limits._joins_max = 2
     for _ in range(2):

@@ -148,7 +148,8 @@ class Room {
     storeQueuePlace(this.id, { secret });
     try {
       const joined = await post(this.#path, undefined, { signal: this.signal, tries: 5, anonymous: true, headers: { "Queue-Secret": secret } });
-      storeQueuePlace(this.id, { ticket: joined.queue_ticket });
+      // With its secret: another tab may have stored one of its own meanwhile.
+      storeQueuePlace(this.id, { secret, ticket: joined.queue_ticket });
       return joined;
     } catch (error) {
       if (error.code !== "unauthenticated" && error.status !== 429) throw error;
@@ -171,6 +172,8 @@ class Room {
   async #ask() {
     try {
       const standing = await get(this.#path, { signal: this.signal, headers: ticketHeaders(this.id) });
+      // It was asked before the log-in, and a later poll has redeemed the place.
+      if (standing.anonymous && !queuePlace(this.id).secret) return null;
       if (standing.queue_ticket) storeQueuePlace(this.id, { ticket: standing.queue_ticket });
       if (queuePlace(this.id).secret && !standing.anonymous) storeQueuePlace(this.id, { secret: null, email: session.email });
       this.#answered(standing);
