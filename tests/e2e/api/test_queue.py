@@ -136,6 +136,24 @@ async def test_tickets_that_are_none(api: Api, buyer: Person, other: Person, sal
     await until(is_over, PATIENCE_S)
 
 
+def test_a_secret_stands_in_for_an_access_token_where_it_may(
+    api: Api, organizer: Person, buyer: Person, sale: Sale
+) -> None:
+    headers = {"Queue-Secret": uuid4().hex}
+    expect(api.post(room_of(sale), headers=headers), 401, "unauthenticated")
+    shown = expect(organizer.api.post(admin_of(sale), {"anonymous": True}), 200).json
+    assert shown["anonymous"] is True
+    expect(api.post(room_of(sale)), 401, "unauthenticated")
+    # A token that is over is not passed over: its user has a place of their own.
+    expect(api.of("no.good.token").post(room_of(sale), headers=headers), 401, "token_invalid")
+    for bad in ("x" * 31, "x" * 129, "x" * 32 + "."):
+        expect(api.post(room_of(sale), headers={"Queue-Secret": bad}), 422, "invalid")
+    join(buyer, sale)
+    ticket = expect(api.post(room_of(sale), headers=headers), 201).json["queue_ticket"]
+    expect(ask(api, sale, ticket), 401, "queue_ticket_invalid")
+    expect(ask(buyer.api, sale, ticket), 401, "queue_ticket_invalid")
+
+
 def test_what_an_organizer_may_not_set(organizer: Person, sale: Sale) -> None:
     for body in (
         {"mode": "vip"},
