@@ -224,6 +224,24 @@ async def test_at_the_turn_a_buyer_without_an_account_logs_in(
     await visitor.page.wait_for_url(re.compile(rf"/schedules/{sale.schedule_id}$"))
 
 
+async def test_a_buyer_who_has_logged_out_is_asked_before_a_new_place(
+    visit: Visit, seller: Person, sale: Sale, buyer: Person
+) -> None:
+    change(seller, sale, mode="fifo", paused=True, anonymous=True)
+    visitor = await visit(person=buyer, expected=["503"])
+    number = visitor.page.locator(".queue-number")
+    await visitor.page.goto(f"/schedules/{sale.schedule_id}/queue")
+    await expect(number).to_have_text("1")
+    await visitor.page.evaluate("localStorage.removeItem('boxoffice.session')")
+    await visitor.page.reload()
+    dialog = visitor.page.locator("dialog")
+    await dialog.get_by_label("E-mail").fill(buyer.email)
+    await dialog.locator("input[type=password]").fill(PASSWORD)
+    await dialog.get_by_role("button", name="Log in", exact=True).click()
+    await expect(number).to_have_text("1")
+    await expect(visitor.page.get_by_text("You are in the queue.")).to_be_hidden()
+
+
 async def test_a_room_for_accounts_asks_to_log_in(
     visit: Visit, seller: Person, sale: Sale, buyer: Person
 ) -> None:

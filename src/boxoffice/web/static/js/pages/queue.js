@@ -129,6 +129,16 @@ class Room {
       if (stored && !(secret && session.isLoggedIn)) this.#polls.answered({ number: stored, epoch, poll_after_s: 0 }, now(), Math.min(answeredAt, now()));
       return;
     }
+    // The place of an account that has logged out: a new one would be behind it.
+    if (ticket && email && !session.isLoggedIn) {
+      if (await session.renew("unauthenticated")) await this.#join();
+      else if (!this.signal.aborted) await this.#joinAnew(null);
+      return;
+    }
+    await this.#joinAnew(secret);
+  }
+
+  async #joinAnew(secret) {
     const joined = session.isLoggedIn ? await this.#joinAsUser() : await this.#joinAsBrowser(secret ?? newKey());
     this.#answered(joined);
     this.#showAccount();
