@@ -202,8 +202,8 @@ class QueueState:
         """Give the numbers of people without account to accounts; return the number of each account.
 
         It is 0 for a number that was given up. With `keeps_earlier` an account keeps the lower of two
-        numbers, else its own. An identity that is given its own number has it restored
-        from its ticket after a loss.
+        numbers, and its own once that is called; else its own. An identity that is given its own
+        number has it restored from its ticket after a loss.
         """
         args: list[str | bytes | int] = [int(keeps_earlier)]
         for user_id, holder in holders:

@@ -1,7 +1,7 @@
 -- Give the numbers of people without account to accounts.
 --
 -- KEYS[1…25] as in enter.lua
--- ARGV[1]  1: an account that has a number keeps the lower one; 0: it keeps its own
+-- ARGV[1]  1: an account that has a number keeps the lower one, and one that is called; 0: it keeps its own
 -- ARGV[2…] five per number, bounded by the caller: account, identity that has the number, number, place,
 --          epoch of the ticket
 --
@@ -40,9 +40,11 @@ local function redeem(account, holder, number, place, ticket_epoch)
     if own == number then
         return number
     end
+    -- The call of an earlier number lapses first, so a called number stays, too.
     -- guard: redeem_own_number_stays_in_a_draw: ARGV[1] == '0' or =>
     -- guard: redeem_earlier_number_stays: or own < number =>
-    if own > 0 and (ARGV[1] == '0' or own < number) then
+    -- guard: redeem_called_number_stays: or own <= called =>
+    if own > 0 and (ARGV[1] == '0' or own < number or own <= called) then
         -- guard: redeem_only_a_held_number_is_given_up => if true then
         if held == number then
             give_up(holder, place)

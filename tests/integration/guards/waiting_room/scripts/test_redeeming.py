@@ -60,6 +60,13 @@ async def test_an_account_gives_up_its_later_number(stand: Stand) -> None:
     assert await stand.numbers(stand.people[1]) == [-1]
 
 
+async def test_a_called_number_is_not_given_up_for_an_earlier_one(stand: Stand) -> None:
+    """The call of the earlier one may have lapsed already."""
+    await stand.call(2, cap=2)
+    assert await redeem(stand, stand.people[1], 1) == 2
+    assert await stand.words(2) == "A"
+
+
 async def test_in_a_draw_an_account_keeps_its_own(stand: Stand) -> None:
     await stand.make()
     await stand.join(2)
