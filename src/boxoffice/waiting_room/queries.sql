@@ -198,6 +198,7 @@ SELECT a.number, a.user_id, a.ended_at IS NOT NULL AS is_out,
 -- Gives number $2 of schedule $1 to account $3, unless either was redeemed, or the account had its turn.
 INSERT INTO queue_redemptions (schedule_id, number, user_id)
 SELECT $1, $2, $3
+ -- no guard: Head of the conditions below, which are guards.
  WHERE NOT EXISTS (
        SELECT FROM queue_admissions a
         -- guard: redeem_only_turns_of_this_room: a.schedule_id = $1 AND =>

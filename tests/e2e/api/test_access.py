@@ -59,6 +59,7 @@ def routes() -> set[str]:
 FORBIDDEN_TO_BUYERS = {
     "PUT /v1/me/email",
     "PUT /v1/me/password",
+    "GET /v1/schedules/{schedule_id}/queue",
     "POST /v1/schedules/{schedule_id}/reservations",
     "POST /v1/schedules/{schedule_id}/waiting-list/entries",
     "POST /v1/me/wallet/top-ups",

@@ -40,6 +40,7 @@ PAY = re.compile("^Pay ")
 CONFIRMED = re.compile(r"/confirm$")
 PRICE = 110_000
 PHONE = {"width": 360, "height": 740}
+_HURRY = "UPDATE cashier_work SET due_at = clock_timestamp() WHERE due_at > clock_timestamp()"
 
 
 @pytest.fixture(scope="module")
@@ -358,11 +359,8 @@ class Late:
     database_url: str
 
     async def hurry(self) -> None:
-        """Let the time pass that the cashier's work waits for."""
-        # What is due already may be in progress, and would be done again if it were planned anew.
-        await self.hall.db.fetch(
-            "UPDATE cashier_work SET due_at = clock_timestamp() WHERE due_at > clock_timestamp()"
-        )
+        """Let the time pass that the cashier's work waits for; what is due may be in progress."""
+        await self.hall.db.fetch(_HURRY)
 
     async def says(self, text: str) -> None:
         """Wait for what the page says."""

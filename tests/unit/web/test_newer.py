@@ -34,6 +34,8 @@ OWN = {
     ".to",
     # Of a device in the list of them, and of an amount in the form of a refund policy.
     *(".system", ".unit"),
+    # Of an account, of an error of our own, and of what is kept of a page.
+    *(".organization", ".isError", ".component", ".details"),
     # `URL`'s have been there for long; those of `StorageAccessHandle` have not.
     *(".createObjectURL", ".revokeObjectURL"),
     # Looked for before it is used (`navigator.share`).
