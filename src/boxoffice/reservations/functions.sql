@@ -165,7 +165,7 @@ BEGIN
               FOR UPDATE OF s SKIP LOCKED) l ON true;
 
     -- A transaction that ended since looked_at may have freed a seat, at the end of its hold. The hold that
-    -- follows begins no earlier, also where this process did not run in between, or the clock was set back.
+    -- follows begins no earlier, also where this process did not run, or the clock was set back, in between.
     -- guard: hold_begins_after_its_seats_were_seen => decided_at := looked_at;
     decided_at := greatest(looked_at, clock_timestamp());
     -- guard: hold_only_of_schedule_that_is_open: schedule.is_open AND =>
