@@ -1,6 +1,8 @@
 """The seat cache of real pods: what it refuses without a query, and what it must not refuse."""
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
@@ -128,6 +130,13 @@ async def test_an_end_is_respected_to_the_millisecond(
     pod, _ = pods
     hall = await open_hall(db, hold_ttl_s=1)
     await believe(hall, pod)
+
+    async def is_sure() -> bool:
+        """A busy machine may answer late what time it is."""
+        await pod.infrastructure.clock.synchronize()
+        return pod.infrastructure.clock.uncertainty_s() < 0.04
+
+    await until(is_sure)
     ends_at = (await hold(pod, hall, 0, "S001")).expires_at.timestamp()
     while True:
         before, slack = pod.infrastructure.clock.now(), pod.infrastructure.clock.uncertainty_s()
@@ -140,7 +149,7 @@ async def test_an_end_is_respected_to_the_millisecond(
             assert pod.infrastructure.clock.now() > ends_at - slack - 0.002, "asked too early"
             break
         await asyncio.sleep(0.001)
-    assert slack < 0.5
+    assert slack < 0.05
 
     async def sold_again() -> bool:
         """The request that was sent on is decided; where it came too early, another one is."""
@@ -262,13 +271,15 @@ async def test_changes_show_on_both_pods_with_one_version(
     assert (truth.version, truth.status) == (again.version, again.status)
 
 
-async def _see(pod: Application, hall: Hall) -> None:
-    """Wait until a pod refuses the first seat, for much less than the rare readings take."""
+async def _see(pod: Application, hall: Hall, seat: str) -> float:
+    """Return how long it took until a pod refused a seat: much less than the rare readings take."""
+    began = time.monotonic()
 
     async def sees() -> bool:
-        return bool(pod.services.seats.refusals.taken(hall.schedule_id, ["S001"], hall.people[1]))
+        return bool(pod.services.seats.refusals.taken(hall.schedule_id, [seat], hall.people[1]))
 
     await until(sees, 20.0)
+    return time.monotonic() - began
 
 
 async def test_without_valkey_what_is_shown_is_no_older_than_a_quarter_of_a_second(
@@ -280,8 +291,14 @@ async def test_without_valkey_what_is_shown_is_no_older_than_a_quarter_of_a_seco
     hall = await open_hall(db)
     async with open_application(alone) as here, open_application(alone) as there:
         await believe(hall, here, there)
-        await hold(here, hall, 0, "S001")
-        await _see(there, hall)
+        # The shortest of a few: a busy machine only ever adds.
+        shortest_s = math.inf
+        for seat in hall.seat_ids[:4]:
+            await hold(here, hall, 0, seat)
+            shortest_s = min(shortest_s, await _see(there, hall, seat))
+            if shortest_s < 1.0:
+                break
+        assert shortest_s < 1.0
     # The control: who reads once a minute and hears nothing, sees nothing.
     rare = alone.replace(seats_cache_ms=60_000)
     async with open_application(rare) as deaf:
@@ -307,14 +324,20 @@ async def test_lost_messages_are_recovered_by_readings_and_arrive_again(
 
         await until(acquainted)
         await believe(hall, here, there)
-        # Publishing counts as a write; a pause of writes can be ended before its time.
-        await valkey.command("CLIENT", "PAUSE", 60_000, "WRITE")
-        try:
-            await hold(here, hall, 0, "S001")
-            await _see(there, hall)
-        finally:
-            await valkey.command("CLIENT", "UNPAUSE")
-        await until(acquainted)
+        for seat in hall.seat_ids[:4]:
+            # Publishing counts as a write; a pause of writes can be ended before its time.
+            await valkey.command("CLIENT", "PAUSE", 60_000, "WRITE")
+            try:
+                await hold(here, hall, 0, seat)
+                await _see(there, hall, seat)
+                # Seen before the silence was noticed, unless the machine was busy.
+                is_verified = there.services.seats.change_bus.is_receiving
+            finally:
+                await valkey.command("CLIENT", "UNPAUSE")
+            await until(acquainted)
+            if is_verified:
+                break
+        assert is_verified
 
 
 async def test_the_seat_lock_is_asked_only_while_pods_collide(
