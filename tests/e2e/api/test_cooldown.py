@@ -61,7 +61,6 @@ def test_an_organizer_has_seats_come_back_at_random_moments(start: Start) -> Non
     buyer, other = sign_up(server.api), sign_up(server.api)
     shown = expect(buyer.api.get(f"/v1/concerts/{sale.concert_id}/schedules"), 200).json["items"]
     assert shown[0]["seats_return_delay_max_s"] == 2
-    # Of five moments within two seconds all are early once in three million runs.
     seats = sale.seat_ids[:5]
     held = [
         expect(buyer.api.keyed(sale.holds, {"seat_ids": [one]}), 201).json["reservation_id"]
@@ -72,6 +71,7 @@ def test_an_organizer_has_seats_come_back_at_random_moments(start: Start) -> Non
         began[seat] = time.monotonic()
         expect(buyer.api.delete(f"/v1/reservations/{reservation_id}"), 204)
     moments: dict[str, float] = {}
+    waited: set[str] = set()
     while len(moments) < len(seats):
         for seat in began.keys() - moments.keys():
             answer = other.api.keyed(sale.holds, {"seat_ids": [seat]})
@@ -79,10 +79,13 @@ def test_an_organizer_has_seats_come_back_at_random_moments(start: Start) -> Non
                 moments[seat] = time.monotonic() - began[seat]
                 continue
             assert answer.code == "seat_taken"
+            waited.add(seat)
             assert time.monotonic() - began[seat] < 20
         time.sleep(0.02)
-    assert max(moments.values()) > 0.1, moments
-    assert max(moments.values()) - min(moments.values()) > 0.02, moments
+    # On a busy machine all may be back before they are asked for.
+    assert waited or max(moments.values()) > 1, moments
+    # Five moments within two seconds are as close to each other once in 200,000 runs.
+    assert max(moments.values()) - min(moments.values()) > 0.06, moments
 
 
 def test_a_delay_out_of_bounds_is_refused(start: Start) -> None:
