@@ -1,5 +1,6 @@
 """How a simulator answers a call: authentication, idempotency, the effect, and the faults around it."""
 
+import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Callable
@@ -96,14 +97,14 @@ class CallServer:
             return web.json_response(body, status=409)
         self._in_progress.add(in_progress)
         try:
-            await self._faults.delay(plan.seconds("delay_before"))
+            await plan.delay("delay_before")
             if plan.has("drop_before"):
                 return _dropped(request)
             status, text, is_replay = self._decide(call, request, raw, effect)
             self._notices.wake()
             if plan.has("notice_first"):
                 await self._notices.send_due()
-            await self._faults.delay(plan.seconds("delay_after"))
+            await plan.delay("delay_after")
         finally:
             self._in_progress.discard(in_progress)
         if plan.has("drop_after"):
@@ -114,8 +115,9 @@ class CallServer:
         if len(key) > self._wire.key_max:
             raise self._wire.error(400, "INVALID_IDEMPOTENCY_KEY")
         body = self._wire.parse(raw, request.content_type) if raw else {}
+        unplanned = CallPlan([], asyncio.Event())
         call = SimulatedCall(
-            operation, dict(request.match_info), dict(request.query), body, CallPlan([]), key
+            operation, dict(request.match_info), dict(request.query), body, unplanned, key
         )
         call.plan = self._faults.plan(operation, self._wire.order_of(call))
         return call

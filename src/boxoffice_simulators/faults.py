@@ -51,10 +51,11 @@ class FaultMix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CallPlan:
-    """The faults of one call by their kind."""
+    """The faults of one call by their kind; `cleared` ends its delays, also those to come."""
 
-    def __init__(self, rules: list[FaultRule]) -> None:
+    def __init__(self, rules: list[FaultRule], cleared: asyncio.Event) -> None:
         self._rules = {rule.fault: rule for rule in rules}
+        self._cleared = cleared
 
     def has(self, kind: FaultKind) -> bool:
         """Say whether the call has this fault."""
@@ -64,10 +65,12 @@ class CallPlan:
         """Return the fault of this kind."""
         return self._rules.get(kind)
 
-    def seconds(self, kind: FaultKind) -> float:
-        """Return how long this fault delays."""
+    async def delay(self, kind: FaultKind) -> None:
+        """Return after the seconds of this fault, or as soon as the faults are cleared."""
         rule = self._rules.get(kind)
-        return 0.0 if rule is None else rule.seconds
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.0 if rule is None else rule.seconds):
+                await self._cleared.wait()
 
 
 class FaultBoard:
@@ -94,12 +97,6 @@ class FaultBoard:
             self._cleared.set()
             self._cleared = asyncio.Event()
 
-    async def delay(self, seconds: float) -> None:
-        """Return after `seconds`, or as soon as there are no faults."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._cleared.wait()
-
     def plan(self, operation: str, order_id: str) -> CallPlan:
         """Return the faults of a call, and use up their turns."""
         found = [rule for rule in self.rules if _applies(rule, operation, order_id)]
@@ -108,7 +105,7 @@ class FaultBoard:
         # A rule of all calls began at 0 and counts below it.
         spent = [rule for rule in found if rule.times == 0]
         self.rules = [rule for rule in self.rules if rule not in spent]
-        return CallPlan(found + self._drawn(operation, order_id))
+        return CallPlan(found + self._drawn(operation, order_id), self._cleared)
 
     def copies(self, order_id: str) -> int:
         """Return how often each notice about an order is sent."""
