@@ -22,6 +22,8 @@ from tests.support.waiting import until
 from .support import Shop
 
 FAR = 4_000_000_000.0
+# Longer than a busy machine lets some turns of the event loop take.
+_LONG_S = 0.5
 
 
 class Tape:
@@ -182,8 +184,9 @@ async def test_a_lone_change_goes_at_once_and_the_next_ones_together(
     sides: tuple[Side, Side, UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seller, listener, schedule_id = sides
-    monkeypatch.setattr(bus, "_PAUSE_S", 0.2)
+    monkeypatch.setattr(bus, "_PAUSE_S", _LONG_S)
     assert await _sent_after_each(seller, schedule_id) == [1, 1, 1, 1, 1]
+    monkeypatch.setattr(bus, "_PAUSE_S", 0.0)
     await seller.change_bus.finish()
     assert len(seller.tape.messages) == 2
     for message in seller.tape.messages:
@@ -206,7 +209,7 @@ async def test_an_unknown_change_among_those_of_a_pause_has_the_schedule_read(
     sides: tuple[Side, Side, UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seller, listener, schedule_id = sides
-    monkeypatch.setattr(bus, "_PAUSE_S", 0.2)
+    monkeypatch.setattr(bus, "_PAUSE_S", _LONG_S)
     post, change = seller.change_bus.post, PositionChange(0, HELD, FAR, 2, 8)
     post(schedule_id, [change])
     await _let_it_send()
@@ -214,6 +217,7 @@ async def test_an_unknown_change_among_those_of_a_pause_has_the_schedule_read(
     assert listener.entries.trusted(schedule_id) is not None
     for changes in ([], [change._replace(position=1)]):
         post(schedule_id, changes)
+    monkeypatch.setattr(bus, "_PAUSE_S", 0.0)
     await seller.change_bus.finish()
     assert len(seller.tape.messages) == 2
     listener.change_bus.receive(seller.tape.messages[1])
