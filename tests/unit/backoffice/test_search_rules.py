@@ -42,6 +42,13 @@ def test_a_beginning_of_a_number_has_a_digit_or_five_letters(typed: str, prefix:
     assert terms(typed).number_prefix == prefix
 
 
+def test_a_number_of_letters_alone_is_meant_with_one_mistake_too() -> None:
+    bodies = ("VRSWGZF" + sign for sign in "ABCDEFGHJKMN")
+    number = next(body + check_sign(body) for body in bodies if check_sign(body).isalpha())
+    assert number in terms(number[:3] + number[4:]).numbers
+    assert number in terms(number[:8]).numbers
+
+
 def test_words_alone_mean_no_number_with_a_mistake() -> None:
     assert terms("Kim Minjun").numbers == ()
 

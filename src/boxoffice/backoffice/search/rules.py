@@ -77,7 +77,9 @@ def _numbers(text: str, chars_min: int) -> tuple[str, tuple[str, ...]]:
         return "", ()
     if order_number.is_whole(number):
         return "", (number,)
-    meant = tuple(dict.fromkeys(_near(number))) if has_digits else ()
+    # Several words without a digit are a name; one may be a number, most of whose signs are letters.
+    is_name = not has_digits and len(text.split()) > 1
+    meant = () if is_name else tuple(dict.fromkeys(_near(number)))
     return number if len(number) < order_number.LENGTH else "", meant
 
 
