@@ -25,7 +25,7 @@ from boxoffice.seats.layout import Layout, PackedSeats
 from boxoffice.seats.shared.readings import SharedReadings
 from boxoffice.seats.store import StatesRow
 from boxoffice.settings import Settings
-from boxoffice.waiting_room.engine.queue_state import SpentNumber
+from boxoffice.waiting_room.engine.queue_state import SpentNumber, TicketHolder
 from tests.integration.guards.waiting_room.scripts.stand import Stand, bucket
 
 PRODUCT = Path(boxoffice.__file__).parent
@@ -66,6 +66,8 @@ async def use_everything(valkey: Valkey, settings: Settings, stand: Stand) -> No
     await stand.tick()
     await stand.enter(1)
     await stand.leave(1)
+    holder = TicketHolder(uuid4(), 2, 2, 1)
+    await stand.queue_state.redeem(schedule_id, [(user_id, holder)], keeps_earlier=True)
     assert await stand.queue_state.counters(schedule_id) is not None
     board = RankingBoard(valkey, settings.outbox.relay_stream)
     hours = window(time.time())
