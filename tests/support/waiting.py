@@ -4,6 +4,16 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+import asyncpg
+
+from boxoffice.platform.postgres.database import Record
+
+_WAITING = """
+    SELECT count(*) FROM pg_locks
+     WHERE locktype = 'advisory' AND objid = $1 AND NOT granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
 
 async def until(holds: Callable[[], Awaitable[object]], within_s: float = 30.0) -> None:
     """Return as soon as `holds` answers something true; raise `TimeoutError` after `within_s`."""
@@ -21,3 +31,8 @@ def wait_until(holds: Callable[[], object], within_s: float = 30.0) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {within_s} s")
         time.sleep(0.01)
+
+
+async def waiting_at(connection: "asyncpg.Connection[Record]", lock: int) -> int:
+    """Return how many sessions of this database wait for an advisory lock."""
+    return int(await connection.fetchval(_WAITING, lock))

@@ -120,6 +120,7 @@ BEGIN
         outcomes := array_fill('offers_decide'::text, ARRAY[cardinality(p_reservation_ids)]);
         RETURN;
     END IF;
+
     -- A person without a row in schedule_buyers has few reservations here. If any person of the batch has a
     -- row or a reservation, reservations_buyers_v1 counts the seats below.
     SELECT array_agg(0::bigint), sum(e.reservations), count(b.user_id),

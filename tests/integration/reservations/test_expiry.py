@@ -19,7 +19,7 @@ from faults.guards.markers import ROOT
 from tests.conftest import Servers
 from tests.support.hall import Hall, open_hall
 from tests.support.invariants import broken
-from tests.support.waiting import until
+from tests.support.waiting import until, waiting_at
 
 
 @pytest.fixture
@@ -248,11 +248,6 @@ _LOOK = "    SELECT array_agg(l.place), array_agg(l.version_after), "
 _PAUSED_LOOK = (
     f"    SET LOCAL lock_timeout = 0;\n    PERFORM pg_advisory_xact_lock({_PAUSES});\n{_LOOK}"
 )
-_PAUSING = """
-    SELECT count(*) FROM pg_locks
-     WHERE locktype = 'advisory' AND objid = $1 AND NOT granted
-       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
 _END = """
     WITH ended AS (
         UPDATE reservations SET expires_at = clock_timestamp()
@@ -283,7 +278,7 @@ async def test_a_hold_that_waited_begins_no_earlier_than_the_end_of_the_one_befo
         later = asyncio.create_task(hall.hold(rival, "S001"))
 
         async def has_looked() -> bool:
-            return bool(await gate.fetchval(_PAUSING, _PAUSES))
+            return await waiting_at(gate, _PAUSES) == 1
 
         await until(has_looked)
         await gate.execute(_END, earlier)

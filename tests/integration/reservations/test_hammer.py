@@ -16,7 +16,7 @@ from tests.conftest import Servers
 from tests.support.hall import Hall, open_hall
 from tests.support.hammer import Hammer
 from tests.support.invariants import broken
-from tests.support.waiting import until
+from tests.support.waiting import until, waiting_at
 
 
 @pytest.fixture
@@ -107,11 +107,6 @@ _WAITS_AT_THE_GATE = {
         f"    PERFORM pg_advisory_xact_lock({_GATE});\n    IF (p_apart AND"
     )
 }
-_WAITING = """
-    SELECT count(*) FROM pg_locks
-     WHERE locktype = 'advisory' AND objid = $1 AND NOT granted
-       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
 _WHATEVER_IS_NOT_ON_SALE = {
     "       AND s.state = 'HELD';\n    -- no guard: Read by": (
         "       AND s.state <> 'AVAILABLE';\n    -- no guard: Read by"
@@ -136,7 +131,7 @@ async def _meet(pods: list[Database], settings: Settings) -> dict[str, int]:
         holds = asyncio.create_task(hammer.hold_once())
 
         async def all_have_looked() -> bool:
-            return bool(await gate.fetchval(_WAITING, _GATE) == len(pods))
+            return await waiting_at(gate, _GATE) == len(pods)
 
         await until(all_have_looked)
     finally:

@@ -247,7 +247,12 @@ async def type_what_another_has_changed(visitor: Visitor, owner: Person, path: s
     fee = form.locator("[data-field=booking_fee]")
     await fee.fill("3000")
     version = answered(owner.api.get(path), 200).json["version"]
-    terms = {"public_from": None, "booking_fee": 2_500, "price_types": [], "channels": []}
+    terms: dict[str, object] = {
+        "public_from": None,
+        "booking_fee": 2_500,
+        "price_types": [],
+        "channels": [],
+    }
     headers = {"If-Match": f'"{version}"'}
     answered(owner.api.call("PUT", path, json_body=terms, headers=headers), 200)
     await mark(page)

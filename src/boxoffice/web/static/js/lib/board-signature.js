@@ -62,6 +62,7 @@ export class BoardVerifier {
   }
 }
 
+/** Returns the `kid` of a protected header, null for a header that names none or is not JSON. */
 function kidOf(header) {
   const bytes = bytesOf(header);
   try {
