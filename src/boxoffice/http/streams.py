@@ -172,7 +172,9 @@ class Subscriber:
 class Channel:
     """A topic: its subscribers get later events, in order.
 
-    `topic` is its name in the metrics; `on_empty` hears when the last subscriber has gone.
+    `topic` is its name in the metrics; `on_empty` hears when the last subscriber has gone. `sent_at` is
+    when the event loop's clock saw the last message, or the first subscriber where that came later;
+    signs of life, which no reader sees, count in `written_at` only.
     """
 
     def __init__(
@@ -181,7 +183,7 @@ class Channel:
         self.streams = streams
         self.counter = streams.counter(topic)
         self.topic = topic
-        self.sent_at = 0.0
+        self.sent_at = self.written_at = 0.0
         self._on_empty = on_empty
         self._members: dict[Subscriber, None] = {}
         self._queue = MessageQueue(streams.fan_out)
@@ -199,6 +201,7 @@ class Channel:
             return
         self.counter.count += len(self._members)
         self._post(message)
+        self.sent_at = self.written_at
 
     def beat(self) -> None:
         """Send the sign of life, a comment that no reader sees."""
@@ -224,6 +227,9 @@ class Channel:
 
     def admit(self, subscriber: Subscriber) -> None:
         """Add `subscriber`, which gets the events from now on."""
+        if not self._members:
+            # What it gets first is all that was sent: silence begins with it.
+            self.sent_at = self.written_at = asyncio.get_running_loop().time()
         self._members[subscriber] = None
 
     def forget(self, subscriber: Subscriber, reason: str) -> None:
@@ -234,7 +240,7 @@ class Channel:
             self._on_empty()
 
     def _post(self, message: bytes) -> None:
-        self.sent_at = asyncio.get_running_loop().time()
+        self.written_at = asyncio.get_running_loop().time()
         # A later subscriber's first event includes this message's effect.
         self._queue.post(message, list(self._members))
 
@@ -373,7 +379,7 @@ class Streams:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for channel in set(self._open.values()):
-            if now - channel.sent_at >= self._limits.heartbeat_s:
+            if now - channel.written_at >= self._limits.heartbeat_s:
                 channel.beat()
         for subscriber in [one for one in self._open if one.ends_at <= now]:
             subscriber.end("lifetime")

@@ -407,3 +407,41 @@ async def test_silence_is_filled_only_while_the_seats_can_be_read(
             await connection.execute("LOCK TABLE seats IN ACCESS EXCLUSIVE MODE")
             assert await silent(2, within_s=10)
         await alive(10)
+
+
+async def test_silence_is_counted_from_the_first_event_of_the_first_reader(
+    db: Database, settings: Settings
+) -> None:
+    hall = await open_hall(db)
+    looks_often = settings.replace(
+        valkey_url="redis://127.0.0.1:1/0", seats_cache_ms=20, seat_events_keepalive_ms=2_000
+    )
+    async with pods_of(looks_often, 1) as [pod]:
+
+        async def left() -> bool:
+            return not len(pod.application.http.streams)
+
+        for _ in range(2):  # as long for the reader that comes after all have left
+            page = await Page.open(pod, hall)
+            began = asyncio.get_running_loop().time()
+            event = await page.reader.next(20)
+            assert event is not None
+            assert event.name == "alive"
+            assert asyncio.get_running_loop().time() - began > 1
+            await page.reader.close()
+            await until(left)
+
+
+async def test_signs_of_life_that_no_page_sees_do_not_count_as_events(
+    db: Database, settings: Settings
+) -> None:
+    hall = await open_hall(db)
+    beats = settings.replace(
+        valkey_url="redis://127.0.0.1:1/0", stream_heartbeat_ms=50, seat_events_keepalive_ms=500
+    )
+    async with pods_of(beats, 1) as [pod]:
+        page = await Page.open(pod, hall)
+        event = await page.reader.next(20)
+        assert event is not None
+        assert event.name == "alive"
+        assert page.reader.comments
