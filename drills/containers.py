@@ -185,10 +185,14 @@ class Engine:
             one.result()
         self.build()
 
-    def in_base(self, script: str, mounts: Mapping[Path, str]) -> str:
-        """Run a script of sh on the base and return what it printed; mounts are read-only."""
+    def in_base(self, script: str, mounts: Mapping[Path, str], kept: Path) -> str:
+        """Run a script of sh on the base and return what it printed.
+
+        `mounts` are read-only; what it writes into `/kept` is in the folder `kept`, also meanwhile.
+        """
         name = self._run("buildah", "from", "--pull-never", BASE).strip()
         options = [f"--volume={path}:{where}:ro" for path, where in mounts.items()]
+        options.append(f"--volume={kept}:/kept")
         try:
             return self._run("buildah", "run", *options, name, "--", "sh", "-euc", script)
         finally:

@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ LEFT_OUT: Mapping[str, str] = {
     "-m 'not browser'": "the pages run in Chromium, whichever Python serves them",
     "--ignore=tests/tools/image": "an image is not built within a container",
 }
+_OUTPUT = "pytest.log"
 # The tests read their own tree and write beside it, so they get a copy.
 _SCRIPT = f"""
 cp -r /source /tree
@@ -31,8 +33,8 @@ cd /tree
 python3 -m venv --without-pip .venv
 cp -r /run-parts/. /dev-parts/. .venv/lib/python3*/site-packages/
 python3 -m pip --python .venv/bin/python install -q --no-deps --no-index --no-build-isolation -e .
-.venv/bin/python -m pytest -q -n 2 -p no:cacheprovider {" ".join(LEFT_OUT)} ||
-  echo "pytest ended with $?"
+.venv/bin/python -m pytest -q -n 2 -p no:cacheprovider {" ".join(LEFT_OUT)} >/kept/{_OUTPUT} 2>&1 ||
+  echo "pytest ended with $?" >>/kept/{_OUTPUT}
 """
 
 
@@ -40,11 +42,18 @@ async def _play(report: DrillReport, folder: Path) -> None:
     with engine() as opened:
         report.say("making the base and installing the tests' parts for its Python")
         await asyncio.to_thread(opened.make_base, *_PACKAGES)
-        said = await asyncio.to_thread(_test, opened, folder)
+        # Not in the drill's folder, which is removed: it can be followed, and read after a failure.
+        kept = Path(tempfile.mkdtemp(prefix="boxoffice-suite-"))
+        report.say(f"running the tests; what they print is in {kept / _OUTPUT}")
+        await asyncio.to_thread(_test, opened, folder, kept)
+    said = (kept / _OUTPUT).read_text(encoding="utf-8", errors="replace")
     passed = re.search(r"^.*?(\d+) passed.* in .*$", said, re.MULTILINE)
     failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)
     ended = passed[0] if passed else said[-2000:]
-    report.check("the suite passes", holds=bool(passed) and not failed, seen=[ended, *failed])
+    is_passed = bool(passed) and not failed
+    report.check("the suite passes", holds=is_passed, seen=[ended, *failed])
+    if is_passed:
+        shutil.rmtree(kept)
     report.measure("tests", int(passed[1]) if passed else 0, "passed")
     for reason, number in sorted(skipped(said).items()):
         report.measure(f"skipped: {reason}", number, "tests")
@@ -60,7 +69,7 @@ def skipped(said: str) -> Counter[str]:
     return found
 
 
-def _test(opened: Engine, folder: Path) -> str:
+def _test(opened: Engine, folder: Path, kept: Path) -> None:
     source = folder / "source"
     source.mkdir()
     listed = ["git", "-C", str(_ROOT), "ls-files", "-z"]
@@ -73,7 +82,7 @@ def _test(opened: Engine, folder: Path) -> str:
         opened.install(lock, folder / lock)
         mounts[folder / lock] = f"/{lock}-parts"
     try:
-        return opened.in_base(_SCRIPT, mounts)
+        opened.in_base(_SCRIPT, mounts, kept)
     except ContainersFailed as failed:
         raise RuntimeError(str(failed)) from failed
 
