@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import hypothesis
@@ -25,12 +24,16 @@ from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 from boxoffice_embedded.servers.embedded_servers import EmbeddedServers
+from tests.support.database import copied_database, data_parent
 from tests.support.simulators import Simulators, running_simulators
 
 # Test runs that share a server have a template each. One that is named here is kept for the next run,
 # which brings it up to date.
 _KEPT = os.environ.get("BOXOFFICE_TEST_TEMPLATE", "")
 _TEMPLATE = _KEPT or "boxoffice_template"
+
+# What the servers of one process of the tests take at the most, with room for what tests start.
+_SERVERS_BYTES = 6 * 1024**3
 
 _UNIT = Path(__file__).with_name("unit")
 
@@ -124,7 +127,9 @@ def servers() -> Iterator[Servers]:
         yield Servers(database_url, valkey_url)
         return
     with (
-        tempfile.TemporaryDirectory(prefix="boxoffice-test-", ignore_cleanup_errors=True) as home,
+        tempfile.TemporaryDirectory(
+            prefix="boxoffice-test-", dir=data_parent(_SERVERS_BYTES), ignore_cleanup_errors=True
+        ) as home,
         EmbeddedServers(Path(home), say=lambda text: print(text, file=sys.stderr)) as embedded,
     ):
         yield Servers(embedded.database_url, embedded.valkey_url)
@@ -150,18 +155,8 @@ def template(servers: Servers) -> str:
 @pytest.fixture
 def database_url(servers: Servers, template: str) -> Iterator[str]:
     """The address of an empty, migrated database of this test alone."""
-    name = f"t_{uuid4().hex}"
-
-    async def run(statement: str) -> None:
-        admin = await asyncpg.connect(servers.database_url)
-        try:
-            await admin.execute(statement)
-        finally:
-            await admin.close()
-
-    asyncio.run(run(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    yield _with_database(servers.database_url, name)
-    asyncio.run(run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+    with copied_database(servers.database_url, template) as url:
+        yield url
 
 
 @pytest.fixture

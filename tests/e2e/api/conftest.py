@@ -24,6 +24,7 @@ from boxoffice.app import open_application
 from boxoffice.audit import audit
 from boxoffice.settings import Settings
 from tests.conftest import ONE_ADDRESS, Servers
+from tests.support.database import copied_database
 from tests.support.shop import START_TIMEOUT_S, STOP_TIMEOUT_S, dying_with_us
 
 from .client import Answer, Api, Person, Sale, expect, log_in, sign_up
@@ -115,25 +116,6 @@ def _require_ready(server: Running) -> None:
             return
 
 
-@contextmanager
-def new_database(admin_url: str, template: str) -> Iterator[str]:
-    """Copy the migrated database for one test."""
-    name = f"t_{uuid4().hex}"
-
-    async def run(statement: str) -> None:
-        admin = await asyncpg.connect(admin_url)
-        try:
-            await admin.execute(statement)
-        finally:
-            await admin.close()
-
-    asyncio.run(run(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    try:
-        yield admin_url.rpartition("/")[0] + "/" + name
-    finally:
-        asyncio.run(run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-
-
 def check_books(database_url: str) -> None:
     """Check every invariant of the shop."""
     report = asyncio.run(audit(Settings.of(database_url=database_url)))
@@ -147,7 +129,7 @@ def server(
     """The server that most tests share; it must never have failed, and its books must balance."""
     log = tmp_path_factory.mktemp("api") / "serve.log"
     with (
-        new_database(servers.database_url, template) as database_url,
+        copied_database(servers.database_url, template) as database_url,
         # Two buyers stand for the many of all the tests.
         running(database_url, servers.valkey_url, log, hold_lapses_free_max="1000000") as shared,
     ):

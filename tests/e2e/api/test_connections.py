@@ -12,9 +12,10 @@ from itertools import pairwise
 import pytest
 
 from tests.conftest import Servers
+from tests.support.database import copied_database
 
 from .client import Answer, Api, Person, check_problem
-from .conftest import Running, Start, new_database, running
+from .conftest import Running, Start, running
 
 HEAD_TIMEOUT_S = 0.6
 BODY_TIMEOUT_S = 0.4
@@ -35,7 +36,7 @@ def hasty(
         "write_timeout_ms": str(round(WRITE_TIMEOUT_S * 1000)),
     }
     with (
-        new_database(servers.database_url, template) as database_url,
+        copied_database(servers.database_url, template) as database_url,
         running(database_url, servers.valkey_url, log, **limits) as server,
     ):
         yield server

@@ -13,11 +13,12 @@ from boxoffice.settings import Settings
 from tests.conftest import Servers
 from tests.support.board_signature import is_verified
 from tests.support.board_signature import kid_of as board_kid
+from tests.support.database import copied_database
 
 from .access import MATRIX, about
 from .access_rules import check, unauthenticated
 from .client import Answer, Api, Person, expect, log_in, sign_up
-from .conftest import Running, make_organizer, new_database, on_sale, rich, running
+from .conftest import Running, make_organizer, on_sale, rich, running
 
 REFRESH_S = "0.2"
 KEYS = "/v1/board-keys"
@@ -30,7 +31,7 @@ def hasty(
     """A server that looks at the keys often."""
     log = tmp_path_factory.mktemp("keys") / "serve.log"
     with (
-        new_database(servers.database_url, template) as database_url,
+        copied_database(servers.database_url, template) as database_url,
         running(database_url, servers.valkey_url, log, token_key_refresh_s=REFRESH_S) as server,
     ):
         yield server

@@ -17,6 +17,7 @@ import pytest
 from boxoffice.app import describe
 from boxoffice.settings import Settings
 from tests.conftest import Servers
+from tests.support.database import copied_database
 from tests.support.simulators import Simulators
 
 from .client import Person, Sale, expect, sign_up
@@ -27,7 +28,6 @@ from .conftest import (
     hold,
     join,
     make_organizer,
-    new_database,
     on_sale,
     open_room,
     rich,
@@ -113,7 +113,7 @@ def shop(
     asyncio.run(simulator_processes.reset())
     log = tmp_path_factory.mktemp("schemathesis") / "serve.log"
     with (
-        new_database(servers.database_url, template) as database_url,
+        copied_database(servers.database_url, template) as database_url,
         # Schemathesis reads every answer to its end, and a stream has none before its life is over.
         running(
             database_url,

@@ -11,10 +11,11 @@ import pytest
 
 from drills.servers.valkey_process import HOST, PASSWORD, ValkeyProcess
 from tests.conftest import Servers
+from tests.support.database import copied_database
 from tests.support.waiting import wait_until
 
 from .client import Sale, expect, sign_up
-from .conftest import Running, check_books, make_organizer, new_database, on_sale, running
+from .conftest import Running, check_books, make_organizer, on_sale, running
 
 _SALES = 3
 _LOOKUPS_SHARED = re.compile(
@@ -51,7 +52,7 @@ def test_one_of_three_processes_reads_until_valkey_dies(
     servers: Servers, template: str, tmp_path: Path, valkey: ValkeyProcess
 ) -> None:
     url = f"redis://:{PASSWORD}@{HOST}:{valkey.port}"
-    with new_database(servers.database_url, template) as database_url, ExitStack() as stack:
+    with copied_database(servers.database_url, template) as database_url, ExitStack() as stack:
 
         def start(name: str) -> Running:
             return stack.enter_context(running(database_url, url, tmp_path / f"{name}.log"))

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import Servers
 from tests.integration.streams.stand import Reader
+from tests.support.database import copied_database
 from tests.support.waiting import until
 
 from .client import Answer, Api, Person, Sale, expect
@@ -23,7 +24,6 @@ from .conftest import (
     draft,
     join,
     make_organizer,
-    new_database,
     on_sale,
     rich,
     room_of,
@@ -61,7 +61,7 @@ def pair(
     logs = tmp_path_factory.mktemp("pair")
     seldom = {"queue_refresh_ms": "900", "catalog_cache_ms": "10000"}
     with (
-        new_database(servers.database_url, template) as database_url,
+        copied_database(servers.database_url, template) as database_url,
         running(database_url, servers.valkey_url, logs / "first.log") as first,
         running(database_url, servers.valkey_url, logs / "second.log", **seldom) as second,
     ):

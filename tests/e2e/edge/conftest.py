@@ -13,11 +13,11 @@ from tests.e2e.api.conftest import (
     Running,
     check_books,
     make_organizer,
-    new_database,
     on_sale,
     running,
 )
 from tests.programs import debian_program
+from tests.support.database import copied_database
 
 from .clients import EdgeClient
 
@@ -95,7 +95,7 @@ def edges(
     for name in NAMES:
         debian_program(name)
     folder = tmp_path_factory.mktemp("edge")
-    with new_database(servers.database_url, template) as database_url, ExitStack() as stack:
+    with copied_database(servers.database_url, template) as database_url, ExitStack() as stack:
         first, second = (
             stack.enter_context(
                 running(database_url, servers.valkey_url, folder / f"{name}.log", **POD_SETTINGS)

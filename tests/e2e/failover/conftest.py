@@ -16,6 +16,7 @@ from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.settings import Settings
 from boxoffice_embedded.servers.embedded_servers import EmbeddedServers
+from tests.support.database import data_parent
 from tests.support.waiting import until
 
 _SETS = "ALTER SYSTEM SET synchronous_standby_names = 'nobody'"
@@ -23,6 +24,7 @@ _RESETS = "ALTER SYSTEM RESET synchronous_standby_names"
 _WRITES = "SELECT pg_logical_emit_message(true, 'test', '')"
 _WAITS_FOR = "SELECT wait_event FROM pg_stat_activity WHERE pid = $1"
 _TEST_TIMEOUT_S = 60
+_DATA_BYTES = 2 * 1024**3
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -81,7 +83,9 @@ class Primary:
 def primary() -> Iterator[Primary]:
     """One for all tests of the folder; each leaves it as it was."""
     with (
-        tempfile.TemporaryDirectory(prefix="boxoffice-sync-", ignore_cleanup_errors=True) as home,
+        tempfile.TemporaryDirectory(
+            prefix="boxoffice-sync-", dir=data_parent(_DATA_BYTES), ignore_cleanup_errors=True
+        ) as home,
         EmbeddedServers(Path(home), say=lambda text: print(text, file=sys.stderr)) as servers,
     ):
         asyncio.run(migrate(Settings.of(database_url=servers.database_url)))

@@ -12,8 +12,9 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.conftest import Servers
 from tests.e2e.api.client import Person
-from tests.e2e.api.conftest import Running, check_books, make_organizer, new_database, rich, running
+from tests.e2e.api.conftest import Running, check_books, make_organizer, rich, running
 from tests.e2e.web.visitor import Visitor
+from tests.support.database import copied_database
 
 CHROMIUM = shutil.which("chromium")
 
@@ -38,7 +39,7 @@ def shop(
     """The shop that the tests of the pages share; its books must balance at the end."""
     log = tmp_path_factory.mktemp("web") / "serve.log"
     with (
-        new_database(servers.database_url, template) as database_url,
+        copied_database(servers.database_url, template) as database_url,
         running(database_url, servers.valkey_url, log) as started,
     ):
         yield started

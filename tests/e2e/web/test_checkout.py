@@ -23,10 +23,10 @@ from tests.e2e.api.conftest import (
     Running,
     check_books,
     make_organizer,
-    new_database,
     on_sale,
     running,
 )
+from tests.support.database import copied_database
 from tests.support.hall import Hall
 from tests.support.shop import Role
 from tests.support.simulators import Simulators
@@ -53,7 +53,7 @@ def paying(
     """A shop at both providers; its books must balance at the end."""
     log = tmp_path_factory.mktemp("paying") / "serve.log"
     with (
-        new_database(servers.database_url, template) as database_url,
+        copied_database(servers.database_url, template) as database_url,
         running(
             database_url,
             servers.valkey_url,

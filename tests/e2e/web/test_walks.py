@@ -25,11 +25,11 @@ from tests.e2e.api.conftest import (
     Running,
     check_books,
     make_organizer,
-    new_database,
     on_sale,
     running,
 )
 from tests.integration.notifications.messengers import messenger, until
+from tests.support.database import copied_database
 from tests.support.shop import Role
 from tests.support.simulators import Simulators
 from tests.unit.posters.pictures import picture
@@ -88,7 +88,7 @@ def house(
     values = simulator_processes.values
     asyncio.run(simulator_processes.reset())
     with (
-        new_database(servers.database_url, template) as database_url,
+        copied_database(servers.database_url, template) as database_url,
         running(database_url, servers.valkey_url, folder / "serve.log", **values) as shop,
     ):
         settings = Settings.of(

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from uuid import uuid4
 
 import asyncpg
 import msgspec
@@ -16,6 +15,7 @@ from boxoffice.errors import Unavailable
 from boxoffice.platform.postgres import sql_files
 from boxoffice.platform.postgres.database import Database
 from boxoffice.settings import Settings
+from tests.support.database import copied_database
 
 if TYPE_CHECKING:
     from tests.conftest import Servers
@@ -44,18 +44,15 @@ _STATES = """
 @pytest.fixture(scope="module")
 def violated_url(servers: "Servers", template: str) -> Iterator[str]:
     """The address of a database after a normal run, which all violations share."""
-    name = f"t_{uuid4().hex}"
-    url = f"{servers.database_url.rpartition('/')[0]}/{name}"
 
-    async def execute(url: str, statements: str) -> None:
+    async def run_normally(url: str) -> None:
         connection = await asyncpg.connect(url)
-        await connection.execute(statements)
+        await connection.execute(_NORMAL_RUN)
         await connection.close()
 
-    asyncio.run(execute(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {template}"))
-    asyncio.run(execute(url, _NORMAL_RUN))
-    yield url
-    asyncio.run(execute(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)"))
+    with copied_database(servers.database_url, template) as url:
+        asyncio.run(run_normally(url))
+        yield url
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from tests.e2e.api.conftest import (
     draft,
     hold,
     make_organizer,
-    new_database,
     on_sale,
     rich,
     running,
@@ -32,6 +31,7 @@ from tests.e2e.api.money_to_ask_about import Bought, Parties
 from tests.e2e.web.conftest import Visit
 from tests.e2e.web.visitor import Visitor
 from tests.integration.notifications.receivers import Receiver, status
+from tests.support.database import copied_database
 from tests.support.shop import Role
 from tests.support.simulators import Simulators
 
@@ -85,7 +85,7 @@ def office(
     log = tmp_path_factory.mktemp("office") / "serve.log"
     values = simulator_processes.values
     with (
-        new_database(servers.database_url, template) as database_url,
+        copied_database(servers.database_url, template) as database_url,
         running(
             database_url, servers.valkey_url, log, webhook_loopback_allowed="true", **values
         ) as shop,
