@@ -4,6 +4,7 @@ They run where no provider has keys, so that a newcomer sees the whole way of a 
 """
 
 import secrets
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,12 +19,21 @@ _SDK_PATHS = {_TOSS: "/v2/standard", _STRIPE: "/v3/"}
 
 @dataclass(frozen=True)
 class SimulatedProcess:
-    """A simulator to run: its command, its keys in its environment, and where it is steered."""
+    """A simulator to run: its command, its keys in its environment, where it is asked and steered."""
 
     name: str
     command: tuple[str, ...]
     env: Mapping[str, str]
+    port: int
     control_url: str
+
+    def is_open(self) -> bool:
+        """Whether it takes connections."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return True
+        except OSError:
+            return False
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ def _process(
     ports = ("--port", str(port), "--control-port", str(control_port))
     data = ("--data", str(data_dir / "simulators"))
     control_url = f"http://127.0.0.1:{control_port}"
-    return SimulatedProcess(name, (*command, *ports, *data), env, control_url)
+    return SimulatedProcess(name, (*command, *ports, *data), env, port, control_url)
 
 
 def environment(settings: ProviderSettings) -> Iterator[tuple[str, str]]:

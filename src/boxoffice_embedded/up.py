@@ -17,7 +17,7 @@ from boxoffice.cli import serve
 from boxoffice.errors import SettingsInvalid
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.postgres.runtime_role import grant
-from boxoffice.platform.processes.supervisor import ProcessGroup
+from boxoffice.platform.processes.supervisor import ProcessGroup, wait_until
 from boxoffice.settings import Settings
 from boxoffice_embedded import EmbeddedServers, ServerFailed, simulated_providers
 from boxoffice_embedded import demo as demos
@@ -72,10 +72,11 @@ def run(settings: Settings, options: UpOptions, console: Console) -> None:
         group = stack.enter_context(
             ProcessGroup(stop_timeout_s=serve.stop_timeout_s(settings), say=say)
         )
-        _spawn(stack, group, settings, options)
-        for one in providers.processes:
-            group.spawn(f"simulated {one.name}", one.command, env={**os.environ, **one.env})
         say("starting the API and the other roles")
+        for one in providers.processes:
+            env = {**os.environ, **one.env}
+            group.spawn(f"simulated {one.name}", one.command, env=env, stops_last=True)
+        _spawn(stack, group, settings, options, providers)
         readiness = ReadinessNotice(
             settings, lambda: _welcome(console, settings, demo, started, providers), say
         )
@@ -140,7 +141,13 @@ def _address(settings: Settings) -> str:
     return f"http://{settings.server.authority(settings.server.port)}"
 
 
-def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, options: UpOptions) -> None:
+def _spawn(
+    stack: ExitStack,
+    group: ProcessGroup,
+    settings: Settings,
+    options: UpOptions,
+    providers: SimulatedProviders,
+) -> None:
     env = {
         **os.environ,
         "BOXOFFICE_DATABASE_URL": settings.database.database_url,
@@ -161,6 +168,8 @@ def _spawn(stack: ExitStack, group: ProcessGroup, settings: Settings, options: U
         env.setdefault("BOXOFFICE_LOG_LEVEL", "warning")
         env.setdefault("BOXOFFICE_LOG_REQUESTS", "false")
     stack.enter_context(serve.spawn_workers(group, settings, env))
+    # The cashier begins with a request to each provider.
+    wait_until(lambda: all(one.is_open() for one in providers.processes), PATIENCE_S)
     for role in ("sweep", "archive", "relay", "messenger", "cashier", "auditor"):
         group.spawn(role, [sys.executable, "-m", "boxoffice", role], env=env)
 

@@ -98,6 +98,22 @@ def test_a_stubborn_child_is_killed_with_its_own_children(
     assert not processes_naming(str(ready))
 
 
+def test_what_stops_last_is_there_until_the_others_have_ended(
+    group: ProcessGroup, tmp_path: Path
+) -> None:
+    notes = tmp_path / "ends"
+    slow = f"trap 'sleep 0.5; echo user >> {notes}; exit 0' TERM; touch {tmp_path}/up; "
+    used = f"trap 'echo used >> {notes}; exit 0' TERM; touch {tmp_path}/used; "
+    rest = "while true; do sleep 0.05; done"
+    group.spawn("used", ["sh", "-c", used + rest], stops_last=True)
+    group.spawn("user", ["sh", "-c", slow + rest])
+    for name in ("up", "used"):
+        wait_for((tmp_path / name).exists, "both children")
+    group.stop()
+    assert notes.read_text().split() == ["user", "used"]
+    assert not group.pids()
+
+
 def test_a_second_ctrl_c_hastens_the_stop(run_group: Callable[..., Helper], tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     supervisor = run_group(60, stubborn=[sys.executable, "-c", STUBBORN, str(ready)])

@@ -64,6 +64,7 @@ class Worker:
     retry_at_s: float | None = field(default=None)
     restarts: int = 0
     on_end: Callable[[int], None] = lambda pid: None
+    stops_last: bool = False
 
 
 class ProcessGroup:
@@ -100,14 +101,18 @@ class ProcessGroup:
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
         on_end: Callable[[int], None] = lambda pid: None,
+        stops_last: bool = False,
     ) -> None:
         """Start a command under a name of its own; `env` None means our environment.
 
-        `on_end` is called with the process id of each one that has ended and is to be replaced.
+        `on_end` is called with the process id of each one that has ended and is to be replaced. With
+        `stops_last` it is stopped after the others have ended, which may need it until then.
         """
         if name in self._workers:
             raise ValueError(f"a child named {name} is there already")
-        worker = Worker(name, tuple(argv), env, tuple(pass_fds), on_end=on_end)
+        worker = Worker(
+            name, tuple(argv), env, tuple(pass_fds), on_end=on_end, stops_last=stops_last
+        )
         self._workers[name] = worker
         self._start(worker)
 
@@ -139,16 +144,27 @@ class ProcessGroup:
                 self.stop()
 
     def stop(self) -> None:
-        """Ask all with SIGTERM, wait up to the timeout, then kill with all they started."""
+        """Ask all with SIGTERM, wait up to the timeout, then kill with all they started.
+
+        Those that stop last are asked after that, and have as long.
+        """
         for worker in self._workers.values():
             worker.retry_at_s = None
-            if worker.process is not None and not _has_ended(worker.process):
+        for is_last in (False, True):
+            self._stop([one for one in self._workers.values() if one.stops_last == is_last])
+
+    def _stop(self, workers: Sequence[Worker]) -> None:
+        def living() -> list[Worker]:
+            return [one for one in workers if one.process and not _has_ended(one.process)]
+
+        for worker in living():
+            if worker.process is not None:
                 os.kill(worker.process.pid, signal.SIGTERM)
         with contextlib.suppress(KeyboardInterrupt):
-            wait_until(lambda: not self.pids() or self._stops_asked > 1, self._stop_timeout_s)
-        for name in self.pids():
-            self._say(f"{name} has not stopped; killing it.")
-        for worker in self._workers.values():
+            wait_until(lambda: not living() or self._stops_asked > 1, self._stop_timeout_s)
+        for worker in living():
+            self._say(f"{worker.name} has not stopped; killing it.")
+        for worker in workers:
             _clear(worker)
 
     def _start(self, worker: Worker) -> None:
