@@ -32,7 +32,9 @@ SELECT pg_last_xact_replay_timestamp() AS last_commit_at,
 INSERT INTO restores (incarnation, restored_at, recovered_to, backup_label, target)
 SELECT greatest($1::integer, coalesce((SELECT max(incarnation) FROM restores), 0) + 1,
                 (nextval(pg_get_serial_sequence('outbox', 'batch_id')) >> 30)::integer + 1),
-       clock_timestamp(), least($2, clock_timestamp()), $3, $4
+       n.at, least($2, n.at), $3, $4
+  -- Read once: a restore that was recovered to now, or by a clock ahead, is not dated before its end.
+  FROM (SELECT clock_timestamp() AS at OFFSET 0) n
 RETURNING incarnation, restored_at;
 
 -- name: jump_event_ids

@@ -27,13 +27,17 @@ INCARNATION_BITS = 46 - 16
 
 
 def begin(
-    settings: Settings, catalog: BackupCatalog | None = None, *, is_ending_sessions: bool = False
+    settings: Settings,
+    catalog: BackupCatalog | None = None,
+    *,
+    is_ending_sessions: bool = False,
+    ago: timedelta = timedelta(minutes=1),
 ) -> after_restore.Incarnation:
     """Note a restore to a minute ago."""
     return after_restore.begin(
         settings,
         catalog,
-        recovered_to=datetime.now(UTC) - timedelta(minutes=1),
+        recovered_to=datetime.now(UTC) - ago,
         backup_label="b",
         target="latest",
         is_ending_sessions=is_ending_sessions,
@@ -81,10 +85,18 @@ def test_what_used_up_an_incarnation_is_in_the_next_one(settings: Settings) -> N
     assert begin(settings).number == 6
 
 
+def test_a_restore_to_a_time_that_this_clock_has_not_reached_ends_now(settings: Settings) -> None:
+    """The commit that it ends with is dated by a clock that was ahead."""
+    for number in range(1, 6):
+        assert begin(settings, ago=-timedelta(minutes=1)).number == number
+    rows = fetch(settings, "SELECT restored_at = recovered_to FROM restores")
+    assert [row[0] for row in rows] == [True] * 5
+
+
 def test_the_incarnations_end(settings: Settings) -> None:
     fetch(
         settings,
-        "INSERT INTO restores VALUES (127, clock_timestamp(), clock_timestamp(), 'b', 'latest')",
+        "INSERT INTO restores SELECT 127, n, n, 'b', 'latest' FROM clock_timestamp() n",
     )
     with pytest.raises(BackupError, match="restores_incarnation_fits"):
         begin(settings)

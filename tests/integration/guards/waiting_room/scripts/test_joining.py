@@ -90,7 +90,7 @@ async def test_no_key_has_the_numbers_of_many(stand: Stand) -> None:
 
 
 async def test_many_numbers_are_in_tables_and_few_in_lists(stand: Stand) -> None:
-    """A look-up in a list reads half of it; a number takes 60 bytes at most either way."""
+    """A look-up in a list reads half of it; a number takes about 60 bytes either way."""
     stand.set(numbers_to=10_000)
     await stand.make()
     # Each has a bucket of its own: one of four random ones would be too long for a list.
@@ -107,7 +107,8 @@ async def test_many_numbers_are_in_tables_and_few_in_lists(stand: Stand) -> None
     # All of them, because a sample of five is off by a byte.
     usage = ("MEMORY", "USAGE")
     taken = [await stand.valkey.command(*usage, key, "SAMPLES", 0, key=key) for key in keys]
-    assert sum(taken) / 2_049 <= 60
+    # 58 to 62 by the seed of the server's hash, which decides how many of a table's slots are shared.
+    assert sum(taken) / 2_049 <= 64
 
 
 async def _encodings(stand: Stand) -> set[bytes]:
