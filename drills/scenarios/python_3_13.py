@@ -87,4 +87,4 @@ def _test(opened: Engine, folder: Path, kept: Path) -> None:
         raise RuntimeError(str(failed)) from failed
 
 
-DRILL = Drill("python_3_13", "The suite runs on Python 3.13.", 25, _play, PROGRAMS, unfit)
+DRILL = Drill("python_3_13", "The suite runs on Python 3.13.", 29, _play, PROGRAMS, unfit)

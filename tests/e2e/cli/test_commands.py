@@ -54,7 +54,8 @@ def _up(home: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
         [sys.executable, "-m", "boxoffice", "up", "--data-dir", str(home / "data")],
         cwd=home,
-        env=_env(port=port),
+        # The default is above the limit of open files of many containers, and `up` warns of that.
+        env=_env(port=port, connections_max=1_000),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
