@@ -371,6 +371,14 @@ async def test_the_database_is_away_for_a_while(db: Database, settings: Settings
         assert page.names == ["snapshot", "changes"]
 
 
+async def alive(page: Page, within_s: float) -> int:
+    """Take the next event, which must be `alive`; return within which time it promises another."""
+    event = await page.reader.next(within_s)
+    assert event is not None
+    assert (event.name, event.event_id) == ("alive", "")
+    return int(event.data["next_within_ms"])
+
+
 async def test_silence_is_filled_only_while_the_seats_can_be_read(
     db: Database, settings: Settings
 ) -> None:
@@ -384,29 +392,23 @@ async def test_silence_is_filled_only_while_the_seats_can_be_read(
     async with pods_of(brief, 1) as [pod]:
         page = await Page.open(pod, hall)
 
-        async def alive(within_s: float) -> int:
-            event = await page.reader.next(within_s)
-            assert event is not None
-            assert (event.name, event.event_id) == ("alive", "")
-            return int(event.data["next_within_ms"])
-
         async def silent(for_s: float, within_s: float) -> bool:
             async with asyncio.timeout(within_s):
                 while True:
                     try:
-                        await alive(for_s)
+                        await alive(page, for_s)
                     except TimeoutError:
                         return True
 
         began = asyncio.get_running_loop().time()
         for _ in range(3):
-            assert await alive(5) == 100 + brief.seats.seats_cache_ms
+            assert await alive(page, 5) == 100 + brief.seats.seats_cache_ms
         assert asyncio.get_running_loop().time() - began > 0.25
         async with db.writing() as connection:
             # No process can read the seats while this is open, so none may send `alive`.
             await connection.execute("LOCK TABLE seats IN ACCESS EXCLUSIVE MODE")
             assert await silent(2, within_s=10)
-        await alive(10)
+        await alive(page, 10)
 
 
 async def test_silence_is_counted_from_the_first_event_of_the_first_reader(
@@ -424,9 +426,7 @@ async def test_silence_is_counted_from_the_first_event_of_the_first_reader(
         for _ in range(2):  # as long for the reader that comes after all have left
             page = await Page.open(pod, hall)
             began = asyncio.get_running_loop().time()
-            event = await page.reader.next(20)
-            assert event is not None
-            assert event.name == "alive"
+            await alive(page, 20)
             assert asyncio.get_running_loop().time() - began > 1
             await page.reader.close()
             await until(left)
@@ -441,7 +441,5 @@ async def test_signs_of_life_that_no_page_sees_do_not_count_as_events(
     )
     async with pods_of(beats, 1) as [pod]:
         page = await Page.open(pod, hall)
-        event = await page.reader.next(20)
-        assert event is not None
-        assert event.name == "alive"
+        await alive(page, 20)
         assert page.reader.comments

@@ -154,16 +154,17 @@ class ProcessGroup:
             self._stop([one for one in self._workers.values() if one.stops_last == is_last])
 
     def _stop(self, workers: Sequence[Worker]) -> None:
-        def living() -> list[Worker]:
-            return [one for one in workers if one.process and not _has_ended(one.process)]
+        names = {worker.name for worker in workers}
 
-        for worker in living():
-            if worker.process is not None:
-                os.kill(worker.process.pid, signal.SIGTERM)
+        def living() -> dict[str, int]:
+            return {name: pid for name, pid in self.pids().items() if name in names}
+
+        for pid in living().values():
+            os.kill(pid, signal.SIGTERM)
         with contextlib.suppress(KeyboardInterrupt):
             wait_until(lambda: not living() or self._stops_asked > 1, self._stop_timeout_s)
-        for worker in living():
-            self._say(f"{worker.name} has not stopped; killing it.")
+        for name in living():
+            self._say(f"{name} has not stopped; killing it.")
         for worker in workers:
             _clear(worker)
 
