@@ -126,6 +126,15 @@ class Environment:
         found: Any = self._valkey.info("memory")
         return int(found["used_memory"])
 
+    def valkey_script_us(self) -> float:
+        """Return the microseconds of CPU that Valkey has spent in scripts."""
+        found: Any = self._valkey.info("commandstats")
+        return sum(
+            float(one["usec"])
+            for name, one in found.items()
+            if name in {"cmdstat_eval", "cmdstat_evalsha"}
+        )
+
     def durability(self) -> dict[str, str]:
         """Return the version of PostgreSQL and its settings for durability."""
         return asyncio.run(self._durability())

@@ -1,0 +1,1 @@
+"""`python -m bench.parts`: what the parts of a request cost, each alone."""
