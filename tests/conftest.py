@@ -8,7 +8,6 @@ import asyncio
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.platform.valkey import Valkey
 from boxoffice.settings import Settings
 from boxoffice_embedded.servers.embedded_servers import EmbeddedServers
-from tests.support.database import copied_database, data_parent
+from tests.support.database import copied_database, server_data
 from tests.support.simulators import Simulators, running_simulators
 
 # Test runs that share a server have a template each. One that is named here is kept for the next run,
@@ -127,10 +126,8 @@ def servers() -> Iterator[Servers]:
         yield Servers(database_url, valkey_url)
         return
     with (
-        tempfile.TemporaryDirectory(
-            prefix="boxoffice-test-", dir=data_parent(_SERVERS_BYTES), ignore_cleanup_errors=True
-        ) as home,
-        EmbeddedServers(Path(home), say=lambda text: print(text, file=sys.stderr)) as embedded,
+        server_data(_SERVERS_BYTES) as home,
+        EmbeddedServers(home, say=lambda text: print(text, file=sys.stderr)) as embedded,
     ):
         yield Servers(embedded.database_url, embedded.valkey_url)
 

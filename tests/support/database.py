@@ -1,7 +1,12 @@
 """Where the servers of the tests keep their data, and databases copied from a migrated one."""
 
 import asyncio
+import contextlib
+import fcntl
+import os
 import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,18 +16,57 @@ import asyncpg
 import psutil
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - what is made there has a random name
+_PREFIX = "boxoffice-test-"
+_NEW_S = 60.0
 
 
-def data_parent(needed_bytes: int) -> Path | None:
-    """Where to make a data directory: in memory where there is room, else the usual place (None).
+def data_folder(needed_bytes: int, *, usual: Path | None = None, memory: Path = _MEMORY) -> Path:
+    """Make a folder for data: in memory where there is room, else in the `usual` place.
 
     A database is some 700 files, and nearly every test has one: on a disk, making and dropping it takes
-    ten times as long as in memory, and longer than most tests.
+    ten times as long as in memory, and longer than most tests. The caller removes it; what a killed
+    process has left in memory is removed by the next one.
     """
-    if not _MEMORY.is_dir():
-        return None
-    free_bytes = min(shutil.disk_usage(_MEMORY).free, psutil.virtual_memory().available)
-    return _MEMORY if free_bytes > needed_bytes else None
+    _remove_abandoned(memory)
+    parent = memory if _free_bytes(memory) > needed_bytes else usual
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    # Held until this process ends, also by a kill.
+    fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
+    return folder
+
+
+@contextmanager
+def server_data(needed_bytes: int) -> Iterator[Path]:
+    """Make a folder as `data_folder` does, and remove it at the end."""
+    folder = data_folder(needed_bytes)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_bytes(memory: Path) -> int:
+    if not memory.is_dir():
+        return 0
+    return min(shutil.disk_usage(memory).free, psutil.virtual_memory().available)
+
+
+def _remove_abandoned(memory: Path) -> None:
+    """Remove folders on which no process has a lock."""
+    for folder in memory.glob(f"{_PREFIX}*"):
+        # Another user's cannot be opened; a new one may not have its lock yet.
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _NEW_S:
+                _remove_unlocked(folder)
+
+
+def _remove_unlocked(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(opened)
 
 
 @contextmanager

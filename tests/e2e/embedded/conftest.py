@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +24,7 @@ import redis
 
 import boxoffice
 from boxoffice_embedded import EmbeddedServers
-from tests.support.database import data_parent
+from tests.support.database import data_folder
 
 HERE = Path(__file__).parent
 DEADLINE_S = 20.0
@@ -284,8 +283,7 @@ def run_servers(
 def make_open_folder() -> Path:
     """A folder that every user can pass through; in memory where there is room, for speed."""
     # Not below pytest's own folder, which other users may not enter.
-    parent = data_parent(MEMORY_MIN_BYTES) or Path("/tmp")  # noqa: S108 - made with a random name
-    folder = Path(tempfile.mkdtemp(prefix="boxoffice-test-", dir=parent))
+    folder = data_folder(MEMORY_MIN_BYTES, usual=Path("/tmp"))  # noqa: S108 - has a random name
     folder.chmod(0o755)
     return folder
 

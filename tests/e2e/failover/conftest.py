@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from boxoffice.platform.postgres.database import Database
 from boxoffice.platform.postgres.migrations import migrate
 from boxoffice.settings import Settings
 from boxoffice_embedded.servers.embedded_servers import EmbeddedServers
-from tests.support.database import data_parent
+from tests.support.database import server_data
 from tests.support.waiting import until
 
 _SETS = "ALTER SYSTEM SET synchronous_standby_names = 'nobody'"
@@ -83,10 +82,8 @@ class Primary:
 def primary() -> Iterator[Primary]:
     """One for all tests of the folder; each leaves it as it was."""
     with (
-        tempfile.TemporaryDirectory(
-            prefix="boxoffice-sync-", dir=data_parent(_DATA_BYTES), ignore_cleanup_errors=True
-        ) as home,
-        EmbeddedServers(Path(home), say=lambda text: print(text, file=sys.stderr)) as servers,
+        server_data(_DATA_BYTES) as home,
+        EmbeddedServers(home, say=lambda text: print(text, file=sys.stderr)) as servers,
     ):
         asyncio.run(migrate(Settings.of(database_url=servers.database_url)))
         yield Primary(servers.database_url, servers.valkey_url)
