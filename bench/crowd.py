@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from uuid import UUID
 
+from boxoffice.platform.ids import fast_uuid
+
 _ABSENT = b"\x00"
 _PRESENT = b"\x01"
 
@@ -32,7 +34,7 @@ class Crowd:
 
     def user_id(self, number: int) -> UUID | None:
         """Return the account of a present user."""
-        return UUID(bytes=self.account(number)) if self._is_present[number] else None
+        return fast_uuid(self.account(number)) if self._is_present[number] else None
 
     def is_present(self, number: int) -> bool:
         """Whether a user waits with this number."""

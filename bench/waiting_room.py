@@ -52,6 +52,7 @@ _TICK_S = 0.2
 _OPENS_IN_S = 3_600.0
 _SAMPLE = 300
 _STEPS_MAX = 20_000
+_STEPS_PER_LINE = 250
 _CHECKPOINTS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 # Longer than the longest step without a tick, the draw.
 _LEASE_MS = 3_600_000
@@ -247,6 +248,8 @@ class Simulation:
             self._check_positions(called)
             before = called
             await self._exit(self._due.pop(steps, []), "paid")
+            if steps % _STEPS_PER_LINE == 0:
+                _say(f"{self.result.admitted:,} users were admitted")
         self.result.simulated_s = round(self.now_s - began_s, 1)
 
     async def _arrive(self, numbers: Sequence[int]) -> None:
@@ -300,6 +303,10 @@ class Simulation:
             await self._queue_state.leave(
                 self._schedule_id, int(self.now_s * 1000), reason, holders
             )
+
+
+def _say(text: str) -> None:
+    print(f"… {text}", file=sys.stderr, flush=True)
 
 
 def _cap(users: int) -> int:
@@ -363,6 +370,7 @@ def _play(
         took_s = 0.0
         for checkpoint in (*[one for one in _CHECKPOINTS if one < before], before):
             took_s += await simulation.join(checkpoint - simulation.crowd.last)
+            _say(f"{checkpoint:,} users joined")
             per_person = (servers.valkey_bytes() - empty) / checkpoint
             result.valkey_bytes_per_person[f"{checkpoint:,}"] = round(per_person, 1)
             if checkpoint in (_CHECKPOINTS[0], before):
