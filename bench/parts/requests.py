@@ -13,6 +13,7 @@ import msgspec
 
 from bench.environment.environment import Dataset, DatasetPlan
 from bench.parts.timing import PartCost, part_cost
+from bench.path import UnexpectedAnswer
 from bench.scenarios import http_requests
 from boxoffice.app import Application
 from boxoffice.http.server.connection import Connection
@@ -34,10 +35,6 @@ def plan(turns: int) -> DatasetPlan:
     """Return the data of a measurement of `turns` turns per schedule: a buyer for each seat."""
     seats = turns * TURN
     return DatasetPlan(seats, _SCHEDULES, seats * _SCHEDULES)
-
-
-class UnexpectedAnswer(Exception):
-    """A request was not answered with its status."""
 
 
 class MemoryTransport(asyncio.Transport):

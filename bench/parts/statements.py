@@ -25,7 +25,7 @@ _CALLS = 10_000
 _WARMUP = 10
 
 
-class Backend:
+class BackendCpu:
     """A database with one connection, and the CPU seconds of the process that serves it."""
 
     def __init__(self, db: Database, pid: int) -> None:
@@ -33,7 +33,7 @@ class Backend:
         self._schedstat = Path(f"/proc/{pid}/schedstat")
 
     @classmethod
-    async def of(cls, db: Database) -> "Backend":
+    async def of(cls, db: Database) -> "BackendCpu":
         """Return the backend of the one connection of `db`."""
         [row] = await db.fetch(_SQL["backend"])
         return cls(db, row["pid"])
@@ -53,7 +53,7 @@ async def postgres(settings: Settings, dataset: Dataset, users: Sequence[UUID]) 
     db = Database(settings.replace(db_pool_max=1, batches_in_flight=1))
     await db.open()
     try:
-        backend = await Backend.of(db)
+        backend = await BackendCpu.of(db)
         holds: list[float] = []
         pays: list[float] = []
         for at, schedule in enumerate(dataset.schedules):
