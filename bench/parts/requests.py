@@ -27,7 +27,7 @@ _CREATED, _OK, _REFUSED = b"201", b"200", b"409"
 _STATUS = slice(9, 12)
 _OPENS_WITHIN_S = 20.0
 _RETRY_S = 0.2
-# Coprime to the number of seats, so that everybody is refused another one's seat.
+# Coprime to the number of seats, so that each buyer is refused the seat of another.
 _STRIDE = 7
 
 
