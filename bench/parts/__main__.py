@@ -1,6 +1,7 @@
 """Measures requests, single steps and statements, each alone, and prints a table."""
 
 import asyncio
+import platform
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -65,7 +66,8 @@ def measured(folder: Path, turns: int) -> list[PartCost]:
 
 
 def _table(costs: list[PartCost]) -> Table:
-    table = Table(title="CPU in microseconds; the least of many runs, and the median")
+    python = platform.python_version()
+    table = Table(title=f"CPU in microseconds, Python {python}; least of many runs, and median")
     for name in ("group", "part"):
         table.add_column(name, no_wrap=True)
     for name in ("least", "median"):

@@ -27,8 +27,6 @@ _CREATED, _OK, _REFUSED = b"201", b"200", b"409"
 _STATUS = slice(9, 12)
 _OPENS_WITHIN_S = 20.0
 _RETRY_S = 0.2
-# Coprime to the number of seats, so that each buyer is refused the seat of another.
-_STRIDE = 7
 
 
 def plan(turns: int) -> DatasetPlan:
@@ -222,11 +220,10 @@ async def _pay(turns: Turns, buyers: Sequence[str], made: Sequence[str]) -> list
 def _refused(dataset: Dataset) -> list[bytes]:
     """Return holds of the first schedule, which is full, by people who have been served before."""
     full, seats = dataset.schedules[0], dataset.plan.seats
+    asked = zip(dataset.tokens[seats : 2 * seats], full.seat_ids, strict=True)
     return [
-        http_requests.hold(
-            full.schedule_id, token, f"again-{at}", [full.seat_ids[at * _STRIDE % seats]]
-        )
-        for at, token in enumerate(dataset.tokens[seats : 2 * seats])
+        http_requests.hold(full.schedule_id, token, f"again-{seat_id}", [seat_id])
+        for token, seat_id in asked
     ]
 
 
