@@ -2,7 +2,7 @@
 
 The users are simulated in this process with a clock of its own; the batches run on a real Valkey and
 PostgreSQL. A sample joins and polls over HTTP. Exits with 1 when an order, a number, a position or the
-cap is wrong. `--users 14000000` needs 2 GB of memory, 10 GB of disk and most of an hour.
+cap is wrong. `--users 14000000` needs 2 GB of memory, 10 GB of disk and one to two hours.
 """
 
 import asyncio
