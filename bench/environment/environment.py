@@ -127,7 +127,7 @@ class Environment:
         return int(found["used_memory"])
 
     def valkey_script_us(self) -> float:
-        """Return the microseconds of CPU that Valkey has spent in scripts."""
+        """Return the microseconds that scripts of Valkey have taken, by its own count."""
         found: Any = self._valkey.info("commandstats")
         return sum(
             float(one["usec"])

@@ -16,7 +16,6 @@ from rich.table import Table
 from bench.environment.environment import Dataset, Environment, running_environment
 from bench.parts import requests, statements, steps
 from bench.parts.timing import PartCost
-from bench.scenarios.waiting_room import ENV
 from boxoffice.app import open_application
 from boxoffice.observability.logs import configure_logs
 from boxoffice.settings import Settings
@@ -55,12 +54,8 @@ def measured(folder: Path, turns: int) -> list[PartCost]:
             costs += uvloop.run(_statements(settings, dataset))
         with servers.fresh_database(dataset.plan) as settings:
             asyncio.run(servers.add_waiting_rooms(settings))
-            unlimited = settings.replace(
-                **{
-                    name.removeprefix("BOXOFFICE_").lower(): int(value)
-                    for name, value in ENV.items()
-                }
-            )
+            # All users have one address.
+            unlimited = settings.replace(queue_address_requests_per_s_max=1_000_000)
             costs += uvloop.run(_queue(unlimited, dataset, servers))
     return costs
 

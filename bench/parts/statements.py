@@ -75,7 +75,7 @@ async def postgres(settings: Settings, dataset: Dataset, users: Sequence[UUID]) 
 async def valkey(
     application: Application, schedule_id: UUID, spent_us: Callable[[], float]
 ) -> list[PartCost]:
-    """Measure the script of joins; `spent_us` tells Valkey's microseconds in scripts so far."""
+    """Measure the script of joins; `spent_us` tells the microseconds of Valkey's scripts so far."""
     settings = application.settings.waiting_room
     queue_state = QueueState(
         application.infrastructure.valkey, settings.queue_state_ttl_s, settings.queue_tick_max

@@ -54,13 +54,14 @@ def test_what_a_living_process_uses_stays(tmp_path: Path) -> None:
 
 def test_a_new_folder_and_other_folders_stay(tmp_path: Path) -> None:
     # Its process is between making and locking it.
-    new = tmp_path / "boxoffice-test-new"
+    new = tmp_path / "boxoffice-tests-new"
     new.mkdir()
-    other = tmp_path / "something-else"
-    other.mkdir()
-    os.utime(other, (0, 0))
+    others = {tmp_path / "something-else", tmp_path / "boxoffice-test-of-an-earlier-release"}
+    for other in others:
+        other.mkdir()
+        os.utime(other, (0, 0))
     ours = data_folder(0, memory=tmp_path)
-    assert set(tmp_path.iterdir()) == {new, other, ours}
+    assert set(tmp_path.iterdir()) == {new, ours, *others}
 
 
 @pytest.mark.parametrize("memory", ["there", "missing"])

@@ -32,8 +32,9 @@ def test_every_part_has_a_cost(costs: list[PartCost]) -> None:
 
 def test_what_does_more_costs_more(costs: list[PartCost]) -> None:
     least = {one.part: one.least_us for one in costs}
-    # A hold verifies a new token and is decided by PostgreSQL; a refusal and a list come from memory.
-    assert least["hold, cold token"] > least["refusal"] > least["list of concerts"]
+    # A hold verifies a new token and is decided by PostgreSQL; a list comes from memory. A refusal is
+    # within the scatter of either, as a slow minute doubles times.
+    assert least["hold, cold token"] > least["list of concerts"]
     # A payment inserts five rows, a hold one.
     assert least["payment"] > least["hold"]
     assert least["join, cold token"] > least["access token, cold"] + least["queue ticket, signed"]
